@@ -1,0 +1,50 @@
+"""What can go wrong when flags change."""
+
+from audits.errors import GovernanceError
+
+
+class NotFound(GovernanceError):
+    """The thing named does not exist, or not for this person."""
+
+    code = "not_found"
+    status = 404
+    title = "There is no such thing here"
+
+
+class PermissionMissing(GovernanceError):
+    """The actor lacks the right for this act in this environment."""
+
+    code = "permission_missing"
+    status = 403
+    title = "You may not do this here"
+
+
+class InvalidInput(GovernanceError):
+    """A field holds a value that cannot be used; `facts["problems"]` lists path and message of each."""
+
+    code = "invalid_input"
+    status = 400
+    title = "Some values cannot be used"
+
+
+class InvalidDocument(InvalidInput):
+    """A config or segment document breaks the rules of documents."""
+
+    code = "invalid_document"
+    title = "The flag's settings cannot be used"
+
+
+class StaleChange(GovernanceError):
+    """What the change was based on has moved; `facts["moved"]` says what and from which version to which."""
+
+    code = "stale_change"
+    status = 409
+    title = "Something changed meanwhile"
+
+
+class AlreadyExists(GovernanceError):
+    """The key is taken."""
+
+    code = "already_exists"
+    status = 409
+    title = "This key is taken"

@@ -1,0 +1,154 @@
+"""Database triggers that keep governed tables shut for everybody without an apply ticket.
+
+A write passes only while an `ApplyTicket` row for the same environment exists in the same transaction. Bare ORM writes,
+`update()`, `bulk_*`, raw SQL, stock admin pages and cascades all meet the trigger; PostgreSQL and SQLite alike.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+TICKETS = "flags_applyticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What is refused on one table.
+
+    `environment_column` names the column that says which environment a row belongs to; `ticketed` the statements that need
+    a ticket for it, `refused` those that nobody may run, `immutable` the columns that never change after the insert.
+    """
+
+    environment_column: str = "environment_id"
+    ticketed: tuple[str, ...] = ("INSERT", "UPDATE", "DELETE")
+    refused: tuple[str, ...] = ()
+    immutable: tuple[str, ...] = ()
+
+
+EVIDENCE = Guard(ticketed=("INSERT",), refused=("UPDATE", "DELETE"))
+
+FLAGS_GUARDS: dict[str, Guard] = {
+    "flags_flagconfig": Guard(immutable=("flag_id", "environment_id")),
+    "flags_segment": Guard(immutable=("key", "environment_id")),
+    "flags_environment": Guard(
+        environment_column="id", ticketed=("UPDATE", "DELETE"), immutable=("id", "key", "project_id")
+    ),
+    "flags_historicalflagconfig": EVIDENCE,
+    "flags_historicalsegment": EVIDENCE,
+    "flags_environmentusergrant": Guard(environment_column="content_object_id"),
+    "flags_flag": Guard(ticketed=(), immutable=("id", "key", "project_id", "value_type")),
+    "flags_project": Guard(ticketed=(), immutable=("id", "key")),
+}
+
+
+def install_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) -> None:
+    """Create the triggers for `guards`, replacing older ones of the same name. The tables must exist."""
+    statements = _postgresql if connection.vendor == "postgresql" else _sqlite
+    with connection.cursor() as cursor:
+        for table, guard in guards.items():
+            for statement in statements(table, guard):
+                cursor.execute(statement)
+
+
+def remove_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) -> None:
+    """Drop every trigger of `guards`; for reversing a migration."""
+    with connection.cursor() as cursor:
+        for table in guards:
+            for kind in ("ticket", "refused", "immutable", "truncate"):
+                if connection.vendor == "postgresql":
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{kind} ON {table}")
+                    continue
+                for event in ("insert", "update", "delete"):
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{event}_{kind}")
+
+
+def reinstall_guards(*, using: str, **kwargs: Any) -> None:
+    """`post_migrate`: put back what a rebuilt SQLite table lost. Tables a partial migrate has not made are passed over."""
+    connection = connections[using]
+    tables = set(connection.introspection.table_names())
+    if TICKETS in tables:
+        install_guards(connection, {table: guard for table, guard in FLAGS_GUARDS.items() if table in tables})
+
+
+def _refusal(table: str) -> str:
+    return f"flagsite: {table} is governed; change it through a change request or the services"
+
+
+def _sqlite(table: str, guard: Guard) -> list[str]:
+    conditions: list[tuple[str, str, str]] = []
+    column = guard.environment_column
+    for event in guard.ticketed:
+        rows = {"INSERT": ("NEW",), "DELETE": ("OLD",), "UPDATE": ("OLD", "NEW")}[event]
+        missing = " OR ".join(
+            f"NOT EXISTS (SELECT 1 FROM {TICKETS} WHERE environment_id = {row}.{column})" for row in rows
+        )
+        conditions.append((event, "ticket", missing))
+    conditions += [(event, "refused", "1") for event in guard.refused]
+    if guard.immutable:
+        changed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in guard.immutable)
+        conditions.append(("UPDATE", "immutable", changed))
+    statements = []
+    for event, kind, condition in conditions:
+        name = f"{table}_{event.lower()}_{kind}"
+        statements.append(f"DROP TRIGGER IF EXISTS {name}")
+        statements.append(
+            f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} "
+            f"BEGIN SELECT RAISE(ABORT, '{_refusal(table)}'); END"
+        )
+    return statements
+
+
+_FUNCTIONS = f"""
+CREATE OR REPLACE FUNCTION flagsite_require_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND NOT EXISTS (
+        SELECT 1 FROM {TICKETS} WHERE environment_id = (to_jsonb(OLD) ->> TG_ARGV[0])::uuid
+    ) OR TG_OP <> 'DELETE' AND NOT EXISTS (
+        SELECT 1 FROM {TICKETS} WHERE environment_id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid
+    ) THEN
+        RAISE EXCEPTION 'flagsite: % is governed; change it through a change request or the services', TG_TABLE_NAME
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE OR REPLACE FUNCTION flagsite_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'flagsite: % refuses %', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE OR REPLACE FUNCTION flagsite_immutable() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE name text;
+BEGIN
+    FOREACH name IN ARRAY TG_ARGV LOOP
+        IF to_jsonb(OLD) ->> name IS DISTINCT FROM to_jsonb(NEW) ->> name THEN
+            RAISE EXCEPTION 'flagsite: %.% never changes', TG_TABLE_NAME, name
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END $$;
+"""
+
+
+def _postgresql(table: str, guard: Guard) -> list[str]:
+    statements = [_FUNCTIONS]
+
+    def trigger(kind: str, events: tuple[str, ...], call: str, *, each: str = "ROW") -> None:
+        name = f"{table}_{kind}"
+        statements.append(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+        statements.append(
+            f"CREATE TRIGGER {name} BEFORE {' OR '.join(events)} ON {table} "
+            f"FOR EACH {each} EXECUTE FUNCTION {call}"
+        )
+
+    if guard.ticketed:
+        trigger("ticket", guard.ticketed, f"flagsite_require_ticket('{guard.environment_column}')")
+    if guard.refused:
+        trigger("refused", guard.refused, "flagsite_refuse()")
+    if guard.immutable:
+        names = ", ".join(f"'{name}'" for name in guard.immutable)
+        trigger("immutable", ("UPDATE",), f"flagsite_immutable({names})")
+    trigger("truncate", ("TRUNCATE",), "flagsite_refuse()", each="STATEMENT")
+    return statements

@@ -1,0 +1,20 @@
+"""Facts and constraints; workflows live in services."""
+
+from flags.models.configs import FlagConfig
+from flags.models.environments import Environment, EnvironmentUserGrant
+from flags.models.flags import Flag
+from flags.models.projects import Project
+from flags.models.segments import Segment
+from flags.models.tickets import ApplyTicket
+from flags.models.tokens import EnvironmentToken
+
+__all__ = [
+    "ApplyTicket",
+    "Environment",
+    "EnvironmentToken",
+    "EnvironmentUserGrant",
+    "Flag",
+    "FlagConfig",
+    "Project",
+    "Segment",
+]

@@ -1,0 +1,67 @@
+"""Environments: the aggregate that a change set touches, and who may do what in them."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from guardian.models import UserObjectPermissionBase
+
+
+class EnvironmentKind(models.TextChoices):
+    """How close an environment is to customers; decides how it looks."""
+
+    DEVELOPMENT = "development", "Development"
+    STAGING = "staging", "Staging"
+    PRODUCTION = "production", "Production"
+
+
+class BucketingGeneration(models.TextChoices):
+    """Which generation of bucketing an environment uses. Changing it moves users."""
+
+    FLAGD_V2 = "flagd-v2", "flagd v2"
+    FLAGD_V3 = "flagd-v3", "flagd v3"
+
+
+class Environment(models.Model):
+    """A place with its own flag configs. `revision` counts every published state."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey("flags.Project", on_delete=models.PROTECT, related_name="environments")
+    key = models.CharField(max_length=60)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20, choices=EnvironmentKind.choices)
+    is_protected = models.BooleanField(default=True)
+    revision = models.PositiveBigIntegerField(default=0)
+    generation = models.CharField(
+        max_length=20, choices=BucketingGeneration.choices, default=BucketingGeneration.FLAGD_V2
+    )
+    position = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["project", "position", "key"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "key"], name="environment_key_unique_in_project"),
+            models.CheckConstraint(condition=Q(kind__in=EnvironmentKind.values), name="environment_kind_valid"),
+            models.CheckConstraint(
+                condition=Q(generation__in=BucketingGeneration.values), name="environment_generation_valid"
+            ),
+        ]
+        permissions = [
+            ("propose_change", "Edit unprotected environments, propose changes to protected ones"),
+            ("approve_change", "Approve changes others asked for"),
+            ("apply_change", "Schedule and apply approved changes"),
+            ("administer_environment", "Manage protection, policies, tokens and roles"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EnvironmentUserGrant(UserObjectPermissionBase):
+    """guardian's grants for environments, with a real foreign key. Written by `flags.services.roles` alone."""
+
+    content_object = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="grants")
+
+    class Meta(UserObjectPermissionBase.Meta):
+        pass

@@ -1,0 +1,249 @@
+"""The single write path: `apply_change_set` is the only way in which served state changes, whoever asks."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from audits import trail
+from audits.actions import Action
+from audits.context import Actor
+from flags import permissions, snapshots
+from flags.authority import Authority, DirectEdit
+from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest, diff_configs, diff_segments
+from flags.documents import Problem, normalise_config, validate_config, validate_segment
+from flags.errors import InvalidDocument, NotFound, StaleChange
+from flags.models import Environment, Flag, FlagConfig, Segment
+from flags.services.locks import lock_environment
+from flags.services.tickets import governed_write
+from flags.services.versions import write_version
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedChange:
+    """What an apply brought about: the environment's new revision and the new version of each key."""
+
+    revision: int
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The rows a change set touches, as they are now."""
+
+    environment: Environment
+    flags: Mapping[str, Flag]
+    configs: Mapping[str, FlagConfig]
+    segments: Mapping[str, Segment]
+
+    def row(self, edit: ConfigEdit | SegmentEdit) -> FlagConfig | Segment | None:
+        if isinstance(edit, ConfigEdit):
+            return self.configs.get(edit.flag_key)
+        return self.segments.get(edit.segment_key)
+
+
+def apply_change_set(
+    change_set: ChangeSet, *, actor: Actor, authority: Authority, now: datetime, reason: str
+) -> AppliedChange:
+    """Apply `change_set` to its environment, all of it or nothing.
+
+    Raises PermissionMissing, ProtectedEnvironment or ConsentMismatch (authority), StaleChange (base versions moved),
+    InvalidDocument (the resulting environment would break a rule), NotFound.
+    """
+    with transaction.atomic():
+        environment = lock_environment(change_set.environment_id)
+        permissions.require(actor, authority.permission, environment)
+        authority.check(is_protected=environment.is_protected, digest=change_digest(change_set, apply_at=None))
+        state = _load(change_set, environment, lock=True)
+        _refuse_stale(change_set, state)
+        change_set = _validated(change_set, state)
+        try:
+            return _write(change_set, state, actor=actor, authority=authority, now=now, reason=reason)
+        except IntegrityError as error:
+            if "flagsite:" in str(error):
+                raise
+            raise StaleChange("Somebody set this up a moment ago. Look at the current version and try again.") from error
+
+
+def edit_config(
+    flag_id: uuid.UUID,
+    environment_id: uuid.UUID,
+    *,
+    actor: Actor,
+    document: dict[str, object],
+    base_version: int,
+    reason: str,
+    now: datetime,
+) -> AppliedChange:
+    """A person's direct edit of one flag in an environment that is not protected."""
+    flag = Flag.objects.filter(pk=flag_id, project__environments=environment_id).first()
+    if flag is None:
+        raise NotFound("This flag does not exist in the environment's project.", flag_id=str(flag_id))
+    edit = ConfigEdit(flag_key=flag.key, base_version=base_version, document=document)
+    change_set = ChangeSet(environment_id=str(environment_id), edits=(edit,))
+    return apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason=reason)
+
+
+def edit_segment(
+    environment_id: uuid.UUID,
+    *,
+    actor: Actor,
+    key: str,
+    name: str,
+    document: dict[str, object],
+    base_version: int,
+    reason: str,
+    now: datetime,
+) -> AppliedChange:
+    """A person's direct edit of one segment in an environment that is not protected; base version 0 creates it."""
+    edit = SegmentEdit(segment_key=key, name=name, base_version=base_version, document=document)
+    change_set = ChangeSet(environment_id=str(environment_id), edits=(edit,))
+    return apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason=reason)
+
+
+def validate_change_set(change_set: ChangeSet, environment: Environment) -> ChangeSet:
+    """The change set with its documents in normal form. Raises InvalidDocument listing every problem by path."""
+    return _validated(change_set, _load(change_set, environment, lock=False))
+
+
+def refuse_stale_change_set(change_set: ChangeSet, environment: Environment) -> None:
+    """Raise StaleChange, saying what moved, unless every edit is based on the current version."""
+    _refuse_stale(change_set, _load(change_set, environment, lock=False))
+
+
+def _load(change_set: ChangeSet, environment: Environment, *, lock: bool) -> _State:
+    flag_keys = [edit.flag_key for edit in change_set.edits if isinstance(edit, ConfigEdit)]
+    flags = {flag.key: flag for flag in Flag.objects.filter(project=environment.project_id, key__in=flag_keys)}
+    configs = FlagConfig.objects.filter(environment=environment, flag__key__in=flag_keys)
+    segments = Segment.objects.filter(environment=environment)
+    if lock:
+        configs = configs.select_for_update(of=("self",))
+        segments = segments.select_for_update(of=("self",))
+    return _State(
+        environment,
+        flags,
+        {config.flag.key: config for config in configs.select_related("flag").order_by("flag__key")},
+        {segment.key: segment for segment in segments.order_by("key")},
+    )
+
+
+def _refuse_stale(change_set: ChangeSet, state: _State) -> None:
+    moved = []
+    for edit in change_set.edits:
+        row = state.row(edit)
+        version = row.version if row else 0
+        if version != edit.base_version:
+            moved.append({"key": _key(edit), "base_version": edit.base_version, "current_version": version})
+    if moved:
+        names = ", ".join(f"{item['key']} (version {item['base_version']} → {item['current_version']})" for item in moved)
+        raise StaleChange(
+            f"Changed in {state.environment.name} since this was prepared: {names}. "
+            "Compare with the current version and prepare the change again on top of it.",
+            moved=moved,
+        )
+
+
+def _validated(change_set: ChangeSet, state: _State) -> ChangeSet:
+    if not change_set.edits:
+        raise InvalidDocument("The change is empty. Change something before saving it.", problems=[])
+    segment_keys = set(state.segments)
+    segment_keys |= {edit.segment_key for edit in change_set.edits if isinstance(edit, SegmentEdit)}
+    problems: list[dict[str, str]] = []
+    edits: list[ConfigEdit | SegmentEdit] = []
+    for edit in change_set.edits:
+        found, document = _examine(edit, state, segment_keys)
+        problems += [{"key": _key(edit), "path": item.path, "message": item.message} for item in found]
+        edits.append(replace(edit, document=document))
+    if len({(type(edit), _key(edit)) for edit in edits}) < len(edits):
+        problems.append({"key": "", "path": "edits", "message": "Each flag and segment may be changed once per request."})
+    if problems:
+        first = problems[0]
+        raise InvalidDocument(f"{first['key']}: {first['message']}", problems=problems)
+    return replace(change_set, edits=tuple(edits))
+
+
+def _examine(
+    edit: ConfigEdit | SegmentEdit, state: _State, segment_keys: set[str]
+) -> tuple[list[Problem], dict[str, object]]:
+    if isinstance(edit, SegmentEdit):
+        return validate_segment(edit.document), edit.document
+    flag = state.flags.get(edit.flag_key)
+    if flag is None:
+        return [Problem("flag_key", f"There is no flag {edit.flag_key} in this project.")], edit.document
+    found = validate_config(
+        edit.document, value_type=flag.value_type, value_schema=flag.value_schema, segment_keys=segment_keys
+    )
+    return found, edit.document if found else normalise_config(edit.document)
+
+
+def _write(
+    change_set: ChangeSet, state: _State, *, actor: Actor, authority: Authority, now: datetime, reason: str
+) -> AppliedChange:
+    environment = state.environment
+    revision = environment.revision + 1
+    versions: dict[str, int] = {}
+    with governed_write(environment.id):
+        for edit in change_set.edits:
+            row, before = _row_for(edit, state), state.row(edit)
+            old = (before.document, before.version, before.digest) if before else (None, 0, "")
+            write_version(row, edit.document, actor=actor, now=now, reason=reason)
+            versions[_key(edit)] = row.version
+            _record(edit, row, old, environment, revision, actor=actor, authority=authority, now=now, reason=reason)
+        moved = Environment.objects.filter(pk=environment.pk, revision=environment.revision)
+        if not moved.update(revision=F("revision") + 1):
+            raise StaleChange("The environment changed a moment ago. Try again.")
+    transaction.on_commit(partial(snapshots.publish, environment.id), robust=True)
+    return AppliedChange(revision, versions)
+
+
+def _row_for(edit: ConfigEdit | SegmentEdit, state: _State) -> FlagConfig | Segment:
+    row = state.row(edit)
+    if isinstance(edit, ConfigEdit):
+        return row or FlagConfig(flag=state.flags[edit.flag_key], environment=state.environment)
+    row = row or Segment(key=edit.segment_key, environment=state.environment)
+    row.name = edit.name  # type: ignore[union-attr]
+    return row
+
+
+def _record(
+    edit: ConfigEdit | SegmentEdit,
+    row: FlagConfig | Segment,
+    old: tuple[dict[str, object] | None, int, str],
+    environment: Environment,
+    revision: int,
+    *,
+    actor: Actor,
+    authority: Authority,
+    now: datetime,
+    reason: str,
+) -> None:
+    is_config = isinstance(edit, ConfigEdit)
+    differences = diff_configs(old[0], edit.document) if is_config else diff_segments(old[0], edit.document)
+    trail.record(
+        Action.FLAG_CONFIG_APPLIED if is_config else Action.SEGMENT_APPLIED,
+        actor=actor,
+        target=trail.Target("flag_config" if is_config else "segment", str(row.pk), _key(edit)),
+        now=now,
+        project_id=environment.project_id,
+        project_key=environment.project.key,
+        environment_key=environment.key,
+        flag_key=edit.flag_key if isinstance(edit, ConfigEdit) else "",
+        reason=reason,
+        data={
+            "from_version": old[1],
+            "to_version": row.version,
+            "from_digest": old[2],
+            "to_digest": row.digest,
+            "revision": revision,
+            "differences": [difference.sentence for difference in differences],
+            **authority.evidence(),
+        },
+    )
+
+
+def _key(edit: ConfigEdit | SegmentEdit) -> str:
+    return edit.flag_key if isinstance(edit, ConfigEdit) else edit.segment_key

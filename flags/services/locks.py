@@ -1,0 +1,19 @@
+"""Locks in one order: project, environment, then configs by flag key.
+
+SQLite ignores row locks (its transactions are serial instead); correctness rests on conditional updates and unique keys,
+the locks only save retries.
+"""
+
+import uuid
+
+from flags.errors import NotFound
+from flags.models import Environment
+
+
+def lock_environment(environment_id: uuid.UUID | str) -> Environment:
+    """The environment row, locked until the transaction ends. Raises NotFound."""
+    rows = Environment.objects.select_for_update(of=("self",)).select_related("project")
+    environment = rows.filter(pk=environment_id).first()
+    if environment is None:
+        raise NotFound("This environment does not exist. It may have been mistyped.", environment_id=str(environment_id))
+    return environment

@@ -1,0 +1,22 @@
+"""The composition root as Django apps."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class FlagsiteConfig(AppConfig):
+    """Users, system checks and what ties the three apps together."""
+
+    name = "flagsite"
+    default = False
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from flagsite import checks  # noqa: F401
+
+
+class FlagsiteAdminConfig(AdminConfig):
+    """Django's admin with our site as the default one."""
+
+    default_site = "flagsite.site.FlagsiteAdminSite"
+    default = False

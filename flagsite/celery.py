@@ -1,0 +1,11 @@
+"""The Celery app. Tasks are doorbells: they carry no authority and no business time."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsite.settings")
+
+app = Celery("flagsite")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["rollouts", "audits"])

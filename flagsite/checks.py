@@ -1,0 +1,1 @@
+"""System checks for settings that are unsafe in production (`flagsite.E0xx`)."""

@@ -1,0 +1,100 @@
+"""Typed environment variables. A value that cannot be used stops the process with a sentence that says why.
+
+`docs/configuration.md` lists every field; a test holds the two together.
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import dj_database_url
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class ConfigurationError(SystemExit):
+    """An environment variable holds a value that cannot be used."""
+
+
+class Environment(BaseSettings):
+    """Everything the process reads from its environment."""
+
+    model_config = SettingsConfigDict(extra="ignore", case_sensitive=True)
+
+    DEBUG: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
+    DEMO: bool = Field(False, description="Demo mode: a built-in secret key and demo accounts, bound to loopback.")
+    SECRET_KEY: str = Field("", description="Signs sessions and forms. 50 random characters or more.")
+    ALLOWED_HOSTS: Names = Field(("localhost", "127.0.0.1", "[::1]"), description="Host names served, comma-separated.")
+    CSRF_TRUSTED_ORIGINS: Names = Field((), description="Origins behind a TLS proxy, comma-separated, with scheme.")
+    HTTPS: bool = Field(False, description="Served over TLS: secure cookies, HSTS, redirect to https.")
+    DATABASE_URL: str = Field("", description="postgres://user:password@host/name; empty means SQLite in VAR_DIR.")
+    DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Largest number of PostgreSQL connections a process.")
+    REDIS_URL: str = Field("", description="redis://host:6379/0 as broker and cache; empty means none is needed.")
+    VAR_DIR: Path = Field(BASE_DIR / "var", description="The only folder the embedded arrangement writes to.")
+    STATIC_ROOT: Path = Field(BASE_DIR / "staticfiles", description="Where collectstatic puts files for production.")
+    TIME_ZONE: str = Field("UTC", description="Zone in which the admin shows instants. Everything is stored in UTC.")
+    LOG_LEVEL: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    LOG_JSON: bool = Field(False, description="One JSON object per log line instead of readable text.")
+    SNAPSHOT_POLL_SECONDS: float = Field(
+        1.0, ge=0.1, le=60, description="How often a process looks for changed flags, in seconds."
+    )
+    SWEEP_SECONDS: float = Field(5.0, ge=0.5, le=300, description="How often due work is looked for, in seconds.")
+    SESSION_HOURS: int = Field(8, ge=1, le=24, description="Length of an admin session, in hours.")
+
+    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("LOG_LEVEL")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("use DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @cached_property
+    def databases(self) -> dict[str, Any]:
+        """The DATABASES setting: PostgreSQL with a pool, or SQLite in WAL mode with immediate transactions."""
+        if not self.DATABASE_URL:
+            return {"default": _sqlite(str(self.VAR_DIR / "flagsite.sqlite3"))}
+        try:
+            parsed: dict[str, Any] = dict(dj_database_url.parse(self.DATABASE_URL))
+        except ValueError as error:
+            raise ConfigurationError(f"DATABASE_URL cannot be used: {error}. Use postgres://user@host/name.") from error
+        if parsed["ENGINE"] == "django.db.backends.sqlite3":
+            return {"default": _sqlite(parsed["NAME"])}
+        if parsed["ENGINE"] != "django.db.backends.postgresql":
+            raise ConfigurationError("DATABASE_URL must name a PostgreSQL or SQLite database: postgres:// or sqlite://.")
+        parsed["CONN_MAX_AGE"] = 0
+        pool = {"min_size": 1, "max_size": self.DATABASE_POOL_SIZE, "timeout": 20}
+        parsed["OPTIONS"] = {**parsed.get("OPTIONS", {}), "pool": pool}
+        return {"default": parsed}
+
+
+def _sqlite(name: str) -> dict[str, Any]:
+    pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000; PRAGMA foreign_keys=ON;"
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": name,
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas},
+    }
+
+
+def read() -> Environment:
+    """Read the environment once; raise ConfigurationError naming every variable that cannot be used."""
+    try:
+        return Environment()
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise ConfigurationError(
+            "Flagsite cannot start: these environment variables hold values that cannot be used.\n"
+            + "\n".join(lines)
+            + "\nSee docs/configuration.md."
+        ) from None

@@ -1,0 +1,193 @@
+"""The one settings file. What differs between installations comes from `flagsite.env`."""
+
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+
+from flagsite import env as environment
+from flagsite.admin_theme import UNFOLD as UNFOLD
+from flagsite.logs import logging_settings
+
+ENV = environment.read()
+BASE_DIR = environment.BASE_DIR
+DEBUG = ENV.DEBUG
+DEMO = ENV.DEMO
+DEMO_SECRET_KEY = "demo-mode-secret-key-that-protects-nothing-and-must-never-leave-a-laptop"  # noqa: S105
+SECRET_KEY = ENV.SECRET_KEY or (DEMO_SECRET_KEY if DEMO else "")
+ALLOWED_HOSTS = list(ENV.ALLOWED_HOSTS)
+CSRF_TRUSTED_ORIGINS = list(ENV.CSRF_TRUSTED_ORIGINS)
+
+if not SECRET_KEY:
+    raise environment.ConfigurationError(
+        "Flagsite cannot start: SECRET_KEY is not set. Set it to 50 or more random characters, or run `make demo`."
+    )
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "unfold.contrib.guardian",
+    "unfold.contrib.simple_history",
+    "flagsite.apps.FlagsiteAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "guardian",
+    "simple_history",
+    "axes",
+    "csp",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "audits",
+    "flags",
+    "rollouts",
+    "flagsite.apps.FlagsiteConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "audits.middleware.CorrelationMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "flagsite.urls"
+WSGI_APPLICATION = "flagsite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = ENV.databases
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "flagsite.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ANONYMOUS_USER_NAME = None
+GUARDIAN_RAISE_403 = True
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 1
+AXES_ENABLE_ADMIN = False
+SIMPLE_HISTORY_REVERT_DISABLED = True
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+LANGUAGE_CODE = "en-gb"
+USE_TZ = True
+TIME_ZONE = ENV.TIME_ZONE
+
+STATIC_URL = "/static/"
+STATIC_ROOT = ENV.STATIC_ROOT
+WHITENOISE_USE_FINDERS = DEBUG or DEMO
+
+SESSION_COOKIE_AGE = ENV.SESSION_HOURS * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = ENV.HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if ENV.HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = ENV.HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+# Alpine, which the admin theme uses, evaluates expressions; no page has an inline script.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, UNSAFE_EVAL],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "base-uri": [SELF],
+        "object-src": [NONE],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+if ENV.REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": ENV.REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+_QUEUE = str(ENV.VAR_DIR / "broker" / "queue")
+CELERY_BROKER_URL = ENV.REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {}
+    if ENV.REDIS_URL
+    else {
+        "data_folder_in": _QUEUE,
+        "data_folder_out": _QUEUE,
+        "control_folder": str(ENV.VAR_DIR / "broker" / "control"),
+        "processed_folder": str(ENV.VAR_DIR / "broker" / "processed"),
+        "store_processed": False,
+    }
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_ENABLE_REMOTE_CONTROL = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.VAR_DIR / "beat-schedule")
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Doorbells: a tick says "look now"; due times live in rows. A tick nobody heard is worthless after a while.
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": task, "schedule": ENV.SWEEP_SECONDS, "options": {"expires": max(15.0, 3 * ENV.SWEEP_SECONDS)}}
+    for name, task in {
+        "apply-due-changes": "rollouts.tasks.apply_due_changes",
+        "expire-old-requests": "rollouts.tasks.expire_old_requests",
+    }.items()
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "flagsite.problems.problem_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Flagsite API",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+SNAPSHOT_POLL_SECONDS = ENV.SNAPSHOT_POLL_SECONDS
+# Tests move snapshots by hand; everywhere else a background thread of each process keeps them fresh.
+SNAPSHOT_POLL_ENABLED = True
+LOGGING = logging_settings(level=ENV.LOG_LEVEL, json=ENV.LOG_JSON)

@@ -1,0 +1,68 @@
+"""The admin site: one shell for every page, and nobody's pages but our own."""
+
+from collections.abc import Callable, Iterable
+from functools import update_wrapper
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.sites import UnfoldAdminSite
+
+from audits.errors import GovernanceError
+
+OWN_APPS = frozenset({"audits", "flags", "rollouts", "flagsite"})
+View = Callable[..., HttpResponseBase]
+
+
+class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
+    """The one admin site. Pages of other packages (groups, lockouts, object permissions) do not exist here."""
+
+    site_title = site_header = "Flagsite"
+    index_title = "Desk"
+    enable_nav_sidebar = False
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.disable_action("delete_selected")
+
+    def register(
+        self, model_or_iterable: type[Model] | Iterable[type[Model]], admin_class: Any = None, **options: Any
+    ) -> None:
+        """Register our own pages and ignore everybody else's: each of them would be a door around the services."""
+        models = [model_or_iterable] if isinstance(model_or_iterable, type) else list(model_or_iterable)
+        own = [model for model in models if model._meta.app_label in OWN_APPS]
+        super().register(own, admin_class, **options)
+
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
+        """Sign-in as always; what the rules refuse becomes a page in the shell that says what to do next."""
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                return view(request, *args, **kwargs)
+            except GovernanceError as error:
+                return self.problem_page(request, error.status, error.title, error.message)
+            except PermissionDenied as error:
+                return self.problem_page(request, 403, "You may not do this", str(error) or _NO_RIGHT)
+            except Http404:
+                return self.problem_page(request, 404, "There is nothing here", _NOTHING)
+
+        guard: View = super().admin_view(update_wrapper(guarded, view), cacheable)
+        return guard
+
+    def problem_page(self, request: HttpRequest, status: int, title: str, message: str) -> HttpResponse:
+        """A page in the shell that says what happened, why, and what to do next."""
+        context = {**self.each_context(request), "title": title, "message": message, "status": status}
+        response = TemplateResponse(request, "admin/problem.html", context, status=status)
+        response.render()
+        return response
+
+    def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponseBase:
+        """There are no per-app lists of models; the desk is where everything starts."""
+        return HttpResponseRedirect(reverse("admin:index"))
+
+
+_NO_RIGHT = "Your roles do not cover this page. Ask an administrator of the environment for the role you need."
+_NOTHING = "This page does not exist, or it belongs to a project you cannot see. Go back to the desk and follow a link."
