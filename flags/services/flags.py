@@ -1,0 +1,169 @@
+"""Flags: identity and metadata."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+
+from audits import trail
+from audits.actions import Action
+from audits.context import Actor
+from flags import permissions
+from flags.authority import DirectEdit
+from flags.changes import ChangeSet, ConfigEdit
+from flags.documents import initial_document
+from flags.errors import AlreadyExists, InvalidInput, NotFound, PermissionMissing
+from flags.models import Environment, Flag, Project
+from flags.models.flags import FlagKind, ValueType
+from flags.services.configs import apply_change_set
+from flags.services.keys import checked_key, checked_text, problem
+
+EDITABLE = ("name", "description", "kind", "owner_id", "tags", "links")
+
+
+def create_flag(
+    project_id: uuid.UUID,
+    *,
+    actor: Actor,
+    key: str,
+    name: str,
+    kind: str,
+    value_type: str,
+    now: datetime,
+    variants: Sequence[Mapping[str, Any]] | None = None,
+    value_schema: dict[str, Any] | None = None,
+    description: str = "",
+    owner_id: uuid.UUID | None = None,
+    tags: Sequence[str] = (),
+    links: Sequence[str] = (),
+) -> Flag:
+    """Create a flag, switched off, in every environment the actor may edit directly.
+
+    Protected environments stay "not set up": what they serve starts with an approved change request, like everything there.
+    Raises PermissionMissing (editors of the project), InvalidInput, InvalidDocument, AlreadyExists.
+    """
+    project = Project.objects.filter(pk=project_id).first()
+    if project is None:
+        raise NotFound("This project does not exist.", project_id=str(project_id))
+    _require_editor(actor, project)
+    flag = Flag(
+        project=project,
+        key=checked_key(key, what="flag"),
+        value_type=value_type,
+        value_schema=value_schema,
+        created_at=now,
+    )
+    if value_type not in ValueType.values:
+        raise problem("value_type", f"Choose one of {', '.join(ValueType.values)}.")
+    fields = {"name": name, "description": description, "kind": kind, "owner_id": owner_id}
+    _set_fields(flag, {**fields, "tags": list(tags), "links": list(links)})
+    document = initial_document(flag.key, value_type, variants)
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                flag.save(force_insert=True)
+        except IntegrityError as error:
+            raise AlreadyExists(
+                f"{project.name} has a flag with the key {key} already. Keys are never used twice: choose another one."
+            ) from error
+        _record(Action.FLAG_CREATED, flag, actor=actor, now=now, data={"kind": kind, "value_type": value_type})
+        _set_up(flag, document, actor=actor, now=now)
+    return flag
+
+
+def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: Any) -> Flag:
+    """Change metadata: any of name, description, kind, owner_id, tags, links. What is served does not change.
+
+    Raises PermissionMissing, InvalidInput, NotFound. A call that changes nothing records nothing.
+    """
+    unknown = set(fields) - set(EDITABLE)
+    if unknown:
+        raise InvalidInput(f"These fields of a flag never change: {', '.join(sorted(unknown))}.", problems=[])
+    with transaction.atomic():
+        flag = Flag.objects.select_for_update(of=("self",)).select_related("project").filter(pk=flag_id).first()
+        if flag is None:
+            raise NotFound("This flag does not exist.", flag_id=str(flag_id))
+        _require_editor(actor, flag.project)
+        before = {name: getattr(flag, name) for name in fields}
+        _set_fields(flag, fields)
+        changed = {
+            name: {"from": _plain(before[name]), "to": _plain(getattr(flag, name))}
+            for name in fields
+            if before[name] != getattr(flag, name)
+        }
+        if changed:
+            flag.save(update_fields=list(changed))
+            _record(Action.FLAG_UPDATED, flag, actor=actor, now=now, data={"changed": changed})
+    return flag
+
+
+def _require_editor(actor: Actor, project: Project) -> None:
+    environments = Environment.objects.filter(project=project)
+    if not any(permissions.holds(actor, permissions.PROPOSE, environment) for environment in environments):
+        raise PermissionMissing(
+            f"{actor.label} is not an editor of any environment of {project.name}. Ask an administrator for that role.",
+            permission=permissions.PROPOSE,
+        )
+
+
+def _set_up(flag: Flag, document: dict[str, Any], *, actor: Actor, now: datetime) -> None:
+    for environment in Environment.objects.filter(project=flag.project, is_protected=False):
+        if permissions.holds(actor, permissions.PROPOSE, environment):
+            edit = ConfigEdit(flag_key=flag.key, base_version=0, document=document)
+            change_set = ChangeSet(environment_id=str(environment.pk), edits=(edit,))
+            apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason="Created, switched off")
+
+
+def _set_fields(flag: Flag, fields: Mapping[str, Any]) -> None:
+    for name, value in fields.items():
+        setattr(flag, name, _checked(name, value))
+
+
+def _checked(name: str, value: Any) -> Any:
+    match name:
+        case "name":
+            return checked_text(value, field="name", longest=120, required=True)
+        case "description":
+            return checked_text(value, field="description", longest=4000)
+        case "kind" if value not in FlagKind.values:
+            raise problem("kind", f"Choose one of {', '.join(FlagKind.values)}.")
+        case "owner_id" if value and not get_user_model().objects.filter(pk=value, is_active=True).exists():
+            raise problem("owner", "Choose an owner who has an active account.")
+        case "tags":
+            return sorted({checked_text(tag, field="tag", longest=40, required=True) for tag in value})
+        case "links":
+            return [_checked_link(link) for link in value]
+        case _:
+            return value
+
+
+def _checked_link(link: str) -> str:
+    link = checked_text(link, field="link", longest=500, required=True)
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise problem("links", "A link starts with https:// or http:// and names a host.")
+    return link
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def _record(action: Action, flag: Flag, *, actor: Actor, now: datetime, data: dict[str, Any]) -> None:
+    trail.record(
+        action,
+        actor=actor,
+        target=trail.Target("flag", str(flag.pk), flag.key),
+        now=now,
+        project_id=flag.project_id,
+        project_key=flag.project.key,
+        flag_key=flag.key,
+        data=data,
+    )
