@@ -1,0 +1,192 @@
+"""What changed between two documents, in plain sentences. Pure; `flags.changes` re-exports it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from audits.integrity import canonical_json
+
+from .documents import (
+    describe_condition,
+    describe_rule,
+    describe_serve,
+    normalise_config,
+    percent,
+    rule_label,
+    summarise,
+)
+from .documents.normalise import normalise_segment
+from .documents.words import shown
+
+Kind = Literal["added", "removed", "changed"]
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One change: where, of what kind, in words, and the values before and after."""
+
+    path: str
+    kind: Kind
+    sentence: str
+    before: Any
+    after: Any
+
+
+def diff_configs(before: Item | None, after: Item) -> list[Difference]:
+    """Return what changes from one valid config document to another; empty if, and only if, they mean the same.
+
+    `before` None means that the flag was not set up yet: then everything is new.
+    """
+    new = normalise_config(after)
+    if before is None:
+        return _first_config(new)
+    old = normalise_config(before)
+    if _same(old, new):
+        return []
+    found = [*_switches(old, new), *_variants(old["variants"], new["variants"]), *_rules(old["rules"], new["rules"])]
+    return found or [Difference("", "changed", "The document changed in its technical form only.", old, new)]
+
+
+def diff_segments(before: Item | None, after: Item) -> list[Difference]:
+    """Return what changes from one valid segment document to another; empty if, and only if, they mean the same."""
+    new = normalise_segment(after)
+    who = describe_condition(new["condition"])
+    if before is None:
+        return [Difference("condition", "added", f"New segment: {who}", None, new["condition"])]
+    old = normalise_segment(before)
+    if _same(old, new):
+        return []
+    sentence = f"Members: {describe_condition(old['condition'])} → {who}"
+    return [Difference("condition", "changed", sentence, old["condition"], new["condition"])]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Equality of JSON values: unlike `==` it tells true from 1 and 1 from 1.0."""
+    return canonical_json(a) == canonical_json(b)
+
+
+def _first_config(new: Item) -> list[Difference]:
+    start = Difference("", "added", f"First configuration here. {summarise(new).sentence}", None, new)
+    return [start, *_variants([], new["variants"]), *_rules([], new["rules"])]
+
+
+def _switches(old: Item, new: Item) -> list[Difference]:
+    found = []
+    if old["enabled"] != new["enabled"]:
+        words = "Switched on" if new["enabled"] else "Switched off"
+        found.append(Difference("enabled", "changed", words, old["enabled"], new["enabled"]))
+    for field, label, absent in (
+        ("default_variant", "Default variant", "code default"),
+        ("off_variant", "When switched off", "code default"),
+        ("salt", "Salt (everyone is assigned anew)", ""),
+        ("schema", "Document schema", ""),
+    ):
+        if not _same(old[field], new[field]):
+            was, becomes = (absent if value is None else value for value in (old[field], new[field]))
+            sentence = f"{label}: {was} → {becomes}"
+            found.append(Difference(field, "changed", sentence, old[field], new[field]))
+    return found
+
+
+def _variants(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
+    was, becomes = ({variant["name"]: variant for variant in variants} for variants in (old, new))
+    found = []
+    for name, variant in was.items():
+        if name not in becomes:
+            words = f"Variant “{name}” removed"
+            found.append(Difference(f"variants.{name}", "removed", words, variant, None))
+    for name, variant in becomes.items():
+        if name not in was:
+            words = f"Variant “{name}” added: {shown(variant['value'])}"
+            found.append(Difference(f"variants.{name}", "added", words, None, variant))
+        else:
+            found += _variant(name, was[name], variant)
+    return found or _variant_order(list(was), list(becomes))
+
+
+def _variant(name: str, old: Item, new: Item) -> list[Difference]:
+    found = []
+    if not _same(old["value"], new["value"]):
+        words = f"Variant “{name}”: value {shown(old['value'])} → {shown(new['value'])}"
+        found.append(Difference(f"variants.{name}.value", "changed", words, old["value"], new["value"]))
+    if old["description"] != new["description"]:
+        words = f"Variant “{name}”: description {shown(old['description'])} → {shown(new['description'])}"
+        change = Difference(f"variants.{name}.description", "changed", words, old["description"], new["description"])
+        found.append(change)
+    return found
+
+
+def _variant_order(old: list[str], new: list[str]) -> list[Difference]:
+    if old == new:
+        return []
+    words = f"Variants listed in another order: {', '.join(old)} → {', '.join(new)}"
+    return [Difference("variants", "changed", words, old, new)]
+
+
+def _rules(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
+    was = {rule["id"]: (number, rule) for number, rule in enumerate(old, start=1)}
+    becomes = {rule["id"]: (number, rule) for number, rule in enumerate(new, start=1)}
+    found = []
+    for rule_id, (number, rule) in was.items():
+        if rule_id not in becomes:
+            words = f"Rule {number} {rule_label(rule)} removed. It was: {describe_rule(rule)}"
+            found.append(Difference(f"rules[{number - 1}]", "removed", words, rule, None))
+    moved = _moved(
+        [rule_id for rule_id in was if rule_id in becomes], [rule_id for rule_id in becomes if rule_id in was]
+    )
+    for rule_id, (number, rule) in becomes.items():
+        if rule_id not in was:
+            words = f"Rule {number} {rule_label(rule)} added. {describe_rule(rule)}"
+            found.append(Difference(f"rules[{number - 1}]", "added", words, None, rule))
+            continue
+        from_number, former = was[rule_id]
+        if rule_id in moved:
+            words = f"Rule {from_number} {rule_label(former)} moved to position {number}"
+            found.append(Difference(f"rules[{number - 1}]", "changed", words, from_number, number))
+        found += _rule(f"Rule {number} {rule_label(former)}", f"rules[{number - 1}]", former, rule)
+    return found
+
+
+def _moved(old: list[str], new: list[str]) -> set[str]:
+    """The fewest ids that must move to turn one order into the other: all outside a longest common subsequence."""
+    place = {rule_id: index for index, rule_id in enumerate(old)}
+    best: list[list[str]] = []
+    for rule_id in new:
+        shorter = [kept for kept in best if place[kept[-1]] < place[rule_id]]
+        best.append([*_longest(shorter), rule_id])
+    return set(new) - set(_longest(best))
+
+
+def _longest(lists: list[list[str]]) -> list[str]:
+    return max(lists, key=len) if lists else []
+
+
+def _rule(label: str, path: str, old: Item, new: Item) -> list[Difference]:
+    found = []
+    if old["description"] != new["description"]:
+        words = f"{label}: description {shown(old['description'])} → {shown(new['description'])}"
+        change = Difference(f"{path}.description", "changed", words, old["description"], new["description"])
+        found.append(change)
+    if not _same(old["condition"], new["condition"]):
+        words = f"{label}: for {describe_condition(old['condition'])} → {describe_condition(new['condition'])}"
+        found.append(Difference(f"{path}.condition", "changed", words, old["condition"], new["condition"]))
+    if not _same(old["serve"], new["serve"]):
+        words = f"{label}: {_serve(old['serve'], new['serve'])}"
+        found.append(Difference(f"{path}.serve", "changed", words, old["serve"], new["serve"]))
+    return found
+
+
+def _serve(old: Item, new: Item) -> str:
+    if "split" not in old or "split" not in new:
+        return f"serves {describe_serve(old)} → {describe_serve(new)}"
+    was, becomes = ({share["variant"]: share["weight"] for share in serve["split"]} for serve in (old, new))
+    changed = [
+        f"{name} {percent(was.get(name, 0))} → {percent(becomes.get(name, 0))}"
+        for name in [*becomes, *(name for name in was if name not in becomes)]
+        if was.get(name, 0) != becomes.get(name, 0)
+    ]
+    if not changed or [name for name in was if name in becomes] != [name for name in becomes if name in was]:
+        return f"split {describe_serve(old)} → {describe_serve(new)} (people may be assigned anew)"
+    # With two shares the second only mirrors the first.
+    return changed[0] if len(becomes) == 2 and list(was) == list(becomes) else ", ".join(changed)

@@ -1,0 +1,30 @@
+"""Config and segment documents: plain JSON at rest, validated, normalised and put into words here. Pure."""
+
+from .normalise import initial_document, normalise_config, normalise_segment, referenced_segments
+from .schema import MAX_NUMBER, TOTAL_WEIGHT, VALUE_TYPES, Document, Problem
+from .summary import Summary, summarise
+from .validate import validate_config, validate_segment
+from .values import validate_value_schema
+from .words import describe_condition, describe_rule, describe_serve, percent, rule_label
+
+__all__ = [
+    "MAX_NUMBER",
+    "TOTAL_WEIGHT",
+    "VALUE_TYPES",
+    "Document",
+    "Problem",
+    "Summary",
+    "describe_condition",
+    "describe_rule",
+    "describe_serve",
+    "initial_document",
+    "normalise_config",
+    "normalise_segment",
+    "percent",
+    "referenced_segments",
+    "rule_label",
+    "summarise",
+    "validate_config",
+    "validate_segment",
+    "validate_value_schema",
+]

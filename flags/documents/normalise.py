@@ -1,0 +1,123 @@
+"""The one stored form of a document, and the documents a flag starts with."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .schema import SCHEMA_VERSION, Document, is_integer
+
+_STARTING_VARIANTS: dict[str, list[tuple[str, Any]]] = {
+    "boolean": [("on", True), ("off", False)],
+    "string": [("default", "")],
+    "integer": [("default", 0)],
+    "float": [("default", 0.0)],
+    "object": [("default", {})],
+}
+
+
+def initial_document(flag_key: str, value_type: str, variants: Sequence[Mapping[str, Any]] | None = None) -> Document:
+    """Return the document a flag starts with: switched off, and nobody is served anything new.
+
+    The off and default variant is the one named "off", else the first. Raises ValueError for an unknown `value_type`.
+    """
+    if value_type not in _STARTING_VARIANTS:
+        raise ValueError(f"Unknown value type {value_type!r}. Use one of {', '.join(_STARTING_VARIANTS)}.")
+    chosen = [dict(v) for v in variants or ({"name": n, "value": v} for n, v in _STARTING_VARIANTS[value_type])]
+    names = [variant.get("name") for variant in chosen]
+    baseline = "off" if "off" in names else names[0]
+    document = {
+        "schema": SCHEMA_VERSION,
+        "enabled": False,
+        "off_variant": baseline,
+        "variants": chosen,
+        "default_variant": baseline,
+        "salt": f"{flag_key}/",
+        "rules": [],
+    }
+    return normalise_config(document, value_type=value_type)
+
+
+def normalise_config(document: Mapping[str, Any], *, value_type: str | None = None, flag_key: str = "") -> Document:
+    """Return a deep copy with every optional field filled in; what cannot be understood stays for the validator.
+
+    With `value_type` "float" whole numbers become floats. With `flag_key` a missing salt becomes the usual one.
+    Doing it twice changes nothing.
+    """
+    result: Document = _copied(document)
+    result.setdefault("schema", SCHEMA_VERSION)
+    result.setdefault("rules", [])
+    if flag_key:
+        result.setdefault("salt", f"{flag_key}/")
+    for variant in _objects(result.get("variants")):
+        variant.setdefault("description", "")
+        if value_type == "float" and is_integer(variant.get("value")) and abs(variant["value"]) < 2**53:
+            variant["value"] = float(variant["value"])
+    _fill_rules(_objects(result["rules"]))
+    return result
+
+
+def normalise_segment(document: Mapping[str, Any]) -> Document:
+    """Return a deep copy of a segment document with every optional field filled in."""
+    result: Document = _copied(document)
+    result.setdefault("schema", SCHEMA_VERSION)
+    _fill_condition(result.get("condition"))
+    return result
+
+
+def _fill_rules(rules: list[dict[str, Any]]) -> None:
+    taken = {rule["id"] for rule in rules if isinstance(rule.get("id"), str)}
+    for rule in rules:
+        if "id" not in rule:
+            rule["id"] = next(name for n in range(1, len(rules) + len(taken) + 2) if (name := f"r{n}") not in taken)
+            taken.add(rule["id"])
+        rule.setdefault("description", "")
+        rule.setdefault("condition", None)
+        _fill_condition(rule["condition"])
+
+
+def _fill_condition(condition: object) -> None:
+    pending = [condition]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            if "attribute" in item:
+                item.setdefault("value", None)
+            pending.extend(item[group] for group in ("and", "or", "not") if group in item)
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy without negative zeros, which PostgreSQL does not keep. Iterative, since the depth is not known yet."""
+    root: list[Any] = [value]
+    pending: list[Any] = [root]
+    while pending:
+        holder = pending.pop()
+        for key, item in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
+            if isinstance(item, Mapping):
+                holder[key] = dict(item)
+                pending.append(holder[key])
+            elif isinstance(item, list | tuple):
+                holder[key] = list(item)
+                pending.append(holder[key])
+            elif isinstance(item, float) and item == 0:
+                holder[key] = 0.0
+    return root[0]
+
+
+def _objects(items: object) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def referenced_segments(document: Mapping[str, Any]) -> set[str]:
+    """The keys of all segments that the rules of a config document name."""
+    found: set[str] = set()
+    pending: list[object] = [rule.get("condition") for rule in _objects(document.get("rules"))]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            if isinstance(item.get("segment"), str):
+                found.add(item["segment"])
+            pending.extend(item[group] for group in ("and", "or", "not") if group in item)
+    return found

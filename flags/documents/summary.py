@@ -1,0 +1,85 @@
+"""What a flag does in an environment, at a glance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .schema import TOTAL_WEIGHT
+from .words import percent, shown
+
+State = Literal["off", "on", "partial", "targeted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`headline` fits a table cell, `sentence` a page. `share` is the first weight (out of 100000) everyone is split by.
+
+    `off_means` says what switching off does, since there are two kinds of off.
+    """
+
+    state: State
+    headline: str
+    sentence: str
+    share: int | None
+    off_means: str
+
+
+def summarise(document: Mapping[str, Any]) -> Summary:
+    """Return the summary of a valid config document."""
+    off_means = _off_means(document)
+    if not document["enabled"]:
+        return Summary("off", "Off", f"Switched off. {off_means}", None, off_means)
+    targeted, everyone = _audience(document)
+    share = everyone["split"][0]["weight"] if "split" in everyone else None
+    state, headline = _everyone(document, everyone)
+    if not targeted:
+        return Summary(state, headline, f"Switched on: {_lower(headline)}.", share, off_means)
+    rules = "1 rule" if targeted == 1 else f"{targeted} rules"
+    otherwise = _lower(headline).removesuffix(" for everyone")
+    sentence = f"Switched on: {rules} for some, {otherwise} for everyone else."
+    return Summary("targeted", f"{rules}, else {otherwise}", sentence, share, off_means)
+
+
+def _off_means(document: Mapping[str, Any]) -> str:
+    name = document["off_variant"]
+    if name is None:
+        return "Off means that the application's own default decides."
+    return f"Off serves the variant “{name}” ({shown(_value(document, name))})."
+
+
+def _audience(document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    """How many rules are for some people only, and what everyone else is served."""
+    for index, rule in enumerate(document["rules"]):
+        if rule["condition"] is None:
+            return index, rule["serve"]
+    return len(document["rules"]), {"variant": document["default_variant"]}
+
+
+def _everyone(document: Mapping[str, Any], serve: Mapping[str, Any]) -> tuple[State, str]:
+    if "variant" in serve:
+        return _one_variant(document, serve["variant"])
+    first = serve["split"][0]
+    whole = next((share["variant"] for share in serve["split"] if share["weight"] == TOTAL_WEIGHT), None)
+    if whole is None:
+        return "partial", f"{percent(first['weight'])} {first['variant']}"
+    state, headline = _one_variant(document, whole)
+    return (state, headline) if whole == first["variant"] else (state, f"0 % {first['variant']}")
+
+
+def _one_variant(document: Mapping[str, Any], name: str | None) -> tuple[State, str]:
+    if name is None:
+        return "on", "Code default for everyone"
+    value = _value(document, name)
+    if value is True:
+        return "on", "On for everyone"
+    if value is False:
+        return "off", "Off for everyone"
+    return "on", f"“{name}” for everyone"
+
+
+def _value(document: Mapping[str, Any], name: str) -> Any:
+    return next((variant["value"] for variant in document["variants"] if variant["name"] == name), None)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

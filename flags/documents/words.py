@@ -1,0 +1,119 @@
+"""Documents in plain words, for pages, messages and diffs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_SHOWN_VALUES = 3
+_MAX_TEXT = 60
+
+_PHRASES = {
+    "equals": "is",
+    "not_equals": "is not",
+    "in": "is one of",
+    "not_in": "is none of",
+    "contains": "contains",
+    "not_contains": "does not contain",
+    "starts_with": "starts with",
+    "not_starts_with": "does not start with",
+    "ends_with": "ends with",
+    "not_ends_with": "does not end with",
+    "number_equals": "equals",
+    "less_than": "is less than",
+    "less_or_equal": "is at most",
+    "greater_than": "is greater than",
+    "greater_or_equal": "is at least",
+    "version_equals": "is version",
+    "version_less_than": "is a version before",
+    "version_less_or_equal": "is at most version",
+    "version_greater_than": "is a version after",
+    "version_greater_or_equal": "is at least version",
+    "version_same_major": "has the same major version as",
+    "version_same_minor": "has the same major and minor version as",
+    "is_set": "is set",
+    "is_not_set": "is not set",
+    "is_true": "is true",
+    "is_false": "is false",
+    "before": "is before",
+    "after": "is after",
+}
+
+
+def percent(weight: int) -> str:
+    """A weight (out of 100000) as people write it: 25000 is “25 %”, 500 is “0.5 %”."""
+    whole, rest = divmod(weight, 1_000)
+    return f"{whole}.{rest:03d}".rstrip("0").rstrip(".") + " %"
+
+
+def shown(value: Any) -> str:
+    """A JSON value in a sentence, cut to a readable length."""
+    if isinstance(value, str):
+        return f"“{_cut(value)}”"
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_cut(str(key))}: {shown(item)}" for key, item in list(value.items())[:_SHOWN_VALUES])
+        return "{" + inner + (", …}" if len(value) > _SHOWN_VALUES else "}")
+    if isinstance(value, list):
+        return _listed(value)
+    return str(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+
+
+def _listed(values: Sequence[Any]) -> str:
+    first = [shown(value) for value in values[:_SHOWN_VALUES]]
+    if len(values) > _SHOWN_VALUES:
+        return f"{', '.join(first)} and {len(values) - _SHOWN_VALUES} more"
+    return " and ".join(([", ".join(first[:-1])] if len(first) > 1 else []) + first[-1:])
+
+
+def describe_condition(condition: Mapping[str, Any] | None) -> str:
+    """A condition in words: plan is “gold” and in segment “beta”. None is everyone."""
+    if condition is None:
+        return "everyone"
+    if "and" in condition:
+        return " and ".join(_part(part) for part in condition["and"])
+    if "or" in condition:
+        return " or ".join(_part(part) for part in condition["or"])
+    if "not" in condition:
+        return _negated(condition["not"])
+    if "segment" in condition:
+        return f"in segment “{condition['segment']}”"
+    phrase = f"{condition['attribute']} {_PHRASES[condition['operator']]}"
+    value = condition.get("value")
+    return phrase if value is None else f"{phrase} {shown(value)}"
+
+
+def _part(condition: Mapping[str, Any]) -> str:
+    words = describe_condition(condition)
+    several = len(condition.get("and") or condition.get("or") or ()) > 1
+    return f"({words})" if several else words
+
+
+def _negated(condition: Mapping[str, Any]) -> str:
+    if "segment" in condition:
+        return f"not in segment “{condition['segment']}”"
+    return f"not ({describe_condition(condition)})"
+
+
+def describe_serve(serve: Mapping[str, Any]) -> str:
+    """What a rule serves: “on”, or 25 % on, 75 % off."""
+    if "variant" in serve:
+        return f"“{serve['variant']}”"
+    return ", ".join(f"{percent(share['weight'])} {share['variant']}" for share in serve["split"])
+
+
+def describe_rule(rule: Mapping[str, Any]) -> str:
+    """A rule in words, without its description: If plan is “gold”: “on”."""
+    condition = rule.get("condition")
+    who = "Everyone" if condition is None else f"If {describe_condition(condition)}"
+    return f"{who}: {describe_serve(rule['serve'])}"
+
+
+def rule_label(rule: Mapping[str, Any]) -> str:
+    """The short name of a rule in a list or a diff: its description, else who it is for."""
+    description = " ".join(str(rule.get("description") or "").split())
+    words = description or describe_condition(rule.get("condition"))
+    return f"“{_cut(words[:1].upper() + words[1:])}”"

@@ -1,0 +1,16 @@
+"""The pure evaluator: a snapshot of an environment in, resolutions out. No Django, no clock, no I/O."""
+
+from .bucketing import Generation
+from .compile import CompiledSnapshot, FlagSource, Snapshot, compile_snapshot
+from .resolution import ErrorCode, Reason, Resolution
+
+__all__ = [
+    "CompiledSnapshot",
+    "ErrorCode",
+    "FlagSource",
+    "Generation",
+    "Reason",
+    "Resolution",
+    "Snapshot",
+    "compile_snapshot",
+]

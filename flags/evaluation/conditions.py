@@ -1,0 +1,278 @@
+"""Compile one condition of a document to a closure.
+
+A missing or wrongly typed attribute makes a comparison false, and an operator called `not_*` is the exact negation of its
+positive. Numbers and booleans are never confused: true is not 1. Constants are parsed once, here.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import ge, gt, le, lt
+from typing import Any
+
+from .instants import parse_instant
+from .versions import Version, parse_version
+
+Context = Mapping[str, Any]
+Condition = Callable[[Context], bool]
+Builder = Callable[[str, Any], Condition]
+
+_NUMBER = (int, float)
+
+
+def is_number(value: object) -> bool:
+    """Whether a JSON value is a number; a boolean is none."""
+    return isinstance(value, _NUMBER) and not isinstance(value, bool)
+
+
+def always(context: Context) -> bool:
+    """The condition that everyone meets."""
+    return True
+
+
+def never(context: Context) -> bool:
+    """The condition that no one meets."""
+    return False
+
+
+def compile_condition(condition: Mapping[str, Any] | None, *, segment: Callable[[str], Condition]) -> Condition:
+    """Return the closure of a condition; None is everyone. `segment` returns the compiled condition of a segment key.
+
+    Raises KeyError, TypeError, ValueError or AttributeError for a condition that validation would refuse.
+    """
+    if condition is None:
+        return always
+    if "and" in condition:
+        return _all_of([compile_condition(part, segment=segment) for part in condition["and"]])
+    if "or" in condition:
+        return _any_of([compile_condition(part, segment=segment) for part in condition["or"]])
+    if "not" in condition:
+        return _negated(compile_condition(condition["not"], segment=segment))
+    if "segment" in condition:
+        return segment(condition["segment"])
+    return OPERATORS[condition["operator"]](condition["attribute"], condition.get("value"))
+
+
+def _all_of(parts: list[Condition]) -> Condition:
+    if len(parts) == 1:
+        return parts[0]
+    if len(parts) == 2:
+        first, second = parts
+        return lambda context: first(context) and second(context)
+    if len(parts) == 3:
+        one, two, three = parts
+        return lambda context: one(context) and two(context) and three(context)
+
+    def every(context: Context) -> bool:
+        for part in parts:
+            if not part(context):
+                return False
+        return True
+
+    return every
+
+
+def _any_of(parts: list[Condition]) -> Condition:
+    if len(parts) == 1:
+        return parts[0]
+
+    def some(context: Context) -> bool:
+        for part in parts:
+            if part(context):
+                return True
+        return False
+
+    return some
+
+
+def _negated(part: Condition) -> Condition:
+    return lambda context: not part(context)
+
+
+def _not(builder: Builder) -> Builder:
+    return lambda attribute, value: _negated(builder(attribute, value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("This operator compares with a text.")
+    return value
+
+
+def _number(value: Any) -> int | float:
+    if not is_number(value):
+        raise TypeError("This operator compares with a number.")
+    return value  # type: ignore[no-any-return]
+
+
+def _equals(attribute: str, value: Any) -> Condition:
+    if isinstance(value, bool):
+        return lambda context: context.get(attribute) is value
+    if is_number(value):
+        return _number_equals(attribute, value)
+    text = _text(value)
+
+    def equals(context: Context) -> bool:
+        given = context.get(attribute)
+        return isinstance(given, str) and given == text
+
+    return equals
+
+
+def _in(attribute: str, value: Any) -> Condition:
+    texts = frozenset(item for item in value if isinstance(item, str))
+    numbers = frozenset(item for item in value if is_number(item))
+
+    def in_texts(context: Context) -> bool:
+        given = context.get(attribute)
+        return isinstance(given, str) and given in texts
+
+    def in_either(context: Context) -> bool:
+        given = context.get(attribute)
+        if isinstance(given, str):
+            return given in texts
+        return isinstance(given, _NUMBER) and not isinstance(given, bool) and given in numbers
+
+    return in_either if numbers else in_texts
+
+
+def _contains(attribute: str, value: Any) -> Condition:
+    text = _text(value)
+
+    def contains(context: Context) -> bool:
+        given = context.get(attribute)
+        return isinstance(given, str) and text in given
+
+    return contains
+
+
+def _starts_with(attribute: str, value: Any) -> Condition:
+    text = _text(value)
+
+    def starts_with(context: Context) -> bool:
+        given = context.get(attribute)
+        return isinstance(given, str) and given.startswith(text)
+
+    return starts_with
+
+
+def _ends_with(attribute: str, value: Any) -> Condition:
+    text = _text(value)
+
+    def ends_with(context: Context) -> bool:
+        given = context.get(attribute)
+        return isinstance(given, str) and given.endswith(text)
+
+    return ends_with
+
+
+def _number_equals(attribute: str, value: Any) -> Condition:
+    number = _number(value)
+
+    def number_equals(context: Context) -> bool:
+        given = context.get(attribute)
+        return isinstance(given, _NUMBER) and not isinstance(given, bool) and given == number
+
+    return number_equals
+
+
+def _number_compare(compare: Callable[[Any, Any], bool]) -> Builder:
+    def build(attribute: str, value: Any) -> Condition:
+        number = _number(value)
+
+        def number_compare(context: Context) -> bool:
+            given = context.get(attribute)
+            return isinstance(given, _NUMBER) and not isinstance(given, bool) and compare(given, number)
+
+        return number_compare
+
+    return build
+
+
+def _version_compare(compare: Callable[[Version, Version], bool]) -> Builder:
+    def build(attribute: str, value: Any) -> Condition:
+        version = parse_version(value)
+        if version is None:
+            raise ValueError("This operator compares with a version.")
+
+        def version_compare(context: Context) -> bool:
+            given = parse_version(context.get(attribute))
+            return given is not None and compare(given, version)
+
+        return version_compare
+
+    return build
+
+
+def _same_version(a: Version, b: Version) -> bool:
+    return a == b
+
+
+def _same_major(a: Version, b: Version) -> bool:
+    return a[0] == b[0]
+
+
+def _same_minor(a: Version, b: Version) -> bool:
+    return a[:2] == b[:2]
+
+
+def _instant_compare(compare: Callable[[datetime, datetime], bool]) -> Builder:
+    def build(attribute: str, value: Any) -> Condition:
+        instant = parse_instant(value)
+        if instant is None:
+            raise ValueError("This operator compares with an RFC 3339 instant.")
+
+        def instant_compare(context: Context) -> bool:
+            given = parse_instant(context.get(attribute))
+            return given is not None and compare(given, instant)
+
+        return instant_compare
+
+    return build
+
+
+def _is_set(attribute: str, value: Any) -> Condition:
+    return lambda context: context.get(attribute) is not None
+
+
+def _is_not_set(attribute: str, value: Any) -> Condition:
+    return lambda context: context.get(attribute) is None
+
+
+def _is_true(attribute: str, value: Any) -> Condition:
+    return lambda context: context.get(attribute) is True
+
+
+def _is_false(attribute: str, value: Any) -> Condition:
+    return lambda context: context.get(attribute) is False
+
+
+OPERATORS: Mapping[str, Builder] = {
+    "equals": _equals,
+    "not_equals": _not(_equals),
+    "in": _in,
+    "not_in": _not(_in),
+    "contains": _contains,
+    "not_contains": _not(_contains),
+    "starts_with": _starts_with,
+    "not_starts_with": _not(_starts_with),
+    "ends_with": _ends_with,
+    "not_ends_with": _not(_ends_with),
+    "number_equals": _number_equals,
+    "less_than": _number_compare(lt),
+    "less_or_equal": _number_compare(le),
+    "greater_than": _number_compare(gt),
+    "greater_or_equal": _number_compare(ge),
+    "version_equals": _version_compare(_same_version),
+    "version_less_than": _version_compare(lt),
+    "version_less_or_equal": _version_compare(le),
+    "version_greater_than": _version_compare(gt),
+    "version_greater_or_equal": _version_compare(ge),
+    "version_same_major": _version_compare(_same_major),
+    "version_same_minor": _version_compare(_same_minor),
+    "is_set": _is_set,
+    "is_not_set": _is_not_set,
+    "is_true": _is_true,
+    "is_false": _is_false,
+    "before": _instant_compare(lt),
+    "after": _instant_compare(gt),
+}
