@@ -1,6 +1,7 @@
 """Audits as a Django app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AuditsConfig(AppConfig):
@@ -8,3 +9,9 @@ class AuditsConfig(AppConfig):
 
     name = "audits"
     verbose_name = "Audit"
+
+    def ready(self) -> None:
+        """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table."""
+        from audits.guards import reinstall_guards
+
+        post_migrate.connect(reinstall_guards, sender=self)

@@ -1,7 +1,8 @@
 """The root of every error the product raises on purpose.
 
-A domain error has a stable `code` (API clients switch on it), an HTTP `status`, a `title` that never varies, a `message` that
-says what happened, why and what to do next, and `facts` for programs. One handler in `flagsite.problems` turns it into RFC 9457.
+A domain error has a stable `code` (API clients switch on it), an HTTP `status`, a `title` that never varies, a
+`message` that says what happened, why and what to do next, and `facts` for programs. One handler in
+`flagsite.problems` turns it into RFC 9457.
 """
 
 from typing import Any, ClassVar
@@ -26,3 +27,19 @@ class OutsideTransaction(GovernanceError):
     code = "outside_transaction"
     status = 500
     title = "An audit event needs the transaction of its act"
+
+
+class InvalidEvidence(GovernanceError):
+    """An audit event was to hold a value that cannot be stored or hashed; `facts["column"]` names where."""
+
+    code = "invalid_evidence"
+    status = 400
+    title = "This text cannot be recorded"
+
+
+class ChainMoved(GovernanceError):
+    """Another transaction appended to the chain between reading its head and advancing it; nothing was written."""
+
+    code = "audit_chain_moved"
+    status = 409
+    title = "Something else was recorded at the same moment"

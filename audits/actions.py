@@ -1,0 +1,49 @@
+"""The closed list of what can be recorded. A name, once used, keeps its meaning: it is part of hashed evidence."""
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What an actor did, as `<kind of target>.<past participle>`."""
+
+    PROJECT_CREATED = "project.created"
+    PROJECT_UPDATED = "project.updated"
+
+    ENVIRONMENT_CREATED = "environment.created"
+    ENVIRONMENT_UPDATED = "environment.updated"
+    ENVIRONMENT_PROTECTION_CHANGED = "environment.protection_changed"
+
+    FLAG_CREATED = "flag.created"
+    FLAG_UPDATED = "flag.updated"
+    FLAG_ARCHIVED = "flag.archived"
+    FLAG_CONFIG_APPLIED = "flag_config.applied"
+    SEGMENT_APPLIED = "segment.applied"
+
+    ROLE_CHANGED = "role.changed"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an act, not a secret
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105
+
+    CHANGE_REQUEST_CREATED = "change_request.created"
+    CHANGE_REQUEST_EDITED = "change_request.edited"
+    CHANGE_REQUEST_SUBMITTED = "change_request.submitted"
+    CHANGE_REQUEST_APPROVED = "change_request.approved"
+    CHANGE_REQUEST_REJECTED = "change_request.rejected"
+    CHANGE_REQUEST_WITHDRAWN = "change_request.withdrawn"
+    CHANGE_REQUEST_EXPIRED = "change_request.expired"
+    CHANGE_REQUEST_COMMENTED = "change_request.commented"
+    CHANGE_REQUEST_SCHEDULED = "change_request.scheduled"
+    CHANGE_REQUEST_APPLIED = "change_request.applied"
+    CHANGE_REQUEST_APPLY_REFUSED = "change_request.apply_refused"
+
+    APPROVAL_POLICY_CHANGED = "approval_policy.changed"
+
+    USER_CREATED = "user.created"
+    USER_UPDATED = "user.updated"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105
+    USER_SIGNED_IN = "user.signed_in"
+    USER_SIGNED_OUT = "user.signed_out"
+    USER_SIGN_IN_FAILED = "user.sign_in_failed"
+
+    AUDIT_EXPORTED = "audit.exported"
+    AUDIT_PERSON_ERASED = "audit.person_erased"
