@@ -42,8 +42,8 @@ def actor_of(request: HttpRequest) -> Actor:
 def form_errors(form: forms.BaseForm) -> Iterator[None]:
     """Turn what a service refuses into errors of the form, so that the page comes back with everything that was typed.
 
-    `facts["problems"]` (dicts with `path` and `message`) land on the fields they name. A missing permission passes through:
-    the site answers it with its 403 page.
+    `facts["problems"]` (dicts with `path` and `message`) land on the fields they name. A missing permission passes
+    through: the site answers it with its 403 page.
     """
     try:
         yield

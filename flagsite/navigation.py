@@ -1,0 +1,54 @@
+"""The sidebar: what people do every day on top, what they set up below."""
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from flags import permissions
+from flagsite import desk
+
+Item = dict[str, Any]
+
+
+def demo_badge(request: HttpRequest) -> list[str] | None:
+    """The badge beside the page's title that says: nothing here is real."""
+    return ["Demo data", "warning"] if settings.DEMO else None
+
+
+def groups(request: HttpRequest) -> list[Item]:
+    """The two groups, without the pages this person cannot use."""
+    user = cast(AbstractUser, request.user)
+    waiting = desk.waiting_count(user)
+    administers = user.is_superuser or bool(permissions.environments_with(user, permissions.ADMINISTER))
+    work = [
+        _item("Desk", "space_dashboard", "admin:index"),
+        _item("Flags", "flag", "admin:flags_flag_changelist"),
+        _item("Change requests", "rate_review", "admin:rollouts_changerequest_changelist", badge=waiting),
+        _item("Segments", "groups", "admin:flags_segment_changelist"),
+        _item("Audit trail", "history_edu", "admin:audits_auditevent_changelist"),
+    ]
+    setup = [
+        _item("Environments", "dns", "admin:flags_environment_changelist"),
+        _item("Access", "admin_panel_settings", "admin:flags_access"),
+        _item("Tokens", "key", "admin:flags_environmenttoken_changelist") if administers else None,
+        _item("Approval policies", "policy", "admin:rollouts_approvalpolicy_changelist"),
+        _item("People", "group", "admin:flagsite_user_changelist") if user.is_superuser else None,
+    ]
+    return [
+        {"title": "Work", "items": [item for item in work if item]},
+        {"title": "Setup", "separator": True, "items": [item for item in setup if item]},
+    ]
+
+
+def _item(title: str, symbol: str, name: str, *, badge: int = 0) -> Item | None:
+    try:
+        link = reverse(name)
+    except NoReverseMatch:
+        return None
+    item: Item = {"title": title, "icon": symbol, "link": link}
+    if badge:
+        item |= {"badge": str(badge), "badge_variant": "danger"}
+    return item
