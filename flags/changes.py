@@ -124,7 +124,7 @@ def _edit(value: object, what: str) -> ConfigEdit | SegmentEdit:
 
 def _fields(value: object, what: str, names: tuple[str, ...]) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{what} must be a JSON object.")  # noqa: TRY004 - one error for all bad input
+        raise ValueError(f"{what} must be a JSON object.")
     missing = [name for name in names if name not in value]
     unknown = [str(name) for name in value if name not in names]
     if missing or unknown:
@@ -150,5 +150,5 @@ def _version(fields: dict[str, Any], what: str) -> int:
 def _document(fields: dict[str, Any], what: str) -> dict[str, Any]:
     document = fields["document"]
     if not isinstance(document, dict):
-        raise ValueError(f"{what} needs a JSON object in “document”.")  # noqa: TRY004 - one error for all bad input
+        raise ValueError(f"{what} needs a JSON object in “document”.")
     return document

@@ -49,7 +49,7 @@ def _problems(condition: object, path: str, *, segment_keys: Collection[str] | N
     if depth > MAX_DEPTH:
         return [Problem(path, f"Conditions are nested more than {MAX_DEPTH} levels deep here. Flatten the groups.")]
     if not isinstance(condition, dict):
-        return [Problem(path, "A condition must be an object, or null for everyone.")]
+        return [Problem(path, "A condition must be an object. Only a whole rule can be for everyone (null).")]
     kinds = [kind for kind in _KINDS if kind in condition]
     if len(kinds) != 1:
         return [Problem(path, "A condition must hold exactly one of: and, or, not, segment, attribute.")]

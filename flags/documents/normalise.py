@@ -43,6 +43,8 @@ def normalise_config(document: Mapping[str, Any], *, value_type: str | None = No
     Doing it twice changes nothing.
     """
     result: Document = _copied(document)
+    if not isinstance(result, dict):
+        return result
     result.setdefault("schema", SCHEMA_VERSION)
     result.setdefault("rules", [])
     if flag_key:
@@ -58,6 +60,8 @@ def normalise_config(document: Mapping[str, Any], *, value_type: str | None = No
 def normalise_segment(document: Mapping[str, Any]) -> Document:
     """Return a deep copy of a segment document with every optional field filled in."""
     result: Document = _copied(document)
+    if not isinstance(result, dict):
+        return result
     result.setdefault("schema", SCHEMA_VERSION)
     _fill_condition(result.get("condition"))
     return result
@@ -87,7 +91,7 @@ def _fill_condition(condition: object) -> None:
 
 
 def _copied(value: Any) -> Any:
-    """A deep copy without negative zeros, which PostgreSQL does not keep. Iterative, since the depth is not known yet."""
+    """A deep copy without negative zeros, which PostgreSQL does not keep. Iterative: the depth is not known yet."""
     root: list[Any] = [value]
     pending: list[Any] = [root]
     while pending:

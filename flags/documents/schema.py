@@ -61,7 +61,7 @@ def json_problems(value: object, path: str = "") -> list[Problem]:
             problems.append(Problem(where, f"This is nested more than {MAX_JSON_DEPTH} levels deep. Flatten it."))
         elif isinstance(item, dict):
             problems.extend(_key_problems(item, where))
-            pending.extend((child, join(where, str(key)), depth + 1) for key, child in reversed(item.items()))
+            pending.extend((child, join(where, _legible(key)), depth + 1) for key, child in reversed(item.items()))
         elif isinstance(item, list):
             pending.extend((item[i], f"{where}[{i}]", depth + 1) for i in reversed(range(len(item))))
         else:
@@ -69,6 +69,11 @@ def json_problems(value: object, path: str = "") -> list[Problem]:
             if message:
                 problems.append(Problem(where, message))
     return problems
+
+
+def _legible(key: object) -> str:
+    """A field name that a path can show, since paths are sent to clients."""
+    return str(key).encode("utf-8", "replace").decode("utf-8")
 
 
 def _key_problems(item: dict[Any, Any], where: str) -> Iterator[Problem]:
@@ -93,7 +98,7 @@ def _scalar_problem(item: object) -> str:
 def _text_problem(text: str) -> str:
     if "\x00" in text:
         return "Remove the NUL character: the database cannot store it."
-    if any("\ud800" <= character <= "\udfff" for character in text) if not text.isascii() else False:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         return "Remove the broken character (half of a surrogate pair): it cannot be sent as UTF-8."
     return ""
 

@@ -12,8 +12,9 @@ State = Literal["off", "on", "partial", "targeted"]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`headline` fits a table cell, `sentence` a page. `share` is the first weight (out of 100000) everyone is split by.
+    """`headline` fits a table cell, `sentence` a page.
 
+    `share` is the first weight (out of 100000) of the split that everyone is in, if there is one.
     `off_means` says what switching off does, since there are two kinds of off.
     """
 

@@ -33,9 +33,10 @@ _CONFIG_FIELDS = ("schema", "enabled", "off_variant", "variants", "default_varia
 def validate_config(
     document: object, *, value_type: str, value_schema: dict[str, Any] | None = None, segment_keys: Collection[str]
 ) -> list[Problem]:
-    """Return what is wrong with a config document, normalised or not; an empty list means it can be served.
+    """Return what is wrong with a config document; an empty list means that its normalised form can be served.
 
-    `segment_keys` are the segments of the environment. Raises ValueError for an unknown `value_type`.
+    Normalise first: fields that normalising fills in are required here, descriptions excepted. `segment_keys` are the
+    segments of the environment. Raises ValueError for an unknown `value_type`.
     """
     if value_type not in VALUE_TYPES:
         raise ValueError(f"Unknown value type {value_type!r}. Use one of {', '.join(VALUE_TYPES)}.")

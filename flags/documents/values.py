@@ -21,6 +21,7 @@ _MESSAGES = {
 _NAMED = ("properties", "$defs", "definitions", "dependentSchemas")
 _DATA = ("enum", "const", "default", "examples", "required", "dependentRequired")
 _MAX_ERRORS = 5
+_MAX_WORDS = 300
 
 
 def value_problems(value: object, path: str, *, value_type: str) -> list[Problem]:
@@ -58,7 +59,9 @@ def schema_problems(value: dict[str, Any], path: str, *, schema: dict[str, Any])
     problems: list[Problem] = []
     try:
         for error in validator.iter_errors(value):
-            problems.append(Problem(_path(path, error), f"The schema of this flag refuses this: {error.message}."))
+            problems.append(
+                Problem(_path(path, error), f"The schema of this flag refuses this: {error.message[:_MAX_WORDS]}.")
+            )
             if len(problems) == _MAX_ERRORS:
                 break
     except Unresolvable as error:

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
-from .bucketing import Generation, salted_hash
+from .bucketing import REMEMBERED_KEY_CHARACTERS, Generation, salted_hash, unusual_hash
 from .conditions import Condition, Context, compile_condition, never
 from .resolution import ErrorCode, Reason, Resolution, failure
 
@@ -45,7 +45,7 @@ class Snapshot:
 class CompiledSnapshot:
     """A snapshot that evaluates. Immutable, so threads share it."""
 
-    __slots__ = ("_answers", "_evaluators", "_invalid_context", "_not_found", "snapshot")
+    __slots__ = ("_answers", "_evaluators", "_failed", "_invalid_context", "_not_found", "snapshot")
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -63,6 +63,12 @@ class CompiledSnapshot:
         self._invalid_context = failure(
             ErrorCode.INVALID_CONTEXT,
             "The evaluation context is not an object. Send a JSON object of attributes.",
+            metadata=metadata,
+        )
+
+        self._failed = failure(
+            ErrorCode.GENERAL,
+            "An attribute of the evaluation context cannot be compared. Send JSON values only.",
             metadata=metadata,
         )
 
@@ -97,16 +103,19 @@ class CompiledSnapshot:
             context = plain
         try:
             evaluator = self._evaluators.get(flag_key)
-        except TypeError:
-            return self._not_found
-        return self._not_found if evaluator is None else evaluator(context)
+            return self._not_found if evaluator is None else evaluator(context)
+        except Exception:
+            # No JSON value gets here; an attribute of a foreign class whose comparison raises does.
+            return self._failed
 
     def evaluate_all(self, context: Mapping[str, Any], now: datetime) -> dict[str, Resolution]:
         """Return the resolution of every flag for one context. Never raises; see `evaluate`."""
-        plain = _as_dict(context)
-        if plain is None:
-            return dict.fromkeys(self._evaluators, self._invalid_context)
-        return {key: evaluator(plain) for key, evaluator in self._evaluators.items()}
+        try:
+            if type(context) is dict:
+                return {key: evaluator(context) for key, evaluator in self._evaluators.items()}
+        except Exception:  # noqa: S110 - the flags that can be answered are answered one by one below
+            pass
+        return {key: self.evaluate(key, context, now) for key in self._evaluators}
 
 
 def compile_snapshot(snapshot: Snapshot) -> CompiledSnapshot:
@@ -121,12 +130,13 @@ def _as_dict(context: object) -> dict[str, Any] | None:
         return None
     try:
         return dict(context)
-    except Exception:  # noqa: BLE001 - a foreign mapping may raise anything, and evaluation must not
+    except Exception:
+        # A foreign mapping may raise anything.
         return None
 
 
 class _Segments:
-    """The compiled segments of a snapshot. Segments do not see each other, and one that cannot be read spoils no other."""
+    """The compiled segments of a snapshot. They do not see each other, and an unreadable one spoils no other."""
 
     def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         self._conditions: dict[str, Condition] = {}
@@ -173,7 +183,7 @@ class _FlagCompiler:
 
     def __init__(self, source: FlagSource, generation: Generation, segments: _Segments, metadata: Metadata) -> None:
         self._document = source.document
-        self._hash_of = salted_hash(generation)
+        self._generation = generation
         self._segments = segments
         self._metadata = metadata
         as_value: Callable[[Any], Any] = float if source.value_type == "float" else lambda value: value
@@ -227,25 +237,20 @@ class _FlagCompiler:
 
     def _split(self, ends: list[int], split: list[Resolution]) -> Evaluator:
         salt: str = self._document["salt"]
-        hash_of, default = self._hash_of, self._default()
         if not isinstance(salt, str):
             raise TypeError("The salt is no text.")
+        remembered, unusual = salted_hash(self._generation), unusual_hash(self._generation)
+        default = self._default()
 
-        def several(context: Context) -> Resolution:
-            hashed = hash_of(salt, context.get("targetingKey"))
+        def serve(context: Context) -> Resolution:
+            key = context.get("targetingKey")
+            if isinstance(key, str) and len(key) <= REMEMBERED_KEY_CHARACTERS:
+                hashed = remembered(salt, key)
+            else:
+                hashed = unusual(salt, key)
             return default if hashed is None else split[bisect_right(ends, hashed)]
 
-        if len(split) != 2:
-            return several
-        end, (low, high) = ends[0], split
-
-        def two(context: Context) -> Resolution:
-            hashed = hash_of(salt, context.get("targetingKey"))
-            if hashed is None:
-                return default
-            return low if hashed < end else high
-
-        return two
+        return serve
 
 
 def _first_match(rules: list[tuple[Condition, Evaluator]], otherwise: Evaluator) -> Evaluator:

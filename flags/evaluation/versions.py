@@ -1,14 +1,15 @@
 """Semantic versions, read and ordered as flagd's `sem_ver` does.
 
-A leading v or V and partial versions (`1`, `1.2`) are accepted, build metadata is ignored, a pre-release needs all three
-numbers (the engines disagree on `1-rc.1`), and anything else is no version.
+A leading v or V and partial versions (`1`, `1.2`) are accepted, build metadata is ignored, a pre-release needs all
+three numbers (the engines disagree on `1-rc.1`), and anything else is no version.
 """
 
 import re
+from functools import lru_cache
 
 Version = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
 
-MAX_VERSION_CHARACTERS = 128
+MAX_VERSION_CHARACTERS = 100
 
 _NUMBER = r"(0|[1-9][0-9]*)"
 _SHAPE = re.compile(rf"[vV]?{_NUMBER}(?:\.{_NUMBER}(?:\.{_NUMBER}(?:-([0-9A-Za-z.-]+))?)?)?(?:\+[0-9A-Za-z.-]+)?")
@@ -21,6 +22,12 @@ def parse_version(text: object) -> Version | None:
     """Return a tuple that orders by semantic-version precedence, or None where `text` is no version."""
     if not isinstance(text, str) or len(text) > MAX_VERSION_CHARACTERS:
         return None
+    return _parsed(text)
+
+
+# Clients send few distinct versions, and reading one costs ten times as much as remembering it.
+@lru_cache(maxsize=2_048)
+def _parsed(text: str) -> Version | None:
     match = _SHAPE.fullmatch(text)
     if match is None:
         return None
