@@ -1,6 +1,6 @@
 """Why a write of served state is allowed. Pure: values that are checked against facts, never looked up.
 
-The single write path asks for one of these and calls `check`. Which module may construct which authority is pinned by a test.
+The single write path asks for one of these and calls `check`. A test pins which module may construct which authority.
 """
 
 from dataclasses import dataclass
@@ -29,15 +29,18 @@ class Authority(Protocol):
     """What every authority can say."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The name of this authority in the audit trail."""
 
     @property
-    def permission(self) -> str: ...
+    def permission(self) -> str:
+        """What the actor must hold in the environment."""
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise a GovernanceError unless this authority covers content with that digest in such an environment."""
 
-    def evidence(self) -> dict[str, object]: ...
+    def evidence(self) -> dict[str, object]:
+        """What the audit trail keeps of this authority."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ TICKETS = "flags_applyticket"
 class Guard:
     """What is refused on one table.
 
-    `environment_column` names the column that says which environment a row belongs to; `ticketed` the statements that need
-    a ticket for it, `refused` those that nobody may run, `immutable` the columns that never change after the insert.
+    `environment_column` names the column that says which environment a row belongs to; `ticketed` the statements that
+    need a ticket for it, `refused` those that nobody may run, `immutable` the columns that never change after the insert.
     """
 
     environment_column: str = "environment_id"
@@ -66,7 +66,7 @@ def remove_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) 
 
 
 def reinstall_guards(*, using: str, **kwargs: Any) -> None:
-    """`post_migrate`: put back what a rebuilt SQLite table lost. Tables a partial migrate has not made are passed over."""
+    """`post_migrate`: put back what a rebuilt SQLite table lost. Tables not made yet are passed over."""
     connection = connections[using]
     tables = set(connection.introspection.table_names())
     if TICKETS in tables:
@@ -83,7 +83,8 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     for event in guard.ticketed:
         rows = {"INSERT": ("NEW",), "DELETE": ("OLD",), "UPDATE": ("OLD", "NEW")}[event]
         missing = " OR ".join(
-            f"NOT EXISTS (SELECT 1 FROM {TICKETS} WHERE environment_id = {row}.{column})" for row in rows
+            f"NOT EXISTS (SELECT 1 FROM {TICKETS} WHERE environment_id = {row}.{column})"  # noqa: S608 - constants
+            for row in rows
         )
         conditions.append((event, "ticket", missing))
     conditions += [(event, "refused", "1") for event in guard.refused]
@@ -139,8 +140,7 @@ def _postgresql(table: str, guard: Guard) -> list[str]:
         name = f"{table}_{kind}"
         statements.append(f"DROP TRIGGER IF EXISTS {name} ON {table}")
         statements.append(
-            f"CREATE TRIGGER {name} BEFORE {' OR '.join(events)} ON {table} "
-            f"FOR EACH {each} EXECUTE FUNCTION {call}"
+            f"CREATE TRIGGER {name} BEFORE {' OR '.join(events)} ON {table} FOR EACH {each} EXECUTE FUNCTION {call}"
         )
 
     if guard.ticketed:

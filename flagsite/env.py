@@ -25,25 +25,27 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", case_sensitive=True)
 
-    DEBUG: bool = Field(False, description="Show tracebacks in the browser. Never in production.")
-    DEMO: bool = Field(False, description="Demo mode: a built-in secret key and demo accounts, bound to loopback.")
-    SECRET_KEY: str = Field("", description="Signs sessions and forms. 50 random characters or more.")
-    ALLOWED_HOSTS: Names = Field(("localhost", "127.0.0.1", "[::1]"), description="Host names served, comma-separated.")
-    CSRF_TRUSTED_ORIGINS: Names = Field((), description="Origins behind a TLS proxy, comma-separated, with scheme.")
-    HTTPS: bool = Field(False, description="Served over TLS: secure cookies, HSTS, redirect to https.")
-    DATABASE_URL: str = Field("", description="postgres://user:password@host/name; empty means SQLite in VAR_DIR.")
-    DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Largest number of PostgreSQL connections a process.")
-    REDIS_URL: str = Field("", description="redis://host:6379/0 as broker and cache; empty means none is needed.")
-    VAR_DIR: Path = Field(BASE_DIR / "var", description="The only folder the embedded arrangement writes to.")
-    STATIC_ROOT: Path = Field(BASE_DIR / "staticfiles", description="Where collectstatic puts files for production.")
-    TIME_ZONE: str = Field("UTC", description="Zone in which the admin shows instants. Everything is stored in UTC.")
-    LOG_LEVEL: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
-    LOG_JSON: bool = Field(False, description="One JSON object per log line instead of readable text.")
-    SNAPSHOT_POLL_SECONDS: float = Field(
-        1.0, ge=0.1, le=60, description="How often a process looks for changed flags, in seconds."
+    DEBUG: bool = Field(default=False, description="Show tracebacks in the browser. Never in production.")
+    DEMO: bool = Field(default=False, description="Demo mode: built-in secret key, demo accounts, loopback only.")
+    SECRET_KEY: str = Field(default="", description="Signs sessions and forms. 50 random characters or more.")
+    ALLOWED_HOSTS: Names = Field(
+        default=("localhost", "127.0.0.1", "[::1]"), description="Hosts served, comma-separated."
     )
-    SWEEP_SECONDS: float = Field(5.0, ge=0.5, le=300, description="How often due work is looked for, in seconds.")
-    SESSION_HOURS: int = Field(8, ge=1, le=24, description="Length of an admin session, in hours.")
+    CSRF_TRUSTED_ORIGINS: Names = Field(default=(), description="Origins behind a TLS proxy, with scheme.")
+    HTTPS: bool = Field(default=False, description="Served over TLS: secure cookies, HSTS, redirect to https.")
+    DATABASE_URL: str = Field(default="", description="postgres://user@host/name; empty means SQLite in VAR_DIR.")
+    DATABASE_POOL_SIZE: int = Field(default=8, ge=1, le=200, description="Most PostgreSQL connections a process.")
+    REDIS_URL: str = Field(default="", description="redis://host:6379/0, broker and cache; empty: none is needed.")
+    VAR_DIR: Path = Field(default=BASE_DIR / "var", description="The only folder the embedded arrangement writes to.")
+    STATIC_ROOT: Path = Field(default=BASE_DIR / "staticfiles", description="Where collectstatic puts files.")
+    TIME_ZONE: str = Field(default="UTC", description="Zone in which the admin shows instants; UTC is stored.")
+    LOG_LEVEL: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    LOG_JSON: bool = Field(default=False, description="One JSON object per log line instead of readable text.")
+    SNAPSHOT_POLL_SECONDS: float = Field(
+        default=1.0, ge=0.1, le=60, description="How often a process looks for changed flags, in seconds."
+    )
+    SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
+    SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")
 
     @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", mode="before")
     @classmethod
@@ -71,7 +73,9 @@ class Environment(BaseSettings):
         if parsed["ENGINE"] == "django.db.backends.sqlite3":
             return {"default": _sqlite(parsed["NAME"])}
         if parsed["ENGINE"] != "django.db.backends.postgresql":
-            raise ConfigurationError("DATABASE_URL must name a PostgreSQL or SQLite database: postgres:// or sqlite://.")
+            raise ConfigurationError(
+                "DATABASE_URL must name a PostgreSQL or SQLite database: postgres:// or sqlite://."
+            )
         parsed["CONN_MAX_AGE"] = 0
         pool = {"min_size": 1, "max_size": self.DATABASE_POOL_SIZE, "timeout": 20}
         parsed["OPTIONS"] = {**parsed.get("OPTIONS", {}), "pool": pool}

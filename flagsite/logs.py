@@ -7,7 +7,7 @@ import structlog
 
 def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
     """The LOGGING setting; configures structlog on the way so that both meet in one formatter."""
-    shared = [
+    shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,

@@ -7,8 +7,8 @@ from django.db.models import Q
 class ApplyTicket(models.Model):
     """Opens the guarded tables for one environment inside one transaction.
 
-    A ticket can never be committed: `seal` is a deferred foreign key that the check constraint points at a row that cannot
-    exist, so a transaction that leaves a ticket behind fails as a whole, on PostgreSQL and SQLite alike.
+    A ticket can never be committed: `seal` is a deferred foreign key that the check constraint points at a row that
+    cannot exist, so a transaction that leaves a ticket behind fails as a whole, on PostgreSQL and SQLite alike.
     """
 
     environment_id = models.UUIDField()

@@ -15,7 +15,7 @@ from audits.context import Actor
 from flags import permissions, snapshots
 from flags.authority import Authority, DirectEdit
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest, diff_configs, diff_segments
-from flags.documents import Problem, normalise_config, validate_config, validate_segment
+from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
 from flags.errors import InvalidDocument, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.services.locks import lock_environment
@@ -66,7 +66,9 @@ def apply_change_set(
         except IntegrityError as error:
             if "flagsite:" in str(error):
                 raise
-            raise StaleChange("Somebody set this up a moment ago. Look at the current version and try again.") from error
+            raise StaleChange(
+                "Somebody set this up a moment ago. Look at the current version and try again."
+            ) from error
 
 
 def edit_config(
@@ -139,7 +141,9 @@ def _refuse_stale(change_set: ChangeSet, state: _State) -> None:
         if version != edit.base_version:
             moved.append({"key": _key(edit), "base_version": edit.base_version, "current_version": version})
     if moved:
-        names = ", ".join(f"{item['key']} (version {item['base_version']} → {item['current_version']})" for item in moved)
+        names = ", ".join(
+            f"{item['key']} (version {item['base_version']} → {item['current_version']})" for item in moved
+        )
         raise StaleChange(
             f"Changed in {state.environment.name} since this was prepared: {names}. "
             "Compare with the current version and prepare the change again on top of it.",
@@ -159,7 +163,9 @@ def _validated(change_set: ChangeSet, state: _State) -> ChangeSet:
         problems += [{"key": _key(edit), "path": item.path, "message": item.message} for item in found]
         edits.append(replace(edit, document=document))
     if len({(type(edit), _key(edit)) for edit in edits}) < len(edits):
-        problems.append({"key": "", "path": "edits", "message": "Each flag and segment may be changed once per request."})
+        problems.append(
+            {"key": "", "path": "edits", "message": "Each flag and segment may be changed once per request."}
+        )
     if problems:
         first = problems[0]
         raise InvalidDocument(f"{first['key']}: {first['message']}", problems=problems)
@@ -170,14 +176,16 @@ def _examine(
     edit: ConfigEdit | SegmentEdit, state: _State, segment_keys: set[str]
 ) -> tuple[list[Problem], dict[str, object]]:
     if isinstance(edit, SegmentEdit):
-        return validate_segment(edit.document), edit.document
+        segment = normalise_segment(edit.document)
+        return validate_segment(segment), segment
     flag = state.flags.get(edit.flag_key)
     if flag is None:
         return [Problem("flag_key", f"There is no flag {edit.flag_key} in this project.")], edit.document
+    document = normalise_config(edit.document, value_type=flag.value_type, flag_key=flag.key)
     found = validate_config(
-        edit.document, value_type=flag.value_type, value_schema=flag.value_schema, segment_keys=segment_keys
+        document, value_type=flag.value_type, value_schema=flag.value_schema, segment_keys=segment_keys
     )
-    return found, edit.document if found else normalise_config(edit.document)
+    return found, document
 
 
 def _write(

@@ -43,7 +43,7 @@ def create_flag(
 ) -> Flag:
     """Create a flag, switched off, in every environment the actor may edit directly.
 
-    Protected environments stay "not set up": what they serve starts with an approved change request, like everything there.
+    Protected environments stay "not set up": what they serve starts with an approved change request.
     Raises PermissionMissing (editors of the project), InvalidInput, InvalidDocument, AlreadyExists.
     """
     project = Project.objects.filter(pk=project_id).first()

@@ -20,7 +20,7 @@ def checked_key(value: str, *, what: str, longest: int = 100) -> str:
 
 
 def checked_text(value: str, *, field: str, longest: int, required: bool = False) -> str:
-    """The text without blanks around it, or InvalidInput for one that is missing, too long or holds control characters."""
+    """The text without blanks around it. Raises InvalidInput when missing, too long or holding control characters."""
     value = value.strip()
     if required and not value:
         raise problem(field, f"Fill in {field.replace('_', ' ')}; it may not be empty.")

@@ -1,7 +1,7 @@
 """Locks in one order: project, environment, then configs by flag key.
 
-SQLite ignores row locks (its transactions are serial instead); correctness rests on conditional updates and unique keys,
-the locks only save retries.
+SQLite ignores row locks (its transactions are serial instead); correctness rests on conditional updates and unique
+keys, the locks only save retries.
 """
 
 import uuid
@@ -15,5 +15,7 @@ def lock_environment(environment_id: uuid.UUID | str) -> Environment:
     rows = Environment.objects.select_for_update(of=("self",)).select_related("project")
     environment = rows.filter(pk=environment_id).first()
     if environment is None:
-        raise NotFound("This environment does not exist. It may have been mistyped.", environment_id=str(environment_id))
+        raise NotFound(
+            "This environment does not exist. It may have been mistyped.", environment_id=str(environment_id)
+        )
     return environment

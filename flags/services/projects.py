@@ -55,7 +55,10 @@ def create_environment(
     generation: str = BucketingGeneration.FLAGD_V2,
     position: int = 0,
 ) -> Environment:
-    """Create an environment, empty at revision 0. Raises PermissionMissing (superusers only), InvalidInput, AlreadyExists."""
+    """Create an environment, empty at revision 0.
+
+    Raises PermissionMissing (superusers only), InvalidInput, AlreadyExists.
+    """
     _require_superuser(actor, "create environments")
     project = Project.objects.filter(pk=project_id).first()
     if project is None:

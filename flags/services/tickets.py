@@ -13,7 +13,7 @@ from flags.models import ApplyTicket
 def governed_write(environment_id: uuid.UUID) -> Iterator[None]:
     """Let this transaction write governed rows of one environment while the block runs.
 
-    The ticket is invisible to other sessions and gone before the commit; the database refuses to commit one left behind.
+    The ticket is invisible to other sessions and gone before the commit; the database refuses one left behind.
     """
     with transaction.atomic():
         ticket = ApplyTicket.objects.create(environment_id=environment_id)

@@ -52,13 +52,14 @@ def issue_token(
     with transaction.atomic():
         environment = lock_environment(environment_id)
         permissions.require(actor, permissions.ADMINISTER, environment)
+        person = permissions.person_of(actor)
         token = EnvironmentToken(
             environment=environment,
             name=name,
             scope=scope,
             prefix=secret[:PREFIX_LENGTH],
             secret_hash=hash_secret(secret),
-            created_by=permissions.person_of(actor),
+            created_by_id=person.pk if person else None,
             created_at=now,
             changed_at=now,
             expires_at=expires_at,

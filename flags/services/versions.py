@@ -1,6 +1,7 @@
 """Writing one version of a governed document together with its history row."""
 
 from datetime import datetime
+from typing import Any
 
 from audits.context import Actor, current_correlation_id
 from flags.changes import document_digest
@@ -20,14 +21,14 @@ def write_version(
     base_version = 0 if is_new else row.version
     row.document, row.digest = document, document_digest(document)
     row.version, row.updated_at = base_version + 1, now
-    model = type(row)
+    model: Any = type(row)
     if is_new:
-        model._default_manager.bulk_create([row])  # type: ignore[arg-type]
+        model.objects.bulk_create([row])
     elif not _advance(row, base_version):
         raise StaleChange("Somebody changed this a moment ago. Look at the current version and try again.")
     person = person_of(actor)
     facts = {"actor_kind": actor.kind.value, "actor_id": actor.id, "correlation_id": current_correlation_id()}
-    model.history.bulk_history_create(  # type: ignore[attr-defined]
+    model.history.bulk_history_create(
         [row],
         update=not is_new,
         default_user=person,

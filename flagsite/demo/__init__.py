@@ -1,0 +1,1 @@
+"""Demo mode: a believable organisation, the process runner and a sample service."""

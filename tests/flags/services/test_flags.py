@@ -1,0 +1,122 @@
+"""Flags and projects: identity, metadata and where a new flag is set up."""
+
+import pytest
+
+from audits.models import AuditEvent
+from flags.errors import AlreadyExists, InvalidInput, PermissionMissing
+from flags.models import Flag, FlagConfig
+from flags.services.flags import create_flag, update_flag
+from flags.services.projects import create_environment, create_project, set_protection
+from tests.factories import NOW, World, actor_of, make_world
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+def test_create_flag__protected_environment__stays_not_set_up(world):
+    flag = world.flag()
+
+    configs = FlagConfig.objects.filter(flag=flag)
+    assert {config.environment for config in configs} == {world.development, world.staging}
+    assert not any(config.document["enabled"] for config in configs)
+
+
+def test_create_flag__key_taken__says_so(world):
+    world.flag()
+
+    with pytest.raises(AlreadyExists, match="checkout-redesign"):
+        world.flag()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"key": "with space"},
+        {"key": ""},
+        {"key": "a" * 101},
+        {"key": "ümlaut"},
+        {"key": "a/b"},
+        {"key": "-leading"},
+        {"key": "line\n"},
+        {"name": ""},
+        {"name": "x" * 121},
+        {"name": "bell\x07"},
+        {"kind": "toggle"},
+        {"value_type": "number"},
+        {"links": ["javascript:alert(1)"]},
+        {"links": ["https://"]},
+        {"links": ["http://[bad"]},
+        {"tags": [""]},
+        {"owner_id": "00000000-0000-0000-0000-000000000000"},
+    ],
+)
+def test_create_flag__bad_field__is_refused_and_nothing_stored(fields, world):
+    base = {"key": "fine", "name": "Fine", "kind": "release", "value_type": "boolean", "now": NOW}
+
+    with pytest.raises(InvalidInput):
+        create_flag(world.project.pk, actor=actor_of(world.rita), **{**base, **fields})
+
+    assert not Flag.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["abel", "rolf", "vera", "otto", "ada"])
+def test_create_and_update_flag__by_no_editor__is_refused(name, world):
+    flag = world.flag()
+    actor = actor_of(getattr(world, name))
+
+    with pytest.raises(PermissionMissing):
+        create_flag(world.project.pk, actor=actor, key="new", name="New", kind="release", value_type="boolean", now=NOW)
+    with pytest.raises(PermissionMissing):
+        update_flag(flag.pk, actor=actor, now=NOW, name="Other")
+
+    assert Flag.objects.get().name == flag.name
+
+
+def test_update_flag__changed_fields__are_recorded_with_before_and_after(world):
+    flag = world.flag()
+
+    update_flag(flag.pk, actor=actor_of(world.rita), now=NOW, name="New name", tags=["b", "a", "b"])
+
+    event = AuditEvent.objects.filter(action="flag.updated").get()
+    assert Flag.objects.get().tags == ["a", "b"]
+    assert event.details["changed"]["name"] == {"from": "Checkout redesign", "to": "New name"}
+
+
+@pytest.mark.parametrize("field", ["key", "value_type", "project_id", "id", "created_at"])
+def test_update_flag__identity__never_changes(field, world):
+    flag = world.flag()
+
+    with pytest.raises(InvalidInput, match="never change"):
+        update_flag(flag.pk, actor=actor_of(world.rita), now=NOW, **{field: "x"})
+
+
+def test_set_protection__needs_administrator_and_reason__and_is_recorded(world):
+    with pytest.raises(PermissionMissing):
+        set_protection(world.production.pk, actor=actor_of(world.rolf), is_protected=False, now=NOW, reason="x")
+    with pytest.raises(InvalidInput):
+        set_protection(world.production.pk, actor=actor_of(world.ada), is_protected=False, now=NOW, reason="")
+
+    set_protection(world.staging.pk, actor=actor_of(world.ada), is_protected=True, now=NOW, reason="Freeze")
+
+    world.staging.refresh_from_db()
+    assert world.staging.is_protected
+    assert AuditEvent.objects.filter(action="environment.protection_changed", reason="Freeze").count() == 1
+
+
+def test_create_project_and_environment__by_no_superuser__is_refused(world):
+    with pytest.raises(PermissionMissing):
+        create_project(actor=actor_of(world.rita), key="mine", name="Mine", now=NOW)
+    with pytest.raises(PermissionMissing):
+        create_environment(
+            world.project.pk,
+            actor=actor_of(world.rita),
+            key="own",
+            name="Own",
+            kind="production",
+            is_protected=False,
+            now=NOW,
+        )
