@@ -1,0 +1,62 @@
+"""Runs the whole suite on both engines and closes with one line of counts.
+
+`python -m tests.run [pytest arguments]`. The exit code is 0 only when nothing failed and nothing required is missing.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+PASSES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL and Valkey"}
+NO_TESTS_COLLECTED = 5
+RED, PLAIN = "\033[31;1m", "\033[0m"
+
+
+def main(arguments: list[str]) -> int:
+    """Run each pass, then say what could not run and how many tests did."""
+    total = {"passed": 0, "failed": 0, "skipped": 0}
+    could_not_run: list[str] = []
+    succeeded = True
+    for engine, title in PASSES.items():
+        print(f"\n=== {title} ===", flush=True)
+        code, counts = _run_pass(engine, arguments)
+        named = counts.pop("could_not_run", [])
+        could_not_run += [f"{title}: {line}" for line in named]
+        if not counts and not named:
+            counts = {"failed": 1}
+        for name in total:
+            total[name] += counts.get(name, 0)
+        succeeded &= _is_success(code, counts, engine)
+    _print_closing(total, could_not_run)
+    return 0 if succeeded and not total["failed"] and total["passed"] else 1
+
+
+def _run_pass(engine: str, arguments: list[str]) -> tuple[int, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "counts.json")
+        environment = {**os.environ, "DATABASE": engine, "TEST_COUNTS": str(target)}
+        code = subprocess.call([sys.executable, "-m", "pytest", *arguments], env=environment)
+        return code, json.loads(target.read_text()) if target.exists() else {}
+
+
+def _is_success(code: int, counts: dict[str, int], engine: str) -> bool:
+    if code in (0, NO_TESTS_COLLECTED):
+        return True
+    could_not_start = not counts and engine == "postgresql"
+    return could_not_start and os.environ.get("REQUIRE_REAL_SERVERS", "") in ("", "0")
+
+
+def _print_closing(total: dict[str, int], could_not_run: list[str]) -> None:
+    red, plain = (RED, PLAIN) if sys.stdout.isatty() else ("", "")
+    if could_not_run:
+        print(f"\n{red}!!!!!!!!!! COULD NOT RUN !!!!!!!!!!")
+        print("\n".join(could_not_run) + plain)
+    print(f"\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
