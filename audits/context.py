@@ -17,6 +17,10 @@ class ActorKind(StrEnum):
     SYSTEM = "system"
 
 
+# The target type of acts done to a person. Their names are kept outside the chains, as those of actors are.
+PERSON_TARGET = "person"
+
+
 class _PersonLike(Protocol):
     @property
     def pk(self) -> object: ...

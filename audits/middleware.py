@@ -14,6 +14,7 @@ class CorrelationMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request inside its own correlation."""
         with correlation() as correlation_id:
             response = self.get_response(request)
             response.headers["X-Correlation-Id"] = str(correlation_id)

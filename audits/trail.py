@@ -10,21 +10,22 @@ from django.db import transaction
 from django.db.models import CharField
 
 from audits.actions import Action
-from audits.context import Actor, ActorKind, current_correlation_id
+from audits.context import PERSON_TARGET, Actor, ActorKind, current_correlation_id
 from audits.errors import ChainMoved, InvalidEvidence, OutsideTransaction
 from audits.integrity import FACTS, GENESIS_HASH, JSON, canonical_json, event_hash
 from audits.models import AuditActor, AuditChain, AuditEvent
 
 SITE_CHAIN = "site"
-# People an event is about are named outside the chain, as actors are, so that they too can be erased.
-PERSON_TARGETS = frozenset({"person", "user"})
 # SQLite does not enforce the lengths of columns.
 _LONGEST = {field.name: field.max_length for field in AuditEvent._meta.concrete_fields if isinstance(field, CharField)}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an act was done to. The label is what people called it at that moment."""
+    """What an act was done to. The label is what people called it at that moment.
+
+    A person has the type `person` and the user's id; the name is kept outside the chain and may be left empty.
+    """
 
     type: str
     id: str
@@ -68,7 +69,7 @@ def record(
         flag_key=flag_key,
         target_type=target.type,
         target_id=str(target.id),
-        target_label="" if target.type in PERSON_TARGETS else target.label,
+        target_label="" if target.type == PERSON_TARGET else target.label,
         reason=reason,
         data=_text_of(data),
     )
@@ -76,7 +77,7 @@ def record(
     _append(event)
     event.actor_label, event.target_name = actor.label, target.label
     _remember(event.actor_kind, actor.id, actor.label)
-    if target.type in PERSON_TARGETS:
+    if target.type == PERSON_TARGET:
         _remember(ActorKind.PERSON, str(target.id), target.label)
     return event
 
@@ -107,6 +108,8 @@ def _locked_head(chain: str) -> AuditChain:
 
 def _remember(kind: str, actor_id: str, label: str) -> None:
     """Keep the newest name of an actor. One read in the usual case; an erased name stays erased."""
+    if not label:
+        return
     known = AuditActor.objects.filter(kind=kind, id=actor_id).first()
     if known is None:
         AuditActor.objects.bulk_create([AuditActor(kind=kind, id=actor_id, label=label)], ignore_conflicts=True)

@@ -68,9 +68,12 @@ class AuditEvent(models.Model):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What `data` holds, as Python values."""
-        value: dict[str, Any] = json.loads(self.data)
-        return value
+        """What `data` holds, as Python values. A damaged row must stay readable, or nobody could look at it."""
+        try:
+            value = json.loads(self.data)
+        except ValueError:
+            value = None
+        return value if isinstance(value, dict) else {"unreadable": self.data}
 
     def facts(self) -> dict[str, Any]:
         """The columns the hash covers, in hashed form: ids and instants as text."""

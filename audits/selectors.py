@@ -1,0 +1,156 @@
+"""Filtered reads of the trail for people and programs. Verification reads for itself (`audits.chains`)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from audits.context import PERSON_TARGET, ActorKind
+from audits.models import AuditActor, AuditEvent
+from audits.scope import EVERYTHING, Scope
+
+EXPORT_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """What to look for; None means any. The time is half-open: `occurred_from` <= occurred_at < `occurred_to`."""
+
+    project_key: str | None = None
+    environment_key: str | None = None
+    flag_key: str | None = None
+    actor_kind: str | None = None
+    actor_id: str | None = None
+    action: str | None = None
+    occurred_from: datetime | None = None
+    occurred_to: datetime | None = None
+    correlation_id: UUID | None = None
+    target_type: str | None = None
+    target_id: str | None = None
+
+    def given(self) -> dict[str, object]:
+        """The fields that are not None, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+ANY = EventFilter()
+_LOOKUPS = {"occurred_from": "occurred_at__gte", "occurred_to": "occurred_at__lt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the order newest first: what follows it stays the same whatever is recorded meanwhile."""
+
+    occurred_at: datetime
+    sequence: int
+    id: UUID
+
+    @classmethod
+    def of(cls, event: AuditEvent) -> Self:
+        """The position of an event."""
+        return cls(event.occurred_at, event.sequence, event.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some events, newest first, and the position after which the next page begins; None at the end."""
+
+    events: list[AuditEvent]
+    next: Position | None
+
+
+def events_matching(filters: EventFilter = ANY, *, scope: Scope = EVERYTHING) -> QuerySet[AuditEvent]:
+    """Events inside the scope that match, newest first. Names of actors are not filled in yet: see `attach_names`."""
+    lookups = {_LOOKUPS.get(name, name): value for name, value in filters.given().items()}
+    found = AuditEvent.objects.filter(_within(scope)).filter(**lookups)
+    return found.order_by("-occurred_at", "-sequence", "-id")
+
+
+def event_page(
+    filters: EventFilter = ANY, *, scope: Scope = EVERYTHING, size: int, after: Position | None = None
+) -> Page:
+    """One page of `events_matching`, with names: two queries."""
+    rows = list(_after(events_matching(filters, scope=scope), after)[: size + 1])
+    events = attach_names(rows[:size])
+    return Page(events, Position.of(events[-1]) if len(rows) > size else None)
+
+
+def every_event(filters: EventFilter = ANY, *, scope: Scope = EVERYTHING) -> Iterator[AuditEvent]:
+    """All matching events with names, read in chunks: no cursor or transaction stays open between them."""
+    after: Position | None = None
+    while True:
+        page = event_page(filters, scope=scope, size=EXPORT_CHUNK, after=after)
+        yield from page.events
+        if page.next is None:
+            return
+        after = page.next
+
+
+def timeline_of(target_type: str, target_id: object, *, scope: Scope = EVERYTHING) -> list[AuditEvent]:
+    """Every event about one target, oldest first, with names: two queries."""
+    filters = EventFilter(target_type=target_type, target_id=str(target_id))
+    return attach_names(list(events_matching(filters, scope=scope).order_by("occurred_at", "sequence", "id")))
+
+
+def timeline_of_flag(project_key: str, flag_key: str, *, limit: int, scope: Scope = EVERYTHING) -> list[AuditEvent]:
+    """The newest events about a flag in all its environments, newest first, with names: two queries."""
+    filters = EventFilter(project_key=project_key, flag_key=flag_key)
+    return attach_names(list(events_matching(filters, scope=scope)[:limit]))
+
+
+def attach_names(events: Iterable[AuditEvent]) -> list[AuditEvent]:
+    """Fill `actor_label` and `target_name` of events in: one query. Erased people are called what the eraser left."""
+    rows = list(events)
+    wanted = {event.actor_id for event in rows}
+    wanted |= {event.target_id for event in rows if event.target_type == PERSON_TARGET}
+    names = {(actor.kind, actor.id): actor.label for actor in AuditActor.objects.filter(id__in=wanted)} if rows else {}
+    for event in rows:
+        event.actor_label = names.get((event.actor_kind, event.actor_id), "") or _unnamed(event.actor_kind)
+        event.target_name = event.target_label
+        if event.target_type == PERSON_TARGET:
+            event.target_name = names.get((ActorKind.PERSON, event.target_id), "") or _unnamed(ActorKind.PERSON)
+    return rows
+
+
+def actor_ids_named(text: str, *, limit: int = 200) -> list[str]:
+    """Ids of actors whose name contains the text."""
+    named = AuditActor.objects.filter(label__icontains=text).order_by("label")
+    return list(named.values_list("id", flat=True)[:limit])
+
+
+def known_places(scope: Scope = EVERYTHING) -> list[tuple[str, str]]:
+    """Pairs of project and environment key that the trail saw being created; the environment is empty for a project."""
+    created = AuditEvent.objects.filter(_within(scope), action__in=["project.created", "environment.created"])
+    return sorted(set(created.order_by().values_list("project_key", "environment_key")))
+
+
+def _unnamed(kind: str) -> str:
+    return {"person": "someone", "service": "a service", "system": "the system"}.get(kind, "someone")
+
+
+def _within(scope: Scope) -> Q:
+    inside = Q() if scope.project_keys is None else Q(project_key__in=scope.project_keys)
+    if scope.environment_key is not None:
+        inside &= Q(environment_key=scope.environment_key)
+    if scope.environments is not None:
+        places = Q(environment_key="")
+        for project_key in {project for project, _ in scope.environments}:
+            keys = [environment for project, environment in scope.environments if project == project_key]
+            places |= Q(project_key=project_key, environment_key__in=keys)
+        inside &= places
+    return inside
+
+
+def _after(events: QuerySet[AuditEvent], position: Position | None) -> QuerySet[AuditEvent]:
+    if position is None:
+        return events
+    same_moment = Q(occurred_at=position.occurred_at)
+    later = Q(sequence__lt=position.sequence) | Q(sequence=position.sequence, id__lt=position.id)
+    # The first condition repeats what the second says, in a form that the index on time can use.
+    return events.filter(
+        Q(occurred_at__lte=position.occurred_at), Q(occurred_at__lt=position.occurred_at) | (same_moment & later)
+    )

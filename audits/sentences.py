@@ -1,0 +1,116 @@
+"""Pure: events in plain words, for lists and timelines. The one place that says what an action is called."""
+
+import re
+from typing import Protocol
+
+from audits.actions import Action
+
+# {actor} opens every sentence; {target} is the target with its noun; {place} is " in Production" or nothing.
+_SENTENCES: dict[str, str] = {
+    Action.PROJECT_CREATED: "created {target}",
+    Action.PROJECT_UPDATED: "changed the details of {target}",
+    Action.ENVIRONMENT_CREATED: "created {target}",
+    Action.ENVIRONMENT_UPDATED: "changed the details of {target}",
+    Action.ENVIRONMENT_PROTECTION_CHANGED: "changed the protection of {target}",
+    Action.FLAG_CREATED: "created {target}",
+    Action.FLAG_UPDATED: "changed the details of {target}",
+    Action.FLAG_ARCHIVED: "archived {target}",
+    Action.FLAG_CONFIG_APPLIED: "applied a change to {target}{place}",
+    Action.SEGMENT_APPLIED: "applied a change to {target}{place}",
+    Action.ROLE_CHANGED: "changed the roles of {target}{place}",
+    Action.TOKEN_ISSUED: "issued {target}{place}",
+    Action.TOKEN_REVOKED: "revoked {target}{place}",
+    Action.CHANGE_REQUEST_CREATED: "drafted {target}{place}",
+    Action.CHANGE_REQUEST_EDITED: "edited {target}{place}",
+    Action.CHANGE_REQUEST_SUBMITTED: "submitted {target}{place}",
+    Action.CHANGE_REQUEST_APPROVED: "approved {target}{place}",
+    Action.CHANGE_REQUEST_REJECTED: "rejected {target}{place}",
+    Action.CHANGE_REQUEST_WITHDRAWN: "withdrew {target}{place}",
+    Action.CHANGE_REQUEST_EXPIRED: "let {target} expire{place}",
+    Action.CHANGE_REQUEST_COMMENTED: "commented on {target}{place}",
+    Action.CHANGE_REQUEST_SCHEDULED: "scheduled {target}{place}",
+    Action.CHANGE_REQUEST_APPLIED: "applied {target}{place}",
+    Action.CHANGE_REQUEST_APPLY_REFUSED: "could not apply {target}{place}",
+    Action.APPROVAL_POLICY_CHANGED: "changed {target}{place}",
+    Action.USER_CREATED: "added {target}",
+    Action.USER_UPDATED: "changed the account of {target}",
+    Action.USER_DEACTIVATED: "deactivated the account of {target}",
+    Action.USER_PASSWORD_CHANGED: "changed the password of {target}",
+    Action.USER_SIGNED_IN: "signed in",
+    Action.USER_SIGNED_OUT: "signed out",
+    Action.USER_SIGN_IN_FAILED: "failed to sign in",
+    Action.AUDIT_EXPORTED: "exported the audit trail",
+    Action.AUDIT_PERSON_ERASED: "erased the name of a person from the audit trail",
+}
+
+_NOUNS = {
+    "project": "the project",
+    "environment": "the environment",
+    "flag": "the flag",
+    "flag_config": "the flag",
+    "segment": "the segment",
+    "environment_token": "the token",
+    "change_request": "change request",
+    "approval_policy": "the approval policy",
+    "person": "",
+}
+
+_ACTORS = {
+    "rollouts.apply_due_changes": "The schedule",
+    "rollouts.expire_old_requests": "The schedule",
+}
+
+
+class EventLike(Protocol):
+    """What a sentence needs to know of an event; names already filled in."""
+
+    action: str
+    actor_kind: str
+    actor_label: str
+    target_type: str
+    target_name: str
+    environment_key: str
+
+
+def sentence_of(event: EventLike) -> str:
+    """An event as one sentence without a full stop: "Ben Okafor approved change request #12 in Production"."""
+    return sentence(
+        event.action,
+        actor=event.actor_label,
+        target=event.target_name,
+        target_type=event.target_type,
+        environment_key=event.environment_key,
+    )
+
+
+def sentence(action: str, *, actor: str, target: str, target_type: str = "", environment_key: str = "") -> str:
+    """An act in plain words. An action this version does not know is shown by its name, never hidden."""
+    pattern = _SENTENCES.get(action, f"did {action} to {{target}}{{place}}")
+    place = f" in {place_name(environment_key)}" if environment_key else ""
+    # Replaced in one pass: a label with braces in it stays a label.
+    parts = {"target": _with_noun(target_type, target), "place": place}
+    words = re.sub(r"\{(target|place)\}", lambda found: parts[found[1]], pattern)
+    return f"{actor_name(actor)} {words}"
+
+
+def action_title(action: str) -> str:
+    """The name of an action for filters: "Change request approved"."""
+    return action.replace(".", " ").replace("_", " ").capitalize()
+
+
+def actor_name(label: str) -> str:
+    """An actor at the start of a sentence; rules of the system have a name people understand."""
+    return _ACTORS.get(label, label) or "Someone"
+
+
+def place_name(environment_key: str) -> str:
+    """An environment key as people write the name: `production` is Production, `eu-west-1` stays."""
+    return environment_key.capitalize() if environment_key.isalpha() else environment_key
+
+
+def _with_noun(target_type: str, label: str) -> str:
+    noun = _NOUNS.get(target_type, target_type.replace("_", " "))
+    if not label:
+        return noun or "someone"
+    bare = noun.removeprefix("the ")
+    return label if not noun or label.lower().startswith(f"{bare} ") else f"{noun} {label}"
