@@ -1,0 +1,60 @@
+"""HTTP without a framework: what the evaluation API takes and gives. Any server can stand in front of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """A request: `path` percent-decoded, header names in lower case, a body over the limit cut off beyond it."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WireResponse:
+    """An answer; a body that is empty has no content type."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Refused(Exception):
+    """Carries the answer to a request that goes no further."""
+
+    def __init__(self, response: WireResponse) -> None:
+        super().__init__(response.status)
+        self.response = response
+
+
+def to_json(value: Any) -> bytes:
+    """Compact JSON. ASCII only, so that no text of a caller can make it invalid UTF-8."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def json_response(status: int, body: bytes, **headers: str) -> WireResponse:
+    """An answer with a JSON body. Header names are given with underscores."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return WireResponse(status, {"Content-Type": JSON_TYPE, "Cache-Control": "no-store", **named}, body)
+
+
+def problem_document(status: int, *, code: str, title: str, detail: str, **facts: Any) -> dict[str, Any]:
+    """An RFC 9457 problem. `code` is what programs switch on, `facts` what they may read besides."""
+    problem = {"type": f"urn:problem-type:flagsite:{code}", "title": title, "status": status, "detail": detail}
+    return {**{name: value for name, value in facts.items() if name not in problem}, **problem, "code": code}
+
+
+def problem_response(status: int, *, code: str, title: str, detail: str, **headers: str) -> WireResponse:
+    """A problem as an answer. Header names are given with underscores."""
+    body = to_json(problem_document(status, code=code, title=title, detail=detail))
+    return json_response(status, body, **{"Content_Type": PROBLEM_TYPE, **headers})

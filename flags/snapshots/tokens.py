@@ -1,0 +1,28 @@
+"""What a process remembers of environment tokens. Pure."""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """One token that is not revoked, as the registry keeps it. `expires_at` None means it never expires."""
+
+    id: uuid.UUID
+    name: str
+    scope: str
+    project_key: str
+    environment_id: uuid.UUID
+    environment_key: str
+    expires_at: datetime | None
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the token's time is over; the instant it expires at is already outside."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256 of a token's secret, in hex. A plain hash is enough: a secret is 32 random bytes, not a chosen word."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
