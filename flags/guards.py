@@ -18,8 +18,8 @@ TICKETS = "flags_applyticket"
 class Guard:
     """What is refused on one table.
 
-    `environment_column` names the column that says which environment a row belongs to; `ticketed` the statements that
-    need a ticket for it, `refused` those that nobody may run, `immutable` the columns that never change after the insert.
+    `environment_column` names the column that says to which environment a row belongs; `ticketed` the statements that
+    need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert.
     """
 
     environment_column: str = "environment_id"
@@ -95,10 +95,8 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     for event, kind, condition in conditions:
         name = f"{table}_{event.lower()}_{kind}"
         statements.append(f"DROP TRIGGER IF EXISTS {name}")
-        statements.append(
-            f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} "
-            f"BEGIN SELECT RAISE(ABORT, '{_refusal(table)}'); END"
-        )
+        action = f"BEGIN SELECT RAISE(ABORT, '{_refusal(table)}'); END"
+        statements.append(f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} {action}")  # noqa: S608
     return statements
 
 
