@@ -1,0 +1,62 @@
+"""What can go wrong on the way of a change request."""
+
+from audits.errors import GovernanceError
+from rollouts.transitions import InvalidTransition
+
+__all__ = [
+    "ApprovalMissing",
+    "ApprovalRefused",
+    "ConcurrentUpdate",
+    "DigestMismatch",
+    "InvalidTransition",
+    "NotDueYet",
+    "RequestExpired",
+]
+
+
+class ConcurrentUpdate(GovernanceError):
+    """Somebody else acted on the same request at the same moment and was first."""
+
+    code = "concurrent_update"
+    status = 409
+    title = "Somebody else was faster"
+
+
+class DigestMismatch(GovernanceError):
+    """The content that was looked at is not the content the request has now."""
+
+    code = "digest_mismatch"
+    status = 409
+    title = "The request changed since the page was opened"
+
+
+class ApprovalRefused(GovernanceError):
+    """This person may not approve this request: four-eyes rule, role, or not among the named approvers."""
+
+    code = "approval_refused"
+    status = 403
+    title = "You may not approve this request"
+
+
+class ApprovalMissing(GovernanceError):
+    """The approvals that count now do not reach what the policy demands."""
+
+    code = "approval_missing"
+    status = 409
+    title = "Approvals are missing"
+
+
+class NotDueYet(GovernanceError):
+    """The request was approved for a later time."""
+
+    code = "not_due_yet"
+    status = 409
+    title = "The scheduled time has not come"
+
+
+class RequestExpired(GovernanceError):
+    """The request was not applied before it expired."""
+
+    code = "request_expired"
+    status = 409
+    title = "The request has expired"

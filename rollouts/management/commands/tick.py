@@ -1,0 +1,19 @@
+"""Do once what beat makes workers do all the time: for cron, and for installations without Celery."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from rollouts.tasks import apply_due_changes, expire_old_requests
+
+
+class Command(BaseCommand):
+    """Runs both sweepers in this process."""
+
+    help = "Apply changes that are due and end requests that have expired, once. Safe to run at any time and twice."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Sweep and say what was done."""
+        expired = expire_old_requests()
+        applied = apply_due_changes()
+        self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")

@@ -1,0 +1,215 @@
+"""Pure: whose approvals count, how many are missing and who can still give one.
+
+The four-eyes rule lives here and compares people by id. It knows neither superusers nor settings: whoever asked for a
+change or edited it never approves it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_REQUIRED_APPROVALS = 1
+DEFAULT_EXPIRES_AFTER_HOURS = 336
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How many approvals a change needs and whose. `named_approvers` None: everybody with the role approver.
+
+    An empty set is not None: two policies that name different people leave nobody.
+    """
+
+    required_approvals: int = DEFAULT_REQUIRED_APPROVALS
+    named_approvers: frozenset[str] | None = None
+    expires_after_hours: int = DEFAULT_EXPIRES_AFTER_HOURS
+
+    def as_json(self) -> dict[str, Any]:
+        """The form stored in a request's snapshot."""
+        return {
+            "required_approvals": self.required_approvals,
+            "named_approvers": None if self.named_approvers is None else sorted(self.named_approvers),
+            "expires_after_hours": self.expires_after_hours,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Policy":
+        """The policy in a snapshot. Raises KeyError where the snapshot is incomplete."""
+        named = value["named_approvers"]
+        return cls(
+            int(value["required_approvals"]),
+            None if named is None else frozenset(str(person) for person in named),
+            int(value["expires_after_hours"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """A person as the verdict shows them."""
+
+    id: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class GivenApproval:
+    """One recorded yes: who said it to which content."""
+
+    approver_id: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything a verdict depends on.
+
+    `policy` is in force now, `submitted_policy` was at submit (None for drafts). `role_holders` are approvers now.
+    """
+
+    requester_id: str
+    contributor_ids: frozenset[str]
+    digest: str
+    policy: Policy
+    submitted_policy: Policy | None
+    role_holders: tuple[Approver, ...]
+    approvals: tuple[GivenApproval, ...]
+
+    @property
+    def effective_policy(self) -> Policy:
+        """The stricter of the policy now and the policy at submit."""
+        return self.policy if self.submitted_policy is None else stricter(self.policy, self.submitted_policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a request has its approvals, who gave them and who can still give one."""
+
+    is_satisfied: bool
+    required: int
+    counted: tuple[Approver, ...]
+    missing: int
+    may_still_approve: tuple[Approver, ...]
+    sentences: tuple[str, ...]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether enough people are left to give what is missing."""
+        return self.missing <= len(self.may_still_approve)
+
+
+def stricter(first: Policy, second: Policy) -> Policy:
+    """What satisfies both policies: the higher number, the people both accept, the shorter life."""
+    named = first.named_approvers
+    if named is None or second.named_approvers is None:
+        named = second.named_approvers if named is None else named
+    else:
+        named &= second.named_approvers
+    return Policy(
+        max(first.required_approvals, second.required_approvals),
+        named,
+        min(first.expires_after_hours, second.expires_after_hours),
+    )
+
+
+def may_approve(case: Case, person_id: str) -> str | None:
+    """None if the person may approve the present content now, else the sentence that says why not and what to do."""
+    if person_id == case.requester_id:
+        return "You asked for this change, so somebody else has to approve it."
+    if person_id in case.contributor_ids:
+        return "You edited this change, so somebody else has to approve it."
+    if person_id not in {holder.id for holder in case.role_holders}:
+        return "You do not have the role approver in this environment. Ask an administrator of the environment for it."
+    named = case.effective_policy.named_approvers
+    if named is not None and person_id not in named:
+        names = _names(holder for holder in case.role_holders if holder.id in named)
+        return f"Only named people may approve this change{f': {names}' if names else ''}. Ask one of them."
+    if any(given.approver_id == person_id and given.digest == case.digest for given in case.approvals):
+        return "You approved this content already. It needs nothing more from you."
+    return None
+
+
+def counted_approvers(case: Case) -> tuple[Approver, ...]:
+    """The people whose approval counts now: of this content, still eligible, nobody who worked on it, each once."""
+    eligible = {person.id: person for person in _eligible(case)}
+    given = {approval.approver_id for approval in case.approvals if approval.digest == case.digest}
+    return tuple(person for person_id, person in eligible.items() if person_id in given)
+
+
+def judge(case: Case) -> Verdict:
+    """The verdict on a request as things stand now."""
+    required = max(case.effective_policy.required_approvals, 1)
+    counted = counted_approvers(case)
+    missing = max(required - len(counted), 0)
+    left = tuple(person for person in _eligible(case) if person not in counted)
+    sentences = (
+        _progress(required, counted, missing, left),
+        *_policy_moved(case),
+        *_void(case, counted),
+    )
+    return Verdict(missing == 0, required, counted, missing, left, sentences)
+
+
+def _eligible(case: Case) -> tuple[Approver, ...]:
+    named = case.effective_policy.named_approvers
+    barred = case.contributor_ids | {case.requester_id}
+    unique = {holder.id: holder for holder in case.role_holders}
+    return tuple(
+        holder for holder in unique.values() if holder.id not in barred and (named is None or holder.id in named)
+    )
+
+
+def _progress(required: int, counted: tuple[Approver, ...], missing: int, left: tuple[Approver, ...]) -> str:
+    if not missing:
+        return f"Has the {_approvals(required)} it needs: {_names(counted)}."
+    need = f"Needs {missing} more {'approval' if missing == 1 else 'approvals'}."
+    if missing <= len(left):
+        return f"{need} Can approve: {_names(left)}."
+    who = f"Only {_names(left)} can still approve" if left else "Nobody can give it"
+    return (
+        f"{need} {who}, so this request cannot be approved as things stand. Ask an administrator of the environment to "
+        "give the role approver to somebody who did not work on this change, or to change the approval policy."
+    )
+
+
+def _policy_moved(case: Case) -> tuple[str, ...]:
+    submitted, current = case.submitted_policy, case.policy
+    if submitted is None or _rule(submitted) == _rule(current):
+        return ()
+    if submitted.required_approvals == current.required_approvals:
+        return ("The named approvers changed since this was submitted; only people both policies accept count.",)
+    return (
+        f"The policy asked for {_approvals(submitted.required_approvals)} when this was submitted and asks for "
+        f"{current.required_approvals} now; the stricter one counts.",
+    )
+
+
+def _void(case: Case, counted: tuple[Approver, ...]) -> tuple[str, ...]:
+    counting = {person.id for person in counted}
+    current = {given.approver_id for given in case.approvals if given.digest == case.digest}
+    earlier = {given.approver_id: given.name for given in case.approvals if given.approver_id not in current}
+    lapsed = {
+        given.approver_id: given.name
+        for given in case.approvals
+        if given.approver_id in current and given.approver_id not in counting
+    }
+    sentences = []
+    if earlier:
+        sentences.append(f"Approved earlier content, which no longer counts: {', '.join(sorted(earlier.values()))}.")
+    if lapsed:
+        sentences.append(f"May not approve this any more, so does not count: {', '.join(sorted(lapsed.values()))}.")
+    return tuple(sentences)
+
+
+def _rule(policy: Policy) -> tuple[int, frozenset[str] | None]:
+    return policy.required_approvals, policy.named_approvers
+
+
+def _approvals(number: int) -> str:
+    return f"{number} approval" if number == 1 else f"{number} approvals"
+
+
+def _names(people: Iterable[Approver]) -> str:
+    return ", ".join(person.name for person in people)

@@ -1,0 +1,1 @@
+"""Reads for people and sweepers. Nothing here writes."""

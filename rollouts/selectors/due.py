@@ -1,0 +1,40 @@
+"""What is due now. Due times live in rows; a tick only asks."""
+
+from datetime import datetime
+
+from django.db.models import F, Q, QuerySet
+
+from rollouts.models import ChangeRequest
+from rollouts.transitions import AWAITING_STATES, RequestState
+
+
+def due_changes(now: datetime) -> QuerySet[ChangeRequest]:
+    """Approved requests whose time has come and that nothing holds back."""
+    return ChangeRequest.objects.filter(
+        Q(apply_at__isnull=True) | Q(apply_at__lte=now),
+        state=RequestState.APPROVED.value,
+        blocked_code="",
+        expires_at__gt=now,
+    )
+
+
+def old_requests(now: datetime) -> QuerySet[ChangeRequest]:
+    """Requests that expired and do not say so yet."""
+    return ChangeRequest.objects.filter(state__in=[state.value for state in AWAITING_STATES], expires_at__lte=now)
+
+
+def partly_approved(now: datetime) -> QuerySet[ChangeRequest]:
+    """Requests in review with an approval of their present content."""
+    return ChangeRequest.objects.filter(
+        state=RequestState.IN_REVIEW.value, expires_at__gt=now, approvals__digest=F("digest")
+    ).distinct()
+
+
+def is_old(request: ChangeRequest, *, now: datetime) -> bool:
+    """Whether a row at hand belongs to `old_requests`."""
+    return request.current_state in AWAITING_STATES and request.has_expired(now)
+
+
+def may_pass_review(request: ChangeRequest, *, now: datetime) -> bool:
+    """Whether a row at hand may conclude its review."""
+    return request.current_state is RequestState.IN_REVIEW and not request.has_expired(now)

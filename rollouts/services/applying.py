@@ -1,0 +1,195 @@
+"""Making an approved change real, and letting old requests end. The only place that constructs `ApprovedChange`."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from audits.actions import Action
+from audits.context import Actor, correlation
+from audits.errors import GovernanceError
+from flags import permissions
+from flags.authority import ApprovedChange, ConsentMismatch
+from flags.changes import change_digest
+from flags.errors import InvalidInput, NotFound, StaleChange
+from flags.services.configs import AppliedChange, apply_change_set
+from rollouts.errors import ApprovalMissing, NotDueYet
+from rollouts.models import ChangeRequest
+from rollouts.policies import Verdict, judge
+from rollouts.selectors.due import due_changes, is_old, may_pass_review
+from rollouts.selectors.verdicts import case_of
+from rollouts.services.attempts import attempt
+from rollouts.services.drafting import refuse_expired
+from rollouts.services.writing import lock_request, move, record
+from rollouts.transitions import Act, next_state
+
+APPLIER = Actor.system("rollouts.apply_due_changes")
+EXPIRER = Actor.system("rollouts.expire_old_requests")
+# What only a person can put right: the request is held back until somebody edits or approves it.
+BLOCKING = (StaleChange, InvalidInput, NotFound, ConsentMismatch, ApprovalMissing)
+
+
+def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest:
+    """Apply an approved request whose time has come. All is judged again: approvals, roles, policy, base versions.
+
+    Raises PermissionMissing (role release manager), InvalidTransition, NotDueYet, RequestExpired; and, after having
+    marked the request as blocked, StaleChange, InvalidInput, NotFound, ConsentMismatch or ApprovalMissing.
+    """
+    outcome = attempt(partial(_apply_or_block, request_id, actor=actor, now=now))
+    if isinstance(outcome, GovernanceError):
+        raise outcome
+    return outcome
+
+
+def apply_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
+    """Apply a request in the name of the system if it is approved, due and not blocked; whether it was applied."""
+    request = due_changes(now).filter(pk=request_id).first()
+    if request is None:
+        return False
+    with correlation(request.correlation_id):
+        try:
+            apply_change_request(request_id, actor=APPLIER, now=now)
+        except GovernanceError:
+            # Somebody was faster, or the request is blocked now and its page says why.
+            return False
+    return True
+
+
+def expire_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
+    """End a request that was not applied before it expired; whether it was ended now."""
+
+    def end(request: ChangeRequest) -> None:
+        origin = request.current_state
+        move(request, Act.EXPIRE, blocked_code="", blocked_detail={})
+        record(Action.CHANGE_REQUEST_EXPIRED, request, actor=EXPIRER, now=now, origin=origin)
+
+    return _sweep_one(request_id, partial(is_old, now=now), end)
+
+
+def pass_review_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
+    """Approve a request whose approvals became sufficient without a new one: a policy was eased, a role came back."""
+
+    def conclude(request: ChangeRequest) -> None:
+        verdict = judge(case_of(request))
+        if not verdict.is_satisfied:
+            raise ApprovalMissing(verdict.sentences[0])
+        origin = request.current_state
+        move(request, Act.PASS_REVIEW)
+        data = _consent(verdict)
+        record(Action.CHANGE_REQUEST_APPROVED, request, actor=APPLIER, now=now, origin=origin, **data)
+
+    return _sweep_one(request_id, partial(may_pass_review, now=now), conclude)
+
+
+def _sweep_one(
+    request_id: uuid.UUID, is_wanted: Callable[[ChangeRequest], bool], do: Callable[[ChangeRequest], None]
+) -> bool:
+    def act() -> bool:
+        request = lock_request(request_id)
+        if not is_wanted(request):
+            return False
+        with correlation(request.correlation_id):
+            do(request)
+        return True
+
+    try:
+        return attempt(act)
+    except GovernanceError:
+        return False
+
+
+def _apply_or_block(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest | GovernanceError:
+    request = lock_request(request_id)
+    permissions.require(actor, permissions.APPLY, request.environment)
+    origin = request.current_state
+    next_state(origin, Act.APPLY)
+    refuse_expired(request, now)
+    _refuse_early(request, now)
+    try:
+        with transaction.atomic():
+            verdict = _require_consent(request)
+            applied = _carry_out(request, verdict, actor=actor, now=now)
+    except BLOCKING as error:
+        _block(request, error, actor=actor, now=now)
+        return error
+    move(
+        request,
+        Act.APPLY,
+        applied_at=now,
+        applied_revision=applied.revision,
+        blocked_code="",
+        blocked_detail={},
+    )
+    record(
+        Action.CHANGE_REQUEST_APPLIED,
+        request,
+        actor=actor,
+        now=now,
+        origin=origin,
+        revision=applied.revision,
+        versions=dict(applied.versions),
+        **_consent(verdict),
+    )
+    return request
+
+
+def _refuse_early(request: ChangeRequest, now: datetime) -> None:
+    if request.apply_at is not None and not request.is_due(now):
+        raise NotDueYet(
+            f"#{request.number} was approved for {request.apply_at:%d %B %Y at %H:%M} UTC, not for an earlier time. "
+            "Wait until then, or change its schedule and ask for approval again.",
+            apply_at=request.apply_at.isoformat(),
+        )
+
+
+def _require_consent(request: ChangeRequest) -> Verdict:
+    if change_digest(request.content, apply_at=request.apply_at) != request.digest:
+        raise ConsentMismatch("The stored content is not the content that was approved. Edit it and ask for review.")
+    verdict = judge(case_of(request))
+    if not verdict.is_satisfied:
+        raise ApprovalMissing(
+            f"#{request.number} was approved, but its approvals do not suffice any more. {' '.join(verdict.sentences)}",
+            required=verdict.required,
+            counted=len(verdict.counted),
+            missing=verdict.missing,
+        )
+    return verdict
+
+
+def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime) -> AppliedChange:
+    authority = ApprovedChange(
+        request_id=str(request.pk),
+        digest=request.digest,
+        content_digest=change_digest(request.content, apply_at=None),
+        approver_ids=tuple(person.id for person in verdict.counted),
+        required_approvals=verdict.required,
+    )
+    return apply_change_set(
+        request.content, actor=actor, authority=authority, now=now, reason=f"{request.label}: {request.reason}"
+    )
+
+
+def _block(request: ChangeRequest, error: GovernanceError, *, actor: Actor, now: datetime) -> None:
+    origin = request.current_state
+    detail = {"message": error.message, **error.facts}
+    move(request, Act.REFUSE_APPLY, blocked_code=error.code, blocked_detail=detail)
+    # The sentence may name people, who can be erased; the trail keeps code and numbers.
+    record(
+        Action.CHANGE_REQUEST_APPLY_REFUSED,
+        request,
+        actor=actor,
+        now=now,
+        origin=origin,
+        code=error.code,
+        facts=error.facts,
+    )
+
+
+def _consent(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "counted_approver_ids": [person.id for person in verdict.counted],
+        "required_approvals": verdict.required,
+    }

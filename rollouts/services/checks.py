@@ -1,0 +1,74 @@
+"""Checks on what people hand in: texts, schedules and change sets."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from flags.changes import ChangeSet, change_digest
+from flags.errors import InvalidInput
+from flags.models import Environment
+from flags.services.configs import validate_change_set
+from flags.services.keys import checked_text, problem
+
+LONGEST_TITLE = 200
+LONGEST_TEXT = 4000
+MOST_EDITS = 50
+FURTHEST_SCHEDULE = timedelta(days=366)
+# Characters that reorder a line on the screen can make a reviewer read something else than what is there.
+_REORDERING = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def checked_title(title: str) -> str:
+    """A title of one line. Raises InvalidInput."""
+    title = checked_prose(title, field="title", longest=LONGEST_TITLE, required=True)
+    if "\n" in title or "\r" in title:
+        raise problem("title", "Put the title on one line.")
+    return title
+
+
+def checked_prose(text: str, *, field: str, longest: int = LONGEST_TEXT, required: bool = False) -> str:
+    """A text of bounded length without control or reordering characters. Raises InvalidInput."""
+    text = checked_text(text, field=field, longest=longest, required=required)
+    if any(character in _REORDERING for character in text):
+        raise problem(field, f"Remove the characters from {field} that change the direction of writing.")
+    return text
+
+
+def checked_schedule(apply_at: datetime | None, *, now: datetime) -> datetime | None:
+    """The instant in UTC, None for as soon as approved. Raises InvalidInput for one that has passed or is far away."""
+    if apply_at is None:
+        return None
+    if apply_at.utcoffset() is None:
+        raise problem("apply_at", "Say in which time zone the time is meant.")
+    apply_at = apply_at.astimezone(UTC)
+    if apply_at <= now:
+        raise problem(
+            "apply_at", "This time has passed. Choose a later one, or none: then it is applied once approved."
+        )
+    if apply_at - now > FURTHEST_SCHEDULE:
+        raise problem("apply_at", "Choose a time within the next 366 days.")
+    return apply_at
+
+
+def checked_change_set(change_set: ChangeSet, environment: Environment) -> ChangeSet:
+    """The change set in normal form. Raises InvalidDocument or InvalidInput; base versions are not compared here."""
+    if _as_uuid(change_set.environment_id) != environment.pk:
+        raise problem("environment_id", f"This change was prepared for another environment than {environment.name}.")
+    if len(change_set.edits) > MOST_EDITS:
+        raise problem("edits", f"Change {MOST_EDITS} flags and segments at most in one request.")
+    normal = ChangeSet(str(environment.pk), change_set.edits)
+    return validate_change_set(normal, environment)
+
+
+def checked_digest(change_set: ChangeSet, *, apply_at: datetime | None) -> str:
+    """The digest an approval will be bound to. Raises InvalidInput for content that has no canonical form."""
+    try:
+        return change_digest(change_set, apply_at=apply_at)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput("The change holds values that cannot be stored as JSON text.", problems=[]) from error
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        return None

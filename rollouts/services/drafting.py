@@ -1,0 +1,269 @@
+"""Shaping a change request: create, edit, schedule, submit."""
+
+import uuid
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from audits.actions import Action
+from audits.context import Actor, current_correlation_id
+from flags import permissions
+from flags.changes import ChangeSet
+from flags.errors import InvalidInput, NotFound, PermissionMissing
+from flags.models import Environment, Project
+from flags.services.configs import refuse_stale_change_set
+from flags.services.locks import lock_environment
+from flags.services.tickets import governed_write
+from rollouts.errors import ConcurrentUpdate, DigestMismatch, RequestExpired
+from rollouts.models import ChangeRequest
+from rollouts.policies import Policy, stricter
+from rollouts.selectors.verdicts import policy_of
+from rollouts.services.attempts import attempt
+from rollouts.services.checks import checked_change_set, checked_digest, checked_prose, checked_schedule, checked_title
+from rollouts.services.writing import lock_request, move, record, require_person
+from rollouts.transitions import AWAITING_STATES, Act, RequestState, next_state
+
+NUMBER_ATTEMPTS = 5
+
+
+class Unchanged:
+    """Says that a field of an edit stays as it is, where None is a value."""
+
+
+UNCHANGED: Final = Unchanged()
+
+
+def create_change_request(
+    environment_id: uuid.UUID,
+    *,
+    actor: Actor,
+    title: str,
+    reason: str,
+    change_set: ChangeSet,
+    apply_at: datetime | None,
+    now: datetime,
+) -> ChangeRequest:
+    """A new draft. `apply_at` None: as soon as it is approved.
+
+    Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
+    """
+
+    def act() -> ChangeRequest:
+        environment = _lock_for_number(environment_id)
+        permissions.require(actor, permissions.PROPOSE, environment)
+        content = checked_change_set(change_set, environment)
+        schedule = checked_schedule(apply_at, now=now)
+        request = ChangeRequest(
+            project=environment.project,
+            environment=environment,
+            requester_id=require_person(actor),
+            title=checked_title(title),
+            reason=checked_prose(reason, field="reason", required=True),
+            state=RequestState.DRAFT.value,
+            change_set=content.as_json(),
+            digest=checked_digest(content, apply_at=schedule),
+            apply_at=schedule,
+            contributors=[actor.id],
+            created_at=now,
+            correlation_id=current_correlation_id(),
+        )
+        _insert_numbered(request)
+        record(Action.CHANGE_REQUEST_CREATED, request, actor=actor, now=now, origin=None, reason=request.reason)
+        return request
+
+    return attempt(act)
+
+
+def edit_change_request(
+    request_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    expected_digest: str,
+    title: str | None = None,
+    reason: str | None = None,
+    change_set: ChangeSet | None = None,
+    apply_at: datetime | Unchanged | None = UNCHANGED,
+) -> ChangeRequest:
+    """Change a draft, or the content of a request under review; None leaves a field as it is.
+
+    New content gets a new digest, so every approval given so far is void, and whoever edits may not approve. Title and
+    reason alone change in a draft only. Raises PermissionMissing, InvalidTransition, DigestMismatch, StaleChange,
+    InvalidInput.
+    """
+    wanted: dict[str, Any] = {"title": title, "reason": reason, "change_set": change_set, "apply_at": apply_at}
+    return attempt(partial(_edit, request_id, Act.EDIT, actor=actor, now=now, expected=expected_digest, wanted=wanted))
+
+
+def schedule_change_request(
+    request_id: uuid.UUID, *, actor: Actor, apply_at: datetime | None, now: datetime, expected_digest: str
+) -> ChangeRequest:
+    """Choose when the change is applied. An edit like any other: the digest covers the time, so approvals are void.
+
+    Needs the role editor for one's own request, release manager for anybody's.
+    """
+    wanted = {"title": None, "reason": None, "change_set": None, "apply_at": apply_at}
+    act = partial(_edit, request_id, Act.SCHEDULE, actor=actor, now=now, expected=expected_digest, wanted=wanted)
+    return attempt(act)
+
+
+def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest:
+    """Ask for review: fixes the approval policy and the expiry. Whoever submits may not approve.
+
+    Raises PermissionMissing, InvalidTransition, StaleChange (something moved since it was prepared), InvalidDocument.
+    """
+
+    def act() -> ChangeRequest:
+        request = lock_request(request_id)
+        permissions.require(actor, permissions.PROPOSE, request.environment)
+        require_person(actor)
+        origin = request.current_state
+        next_state(origin, Act.SUBMIT)
+        refuse_stale_change_set(request.content, request.environment)
+        checked_change_set(request.content, request.environment)
+        checked_schedule(request.apply_at, now=now)
+        policy = policy_of(request.environment)
+        move(
+            request,
+            Act.SUBMIT,
+            submitted_at=now,
+            policy_snapshot=policy.as_json(),
+            expires_at=expiry(policy, apply_at=request.apply_at, now=now),
+            contributors=_with_contributor(request, actor),
+        )
+        record(
+            Action.CHANGE_REQUEST_SUBMITTED,
+            request,
+            actor=actor,
+            now=now,
+            origin=origin,
+            required_approvals=policy.required_approvals,
+        )
+        return request
+
+    return attempt(act)
+
+
+def expiry(policy: Policy, *, apply_at: datetime | None, now: datetime) -> datetime:
+    """When a request under this policy expires: counted from its time where it has one, else from now."""
+    return max(now, apply_at or now) + timedelta(hours=policy.expires_after_hours)
+
+
+def refuse_expired(request: ChangeRequest, now: datetime) -> None:
+    """Raise RequestExpired for a request whose life is over although no sweep has said so yet."""
+    if request.current_state in AWAITING_STATES and request.expires_at is not None and request.has_expired(now):
+        raise RequestExpired(
+            f"#{request.number} expired on {request.expires_at:%d %B %Y at %H:%M} UTC without having been applied. "
+            "Ask for a new change instead.",
+            expires_at=request.expires_at.isoformat(),
+        )
+
+
+def refuse_other_digest(request: ChangeRequest, digest: str) -> None:
+    """Raise DigestMismatch unless `digest` is that of the request's present content."""
+    if digest != request.digest:
+        raise DigestMismatch(
+            f"#{request.number} changed since the page was opened. Nothing was done: reload the page, look at what "
+            "changed and decide again.",
+            seen_digest=digest[:64],
+            current_digest=request.digest,
+        )
+
+
+def _edit(
+    request_id: uuid.UUID, act: Act, *, actor: Actor, now: datetime, expected: str, wanted: dict[str, Any]
+) -> ChangeRequest:
+    request = lock_request(request_id)
+    _require_editor(request, act, actor)
+    origin = request.current_state
+    next_state(origin, act)
+    refuse_expired(request, now)
+    refuse_other_digest(request, expected)
+    former = request.digest
+    fields = _edited_fields(request, wanted, now=now)
+    if origin is not RequestState.DRAFT:
+        fields |= _renewed_review(request, fields, now=now)
+    move(request, act, **fields, contributors=_with_contributor(request, actor), blocked_code="", blocked_detail={})
+    action = Action.CHANGE_REQUEST_SCHEDULED if act is Act.SCHEDULE else Action.CHANGE_REQUEST_EDITED
+    record(action, request, actor=actor, now=now, origin=origin, former_digest=former)
+    return request
+
+
+def _require_editor(request: ChangeRequest, act: Act, actor: Actor) -> None:
+    environment = request.environment
+    require_person(actor)
+    if act is Act.EDIT or (
+        actor.id in request.contributor_ids and permissions.holds(actor, permissions.PROPOSE, environment)
+    ):
+        permissions.require(actor, permissions.PROPOSE, environment)
+    elif not permissions.holds(actor, permissions.APPLY, environment):
+        raise PermissionMissing(
+            f"Only the people who prepared #{request.number} and release managers of {environment.name} choose its "
+            "time. Ask one of them.",
+            permission=permissions.APPLY,
+            environment=environment.key,
+        )
+
+
+def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    content, apply_at = request.content, request.apply_at
+    if wanted["change_set"] is not None:
+        content = checked_change_set(wanted["change_set"], request.environment)
+    if not isinstance(wanted["apply_at"], Unchanged) and wanted["apply_at"] != apply_at:
+        apply_at = checked_schedule(wanted["apply_at"], now=now)
+    fields: dict[str, Any] = {
+        "change_set": content.as_json(),
+        "apply_at": apply_at,
+        "digest": checked_digest(content, apply_at=apply_at),
+    }
+    if wanted["title"] is not None:
+        fields["title"] = checked_title(wanted["title"])
+    if wanted["reason"] is not None:
+        fields["reason"] = checked_prose(wanted["reason"], field="reason", required=True)
+    return fields
+
+
+def _renewed_review(request: ChangeRequest, fields: dict[str, Any], *, now: datetime) -> dict[str, Any]:
+    """New content under review is judged from the start: nothing stale, and its own time to be reviewed in."""
+    if fields["digest"] == request.digest:
+        raise InvalidInput(
+            "Neither the content nor the time of this change is different. Title and reason were shown to reviewers "
+            "and stay: add a comment instead.",
+            problems=[],
+        )
+    checked_schedule(fields["apply_at"], now=now)
+    refuse_stale_change_set(ChangeSet.from_json(fields["change_set"]), request.environment)
+    policy = policy_of(request.environment)
+    if request.submitted_policy is not None:
+        policy = stricter(policy, request.submitted_policy)
+    return {"expires_at": expiry(policy, apply_at=fields["apply_at"], now=now)}
+
+
+def _with_contributor(request: ChangeRequest, actor: Actor) -> list[str]:
+    return [*request.contributors, *([] if actor.id in request.contributors else [actor.id])]
+
+
+def _lock_for_number(environment_id: uuid.UUID) -> Environment:
+    """The environment, locked after its project: numbers count per project."""
+    project = Project.objects.select_for_update(of=("self",), no_key=True).filter(environments=environment_id).first()
+    if project is None:
+        raise NotFound("This environment does not exist. It may have been mistyped.", environment=str(environment_id))
+    return lock_environment(environment_id)
+
+
+def _insert_numbered(request: ChangeRequest) -> None:
+    for _ in range(NUMBER_ATTEMPTS):
+        highest = ChangeRequest.objects.filter(project=request.project).aggregate(Max("number"))["number__max"]
+        request.number = (highest or 0) + 1
+        try:
+            with transaction.atomic(), governed_write(request.environment_id):
+                request.save(force_insert=True)
+        except IntegrityError as error:
+            if "number" not in str(error):
+                raise
+        else:
+            return
+    raise ConcurrentUpdate("Many requests are made in this project right now. Nothing was done: try again in a moment.")

@@ -1,0 +1,105 @@
+"""Setting the approval policy of an environment."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from audits import trail
+from audits.actions import Action
+from audits.context import Actor
+from flags import permissions
+from flags.models import Environment
+from flags.services.keys import problem
+from flags.services.locks import lock_environment
+from flags.services.tickets import governed_write
+from rollouts.models import ApprovalPolicy
+from rollouts.policies import Policy
+from rollouts.selectors.verdicts import policy_of, role_holders
+from rollouts.services.attempts import attempt
+from rollouts.services.checks import checked_prose
+
+MOST_APPROVALS = 10
+LONGEST_EXPIRY_HOURS = 24 * 366
+
+
+def set_approval_policy(
+    environment_id: uuid.UUID,
+    *,
+    actor: Actor,
+    required_approvals: int,
+    named_approvers: Sequence[uuid.UUID | str],
+    expires_after_hours: int,
+    now: datetime,
+    reason: str,
+) -> ApprovalPolicy:
+    """Set how many approvals changes need here and whose; an empty list of names admits every approver.
+
+    Requests under review go by the stricter of the policy at their submit and this one. Needs the role administrator
+    and a reason. Raises PermissionMissing, InvalidInput, NotFound. A call that changes nothing records nothing.
+    """
+
+    def act() -> ApprovalPolicy:
+        environment = lock_environment(environment_id)
+        permissions.require(actor, permissions.ADMINISTER, environment)
+        why = checked_prose(reason, field="reason", required=True)
+        named = sorted({str(person) for person in named_approvers})
+        _check(environment, required_approvals, named, expires_after_hours)
+        before = policy_of(environment)
+        wanted = Policy(required_approvals, frozenset(named) or None, expires_after_hours)
+        row, is_same = _row(environment, now), before == wanted
+        if is_same and not row._state.adding:
+            return row
+        row.required_approvals, row.named_approvers = required_approvals, named
+        row.expires_after_hours, row.updated_at = expires_after_hours, now
+        with governed_write(environment.pk):
+            row.save()
+        if not is_same:
+            _record(environment, before, wanted, actor=actor, now=now, reason=why)
+        return row
+
+    return attempt(act)
+
+
+def _row(environment: Environment, now: datetime) -> ApprovalPolicy:
+    row = ApprovalPolicy.objects.select_related("environment").filter(environment=environment).first()
+    return row or ApprovalPolicy(environment=environment, updated_at=now)
+
+
+def _check(environment: Environment, required: int, named: list[str], hours: int) -> None:
+    if not _is_whole(required) or not 1 <= required <= MOST_APPROVALS:
+        raise problem("required_approvals", f"Ask for 1 to {MOST_APPROVALS} approvals.")
+    if not _is_whole(hours) or not 1 <= hours <= LONGEST_EXPIRY_HOURS:
+        raise problem("expires_after_hours", f"Let requests expire after 1 to {LONGEST_EXPIRY_HOURS} hours.")
+    holders = {holder.id for holder in role_holders(environment)}
+    if set(named) - holders:
+        raise problem(
+            "named_approvers",
+            f"Every named approver needs an active account and the role approver in {environment.name}. Give them the "
+            "role first, or name somebody else.",
+        )
+    if named and len(named) < required:
+        raise problem(
+            "named_approvers",
+            f"{required} approvals are required, but only {len(named)} named. Name more people or ask for fewer.",
+        )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _record(
+    environment: Environment, before: Policy, after: Policy, *, actor: Actor, now: datetime, reason: str
+) -> None:
+    trail.record(
+        Action.APPROVAL_POLICY_CHANGED,
+        actor=actor,
+        target=trail.Target("approval_policy", str(environment.pk), environment.name),
+        now=now,
+        project_id=environment.project_id,
+        project_key=environment.project.key,
+        environment_key=environment.key,
+        reason=reason,
+        data={"from": before.as_json(), "to": after.as_json()},
+    )

@@ -1,0 +1,59 @@
+"""Sweepers: each asks the database what is due now, does it once, and may run twice without harm.
+
+A tick is a doorbell and carries nothing. Every request is handled in transactions of its own, and one that fails does
+not stop the others.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from celery import shared_task
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audits.context import correlation
+from rollouts.models import ChangeRequest
+from rollouts.selectors.due import due_changes, old_requests, partly_approved
+from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
+
+logger = logging.getLogger(__name__)
+
+BATCH = 50
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def apply_due_changes() -> int:
+    """Apply every approved change whose time has come; how many were applied."""
+    now = timezone.now()
+    with correlation():
+        _sweep(partly_approved(now), pass_review_if_due, now=now)
+        return _sweep(due_changes(now), apply_if_due, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def expire_old_requests() -> int:
+    """End every request that was not applied before it expired; how many were ended."""
+    now = timezone.now()
+    with correlation():
+        return _sweep(old_requests(now), expire_if_due, now=now)
+
+
+def _sweep(requests: QuerySet[ChangeRequest], do: Callable[..., bool], *, now: datetime) -> int:
+    done = 0
+    for request_id in _ids(requests):
+        try:
+            done += do(request_id, now=now)
+        except Exception:
+            logger.exception("%s failed for change request %s; the next sweep tries again", do.__name__, request_id)
+    return done
+
+
+def _ids(requests: QuerySet[ChangeRequest]) -> Iterator[uuid.UUID]:
+    """The ids in small batches, each row once: a row that stays due cannot keep the others waiting."""
+    rows = requests.order_by("pk").values_list("pk", flat=True)
+    batch = list(rows[:BATCH])
+    while batch:
+        yield from batch
+        batch = list(rows.filter(pk__gt=batch[-1])[:BATCH])

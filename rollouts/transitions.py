@@ -1,0 +1,132 @@
+"""Pure: the states of a change request and every legal move between them, as one table."""
+
+from enum import StrEnum
+
+from audits.errors import GovernanceError
+
+
+class RequestState(StrEnum):
+    """Where a change request stands."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    ROLLED_BACK = "rolled_back"
+
+    @property
+    def label(self) -> str:
+        """The state in words."""
+        return self.value.replace("_", " ").capitalize()
+
+
+class Act(StrEnum):
+    """What can happen to a change request.
+
+    `APPROVE` adds one person's yes; `PASS_REVIEW` follows when the verdict is satisfied. `REFUSE_APPLY` marks an
+    approved request as blocked, because what it was based on or who agreed to it has changed.
+    """
+
+    EDIT = "edit"
+    SCHEDULE = "schedule"
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    PASS_REVIEW = "pass_review"  # noqa: S105
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    EXPIRE = "expire"
+    APPLY = "apply"
+    REFUSE_APPLY = "refuse_apply"
+    COMMENT = "comment"
+
+
+_S, _A = RequestState, Act
+
+TRANSITIONS: dict[tuple[RequestState, Act], RequestState] = {
+    (_S.DRAFT, _A.EDIT): _S.DRAFT,
+    (_S.DRAFT, _A.SCHEDULE): _S.DRAFT,
+    (_S.DRAFT, _A.SUBMIT): _S.IN_REVIEW,
+    (_S.DRAFT, _A.WITHDRAW): _S.WITHDRAWN,
+    (_S.IN_REVIEW, _A.EDIT): _S.IN_REVIEW,
+    (_S.IN_REVIEW, _A.SCHEDULE): _S.IN_REVIEW,
+    (_S.IN_REVIEW, _A.APPROVE): _S.IN_REVIEW,
+    (_S.IN_REVIEW, _A.PASS_REVIEW): _S.APPROVED,
+    (_S.IN_REVIEW, _A.REJECT): _S.REJECTED,
+    (_S.IN_REVIEW, _A.WITHDRAW): _S.WITHDRAWN,
+    (_S.IN_REVIEW, _A.EXPIRE): _S.EXPIRED,
+    (_S.APPROVED, _A.EDIT): _S.IN_REVIEW,
+    (_S.APPROVED, _A.SCHEDULE): _S.IN_REVIEW,
+    (_S.APPROVED, _A.APPROVE): _S.APPROVED,
+    (_S.APPROVED, _A.REJECT): _S.REJECTED,
+    (_S.APPROVED, _A.WITHDRAW): _S.WITHDRAWN,
+    (_S.APPROVED, _A.EXPIRE): _S.EXPIRED,
+    (_S.APPROVED, _A.APPLY): _S.APPLIED,
+    (_S.APPROVED, _A.REFUSE_APPLY): _S.APPROVED,
+    **{(state, _A.COMMENT): state for state in _S},
+}
+
+OPEN_STATES = frozenset({_S.DRAFT, _S.IN_REVIEW, _S.APPROVED})
+AWAITING_STATES = frozenset({_S.IN_REVIEW, _S.APPROVED})
+
+_DONE = {
+    _A.EDIT: "edited",
+    _A.SCHEDULE: "scheduled",
+    _A.SUBMIT: "submitted",
+    _A.APPROVE: "approved",
+    _A.PASS_REVIEW: "approved",
+    _A.REJECT: "rejected",
+    _A.WITHDRAW: "withdrawn",
+    _A.EXPIRE: "expired",
+    _A.APPLY: "applied",
+    _A.REFUSE_APPLY: "held back",
+    _A.COMMENT: "commented on",
+}
+_SITUATION = {
+    _S.DRAFT: "it is still a draft. Submit it for review first",
+    _S.IN_REVIEW: "it is in review. It needs its approvals first",
+    _S.APPROVED: "it is approved already. Reload the page to see it",
+    _S.APPLIED: "it was applied already. Ask for a new change instead",
+    _S.REJECTED: "it was rejected. Ask for a new change instead",
+    _S.WITHDRAWN: "it was withdrawn. Ask for a new change instead",
+    _S.EXPIRED: "it expired before it was applied. Ask for a new change instead",
+    _S.ROLLED_BACK: "it was rolled back. Ask for a new change instead",
+}
+
+
+class InvalidTransition(GovernanceError):
+    """The request is in a state in which this act is not possible."""
+
+    code = "invalid_transition"
+    status = 409
+    title = "This is not possible in the request's present state"
+
+
+def next_state(state: RequestState, act: Act) -> RequestState:
+    """The state that `act` leads to. Raises InvalidTransition where the table has no such move."""
+    try:
+        return TRANSITIONS[state, act]
+    except KeyError:
+        raise InvalidTransition(refusal(state, act), state=state.value, act=act.value) from None
+
+
+def is_possible(state: RequestState, act: Act) -> bool:
+    """Whether the table has the move."""
+    return (state, act) in TRANSITIONS
+
+
+def possible_acts(state: RequestState) -> frozenset[Act]:
+    """Every act the table allows in a state."""
+    return frozenset(act for origin, act in TRANSITIONS if origin is state)
+
+
+def refusal(state: RequestState, act: Act) -> str:
+    """Why `act` is not possible in `state`, and what to do next."""
+    situation = _SITUATION[state]
+    if state is RequestState.IN_REVIEW and act is Act.SUBMIT:
+        situation = "it was submitted already. Reload the page to see it"
+    if state is RequestState.DRAFT and act is Act.REJECT:
+        situation = "it is still a draft. Only submitted requests are reviewed"
+    return f"This request cannot be {_DONE[act]}: {situation}."

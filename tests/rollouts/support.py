@@ -1,0 +1,115 @@
+"""Short ways to bring a change request where a test begins, all of them through the services."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flags.changes import ChangeSet, ConfigEdit
+from flags.models import Environment, Flag, FlagConfig
+from rollouts.models import ChangeRequest
+from rollouts.services import change_requests as acts
+from rollouts.services.policies import set_approval_policy
+from rollouts.transitions import RequestState
+from tests.factories import NOW, World, actor_of, percent_document
+
+
+@dataclass
+class Bench:
+    """A world with one flag, set up in production at version 1, and the acts on requests about it."""
+
+    world: World
+    flag: Flag
+    share: int = field(default=10)
+
+    @property
+    def production(self) -> Environment:
+        """The protected environment."""
+        return self.world.production
+
+    def content(self, share: int | None = None, *, flag: Flag | None = None, base: int | None = None) -> ChangeSet:
+        """A change set that serves "on" to `share` percent; each call without a share gives new content."""
+        self.share = self.share % 99 + 1 if share is None else share
+        flag = flag or self.flag
+        base = self.version(flag) if base is None else base
+        edit = ConfigEdit(flag.key, base, percent_document(flag.key, self.share))
+        return ChangeSet(str(self.production.pk), (edit,))
+
+    def version(self, flag: Flag | None = None) -> int:
+        """The version that production serves, 0 for none."""
+        config = FlagConfig.objects.filter(flag=flag or self.flag, environment=self.production).first()
+        return config.version if config else 0
+
+    def draft(
+        self, *, by: Any = None, apply_at: datetime | None = None, now: datetime = NOW, **fields: Any
+    ) -> ChangeRequest:
+        """A draft asked for by Rita."""
+        return acts.create_change_request(
+            self.production.pk,
+            actor=actor_of(by or self.world.rita),
+            title=fields.pop("title", "Widen the checkout"),
+            reason=fields.pop("reason", "Conversion is stable"),
+            change_set=fields.pop("change_set", None) or self.content(),
+            apply_at=apply_at,
+            now=now,
+        )
+
+    def submitted(self, *, now: datetime = NOW, **fields: Any) -> ChangeRequest:
+        """A request in review."""
+        request = self.draft(now=now, **fields)
+        return self.submit(request, by=fields.get("by"), now=now)
+
+    def approved(self, *, now: datetime = NOW, **fields: Any) -> ChangeRequest:
+        """An approved request; it stays approved only with a time that has not come."""
+        return self.approve(self.submitted(now=now, **fields), now=now)
+
+    def submit(self, request: ChangeRequest, *, by: Any = None, now: datetime = NOW) -> ChangeRequest:
+        """Rita submits."""
+        return acts.submit_change_request(request.pk, actor=actor_of(by or self.world.rita), now=now)
+
+    def approve(
+        self, request: ChangeRequest, *, by: Any = None, now: datetime = NOW, digest: str | None = None
+    ) -> ChangeRequest:
+        """Abel approves what is there now."""
+        digest = ChangeRequest.objects.get(pk=request.pk).digest if digest is None else digest
+        actor = actor_of(by or self.world.abel)
+        return acts.approve_change_request(request.pk, actor=actor, digest=digest, comment="", now=now)
+
+    def edit(self, request: ChangeRequest, *, by: Any = None, now: datetime = NOW, **fields: Any) -> ChangeRequest:
+        """Rita edits; new content unless the fields say otherwise."""
+        fields = fields or {"change_set": self.content()}
+        digest = ChangeRequest.objects.get(pk=request.pk).digest
+        actor = actor_of(by or self.world.rita)
+        return acts.edit_change_request(request.pk, actor=actor, now=now, expected_digest=digest, **fields)
+
+    def schedule(
+        self, request: ChangeRequest, apply_at: datetime | None, *, by: Any = None, now: datetime = NOW
+    ) -> ChangeRequest:
+        """Rita chooses a time."""
+        digest = ChangeRequest.objects.get(pk=request.pk).digest
+        actor = actor_of(by or self.world.rita)
+        return acts.schedule_change_request(request.pk, actor=actor, apply_at=apply_at, now=now, expected_digest=digest)
+
+    def apply(self, request: ChangeRequest, *, by: Any = None, now: datetime = NOW) -> ChangeRequest:
+        """Rolf applies."""
+        return acts.apply_change_request(request.pk, actor=actor_of(by or self.world.rolf), now=now)
+
+    def require(self, approvals: int, *named: Any, hours: int = 336, now: datetime = NOW) -> None:
+        """Ada sets production's policy."""
+        set_approval_policy(
+            self.production.pk,
+            actor=actor_of(self.world.ada),
+            required_approvals=approvals,
+            named_approvers=[person.pk for person in named],
+            expires_after_hours=hours,
+            now=now,
+            reason="Test",
+        )
+
+    def move_on(self) -> None:
+        """Somebody else's change reaches production first."""
+        self.world.serve(self.flag, self.production, percent_document(self.flag.key, 99))
+
+
+def state_of(request: ChangeRequest) -> RequestState:
+    """What the database says."""
+    return ChangeRequest.objects.get(pk=request.pk).current_state
