@@ -1,7 +1,1 @@
-"""The admin of `flags`. Every module here registers its own pages."""
-
-from importlib import import_module
-from pkgutil import iter_modules
-
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
+"""The admin of `flags`. The composition root imports every module here, so that its pages are registered."""

@@ -13,9 +13,10 @@ from django.contrib import messages
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from audits.context import Actor
@@ -69,8 +70,9 @@ def add_problems(form: forms.BaseForm, error: GovernanceError) -> None:
     rest: list[str] = []
     for problem in error.facts.get("problems") or []:
         place, text = _place_and_text(problem)
-        if place in form.fields:
-            form.add_error(place, text)
+        field = next((name for name in (place, f"{place}s") if name in form.fields), None)
+        if field:
+            form.add_error(field, text)
         else:
             rest.append(f"{place}: {text}" if place else text)
     form.add_error(None, [error.message, *[line for line in rest if line != error.message]])
@@ -137,13 +139,20 @@ class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
         """Where the history of a row is told: its own page unless a subclass has a better place."""
         return "../"
 
+    def row(self, request: HttpRequest, object_id: str) -> Any:
+        """The row with that id if the person may look at it. Raises Http404, so that nobody learns what exists."""
+        found = self.get_object(request, str(object_id))
+        if found is None:
+            raise Http404
+        return found
+
     def page(
         self, request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
     ) -> TemplateResponse:
         """One of our own pages inside the admin's shell."""
         request.current_app = self.admin_site.name
-        shell = {**self.admin_site.each_context(request), "title": title, "opts": self.opts, "model_admin": self}
-        return TemplateResponse(request, template, {**shell, "media": self.media, **context}, status=status)
+        shell = {**self.admin_site.each_context(request), "title": title, "now": timezone.now()}
+        return TemplateResponse(request, template, {**shell, **context}, status=status)
 
     def door(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
         """A URL of our own behind the site's sign-in; put it before the stock ones in `get_urls`."""

@@ -162,6 +162,13 @@ def kind_words(kind: str) -> str:
 
 
 @register.filter
+def kind_purpose(kind: str) -> str:
+    """What flags of a kind are for."""
+    words = KIND_WORDS.get(str(kind), "").partition(": ")[2]
+    return words[:1].upper() + words[1:]
+
+
+@register.filter
 def kind_icon(kind: str) -> str:
     """The symbol of a flag's kind."""
     return KIND_ICONS.get(kind, "flag")
@@ -177,4 +184,10 @@ def web_link(value: object) -> str:
 @register.filter
 def get(mapping: Mapping[Any, Any], key: Any) -> Any:
     """An entry of a mapping, None where there is none."""
-    return mapping.get(key)
+    return mapping.get(key) if mapping else None
+
+
+@register.filter
+def cell_requests(requests: Mapping[tuple[Any, str], Any], cell: Any) -> dict[str, Any]:
+    """The open requests in a cell's environment, by flag key."""
+    return {key: found for (environment_id, key), found in requests.items() if environment_id == cell.environment.pk}

@@ -1,0 +1,204 @@
+"""Forms of the pages about flags: they turn text into values; the rules are the services'."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.forms.formsets import BaseFormSet
+
+from flags.models import Flag
+from flags.models.flags import FlagKind, ValueType
+
+REASON_HELP = "One sentence for the audit trail: it is kept for good and shown beside this change."
+
+
+class PersonChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """People by their full names."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Full name, else user name."""
+        return str(obj.get_full_name() or obj.get_username())
+
+
+class ReasonForm(forms.Form):
+    """A reason, which everything that cannot be undone quietly asks for."""
+
+    reason = forms.CharField(
+        label="Why?", max_length=4000, help_text=REASON_HELP, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class FlagDetailsForm(forms.Form):
+    """What may change about a flag at any time."""
+
+    name = forms.CharField(max_length=120, help_text="What people call it: “Checkout redesign”.")
+    description = forms.CharField(
+        max_length=4000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What a customer notices when it is on, and when it can go away.",
+    )
+    kind = forms.ChoiceField(choices=FlagKind.choices, widget=forms.RadioSelect)
+    owner = PersonChoice(
+        queryset=get_user_model().objects.none(),
+        required=False,
+        empty_label="Nobody yet",
+        help_text="Who answers questions about it.",
+    )
+    tags = forms.CharField(max_length=500, required=False, help_text="Separated by commas: checkout, q1.")
+    links = forms.CharField(
+        max_length=4000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="One address per line, starting with https:// or http://: the ticket, the brief, the dashboard.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        people = get_user_model().objects.filter(is_active=True).order_by("first_name", "last_name", "username")
+        owner = self.fields["owner"]
+        assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        owner.queryset = people
+
+    @staticmethod
+    def initial_of(flag: Flag) -> dict[str, Any]:
+        """The form as the flag is now."""
+        return {
+            "name": flag.name,
+            "description": flag.description,
+            "kind": flag.kind,
+            "owner": flag.owner_id,
+            "tags": ", ".join(flag.tags),
+            "links": "\n".join(flag.links),
+        }
+
+    def values(self) -> dict[str, Any]:
+        """The fields as the services take them."""
+        data = self.cleaned_data
+        return {
+            "name": data["name"],
+            "description": data["description"],
+            "kind": data["kind"],
+            "owner_id": data["owner"].pk if data["owner"] else None,
+            "tags": [tag.strip() for tag in data["tags"].split(",") if tag.strip()],
+            "links": [line.strip() for line in data["links"].splitlines() if line.strip()],
+        }
+
+
+class NewFlagForm(FlagDetailsForm):
+    """A flag that does not exist yet."""
+
+    key = forms.CharField(
+        max_length=100,
+        help_text="What code asks for, such as checkout-redesign. It never changes and is never used again.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+    )
+    value_type = forms.ChoiceField(
+        label="Kind of value",
+        choices=[
+            (ValueType.BOOLEAN, "On or off (boolean)"),
+            (ValueType.STRING, "Text (string)"),
+            (ValueType.INTEGER, "Whole number (integer)"),
+            (ValueType.FLOAT, "Number with decimals (float)"),
+            (ValueType.OBJECT, "Structured value (JSON object)"),
+        ],
+        initial=ValueType.BOOLEAN,
+        widget=forms.Select(attrs={"data-fs-shows": "type"}),
+        help_text="What the code receives. It never changes.",
+    )
+    value_schema = forms.JSONField(
+        label="JSON Schema",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "class": "fs-input fs-mono"}),
+        help_text="If given, every value must fit it.",
+    )
+    field_order = ("key", "name", "description", "kind", "value_type")
+
+    def values(self) -> dict[str, Any]:
+        """The fields as the services take them."""
+        data = self.cleaned_data
+        is_object = data["value_type"] == ValueType.OBJECT
+        return {
+            **super().values(),
+            "key": data["key"],
+            "value_type": data["value_type"],
+            "value_schema": data["value_schema"] if is_object else None,
+        }
+
+
+class VariantForm(forms.Form):
+    """One variant: a name that people see, a value that code receives."""
+
+    name = forms.CharField(max_length=100, required=False, widget=forms.TextInput(attrs={"placeholder": "default"}))
+    value = forms.CharField(
+        max_length=20_000, required=False, strip=False, widget=forms.TextInput(attrs={"placeholder": "Value"})
+    )
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was typed into the row."""
+        return not (self.cleaned_data.get("name") or self.cleaned_data.get("value"))
+
+
+class BaseVariants(BaseFormSet):  # type: ignore[type-arg]
+    """The variants of a new flag. `value_type` says how values are read."""
+
+    value_type: str = ValueType.BOOLEAN
+
+    def clean(self) -> None:
+        """Read every value; say at the row what cannot be read."""
+        if self.value_type == ValueType.BOOLEAN:
+            return
+        rows = [form for form in self.forms if hasattr(form, "cleaned_data") and not form.is_blank]
+        if not rows:
+            raise forms.ValidationError("Give at least one variant: a name and its value.")
+        for form in rows:
+            try:
+                form.cleaned_data["read"] = read_value(form.cleaned_data.get("value", ""), self.value_type)
+            except forms.ValidationError as error:
+                form.add_error("value", error)
+
+    def variants(self) -> list[dict[str, Any]] | None:
+        """The variants as documents hold them; None stands for on and off."""
+        if self.value_type == ValueType.BOOLEAN:
+            return None
+        rows = [form.cleaned_data for form in self.forms if not form.is_blank]
+        return [{"name": row["name"].strip(), "value": row["read"]} for row in rows]
+
+
+_VariantFormSet = forms.formset_factory(
+    VariantForm, formset=BaseVariants, extra=0, min_num=2, max_num=50, absolute_max=60, validate_max=True
+)
+
+
+def variant_forms(posted: Mapping[str, Any] | None) -> BaseVariants:
+    """The rows of variants, empty or as they were sent."""
+    rows = cast(BaseVariants, _VariantFormSet(posted, prefix="variants"))
+    rows.value_type = str((posted or {}).get("value_type", ValueType.BOOLEAN))
+    return rows
+
+
+def read_value(text: str, value_type: str) -> Any:
+    """A typed value from text. Raises ValidationError with a sentence."""
+    try:
+        if value_type == ValueType.INTEGER:
+            return int(text)
+        if value_type == ValueType.FLOAT:
+            return float(text)
+        if value_type == ValueType.OBJECT:
+            value = json.loads(text)
+            if not isinstance(value, dict):
+                raise ValueError
+            return value
+    except (ValueError, RecursionError):
+        raise forms.ValidationError(_READ_AS[ValueType(value_type)]) from None
+    return text
+
+
+_READ_AS = {
+    ValueType.INTEGER: "Write a whole number, such as 30.",
+    ValueType.FLOAT: "Write a number, such as 2.5.",
+    ValueType.OBJECT: 'Write a JSON object, such as {"limit": 5}.',
+}

@@ -1,0 +1,59 @@
+"""What the pages of flags show of things above them. The composition root plugs the sources in; none shows nothing."""
+
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A change request that is under way for one flag in one environment."""
+
+    flag_key: str
+    environment_id: uuid.UUID
+    label: str
+    state: str
+    requester: Any
+    asked_at: datetime
+    apply_at: datetime | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFacts:
+    """What an environment's approval policy asks for. `named_approvers` None admits every approver."""
+
+    required_approvals: int
+    named_approvers: frozenset[str] | None
+    address: str
+
+
+def _no_requests(environment_ids: Collection[uuid.UUID], flag_keys: Collection[str]) -> list[OpenRequest]:
+    return []
+
+
+def _no_policies(environment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, PolicyFacts]:
+    return {}
+
+
+@dataclass(slots=True)
+class Panels:
+    """The sources, each one query per call."""
+
+    open_requests: Callable[[Collection[uuid.UUID], Collection[str]], list[OpenRequest]] = field(default=_no_requests)
+    policies: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, PolicyFacts]] = field(default=_no_policies)
+
+
+panels = Panels()
+
+
+def requests_by_cell(
+    environment_ids: Collection[uuid.UUID], flag_keys: Collection[str]
+) -> dict[tuple[uuid.UUID, str], list[OpenRequest]]:
+    """Open requests by environment and flag key."""
+    found: dict[tuple[uuid.UUID, str], list[OpenRequest]] = {}
+    for request in panels.open_requests(environment_ids, flag_keys):
+        found.setdefault((request.environment_id, request.flag_key), []).append(request)
+    return found

@@ -1,0 +1,1 @@
+"""Reads for people; one module per noun. Programs read snapshots."""

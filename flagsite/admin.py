@@ -1,0 +1,16 @@
+"""Registers every page of the product, and those of people."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+# Not done by the packages themselves: their pure modules are also imported by template libraries, while the theme's own
+# admin classes are only half loaded.
+for _package in ("audits.admin", "flags.admin", "rollouts.admin"):
+    try:
+        _found = import_module(_package)
+    except ModuleNotFoundError as error:
+        if error.name != _package:
+            raise
+        continue
+    for _module in iter_modules(_found.__path__):
+        import_module(f"{_package}.{_module.name}")
