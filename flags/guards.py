@@ -96,7 +96,7 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
         name = f"{table}_{event.lower()}_{kind}"
         statements.append(f"DROP TRIGGER IF EXISTS {name}")
         action = f"BEGIN SELECT RAISE(ABORT, '{_refusal(table)}'); END"
-        statements.append(f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} {action}")  # noqa: S608
+        statements.append(f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} {action}")
     return statements
 
 
@@ -128,7 +128,7 @@ BEGIN
     END LOOP;
     RETURN NEW;
 END $$;
-"""
+"""  # noqa: S608 - TICKETS is a constant
 
 
 def _postgresql(table: str, guard: Guard) -> list[str]:

@@ -46,7 +46,7 @@ def create_change_request(
     apply_at: datetime | None,
     now: datetime,
 ) -> ChangeRequest:
-    """A new draft. `apply_at` None: as soon as it is approved.
+    """A new draft; its reason may wait until it is submitted. `apply_at` None: as soon as it is approved.
 
     Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
     """
@@ -61,7 +61,7 @@ def create_change_request(
             environment=environment,
             requester_id=require_person(actor),
             title=checked_title(title),
-            reason=checked_prose(reason, field="reason", required=True),
+            reason=checked_prose(reason, field="reason", required=False),
             state=RequestState.DRAFT.value,
             change_set=content.as_json(),
             digest=checked_digest(content, apply_at=schedule),
@@ -122,6 +122,7 @@ def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime)
         require_person(actor)
         origin = request.current_state
         next_state(origin, Act.SUBMIT)
+        checked_prose(request.reason, field="reason", required=True)
         refuse_stale_change_set(request.content, request.environment)
         checked_change_set(request.content, request.environment)
         checked_schedule(request.apply_at, now=now)
@@ -222,7 +223,8 @@ def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datet
     if wanted["title"] is not None:
         fields["title"] = checked_title(wanted["title"])
     if wanted["reason"] is not None:
-        fields["reason"] = checked_prose(wanted["reason"], field="reason", required=True)
+        is_draft = request.current_state is RequestState.DRAFT
+        fields["reason"] = checked_prose(wanted["reason"], field="reason", required=not is_draft)
     return fields
 
 

@@ -1,0 +1,61 @@
+"""Authorities: which module may construct which, and what each refuses."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from flags.authority import ApprovedChange, ConsentMismatch, DirectEdit, ProtectedEnvironment
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSTRUCTORS = {
+    "DirectEdit": {"flags/services/configs.py", "flags/services/flags.py"},
+    "ApprovedChange": {"rollouts/services/applying.py"},
+}
+
+
+def constructions(name: str) -> set[str]:
+    """The product's modules in which `name(...)` or `replace(...)` of it is called."""
+    found = set()
+    for app in ("audits", "flags", "rollouts", "flagsite"):
+        for path in (ROOT / app).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if not isinstance(node, ast.Call):
+                    continue
+                called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+                if called == name:
+                    found.add(str(path.relative_to(ROOT)))
+    return found
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+def test_authority__constructed__only_where_it_is_proven(name):
+    assert constructions(name) == CONSTRUCTORS[name]
+
+
+def approved(**facts: object) -> ApprovedChange:
+    base = {"request_id": "r", "digest": "d", "content_digest": "c", "approver_ids": ("a", "b"), "required_approvals": 2}
+    return ApprovedChange(**{**base, **facts})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("authority", "is_protected", "digest", "error"),
+    [
+        (DirectEdit(), False, "anything", None),
+        (DirectEdit(), True, "anything", ProtectedEnvironment),
+        (approved(), True, "c", None),
+        (approved(), False, "c", None),
+        (approved(), True, "d", ConsentMismatch),
+        (approved(), False, "other", ConsentMismatch),
+        (approved(approver_ids=("a",)), True, "c", ConsentMismatch),
+        (approved(approver_ids=("a", "a")), True, "c", ConsentMismatch),
+        (approved(required_approvals=0, approver_ids=()), True, "c", ConsentMismatch),
+        (approved(required_approvals=-1), True, "c", ConsentMismatch),
+    ],
+)
+def test_check__per_authority__refuses_what_it_does_not_cover(authority, is_protected, digest, error):
+    if error is None:
+        authority.check(is_protected=is_protected, digest=digest)
+    else:
+        with pytest.raises(error):
+            authority.check(is_protected=is_protected, digest=digest)
