@@ -43,3 +43,19 @@ class ChainMoved(GovernanceError):
     code = "audit_chain_moved"
     status = 409
     title = "Something else was recorded at the same moment"
+
+
+class InvalidQuery(GovernanceError):
+    """Query parameters of the trail that cannot be used; `facts["problems"]` lists parameter and message of each."""
+
+    code = "invalid_query"
+    status = 400
+    title = "Some query parameters cannot be used"
+
+
+class TrailNotVisible(GovernanceError):
+    """The caller may read no part of the trail."""
+
+    code = "trail_not_visible"
+    status = 403
+    title = "You may not read the audit trail"

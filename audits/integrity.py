@@ -101,13 +101,18 @@ class Head:
     hash: str
 
 
-def verify(rows: Iterable[Mapping[str, Any]], *, chain: str, head: Head | None = None) -> BadRow | None:
+BEGINNING = Head(0, GENESIS_HASH)
+
+
+def verify(
+    rows: Iterable[Mapping[str, Any]], *, chain: str, after: Head = BEGINNING, head: Head | None = None
+) -> BadRow | None:
     """Walk the rows of one chain by ascending sequence and name the first bad one, or None.
 
     A row maps every name of ROW_COLUMNS to its value in hashed form (ids and instants as text). With `head` the end of
-    the chain is checked as well. Uses constant memory.
+    the chain is checked as well; `after` continues from an event known to be sound. Uses constant memory.
     """
-    expected, last_hash = 1, GENESIS_HASH
+    expected, last_hash = after.sequence + 1, after.hash
     for row in rows:
         bad = _check_row(row, chain=chain, expected=expected, last_hash=last_hash)
         if bad is not None:

@@ -79,9 +79,10 @@ def event_page(
     return Page(events, Position.of(events[-1]) if len(rows) > size else None)
 
 
-def every_event(filters: EventFilter = ANY, *, scope: Scope = EVERYTHING) -> Iterator[AuditEvent]:
+def every_event(
+    filters: EventFilter = ANY, *, scope: Scope = EVERYTHING, after: Position | None = None
+) -> Iterator[AuditEvent]:
     """All matching events with names, read in chunks: no cursor or transaction stays open between them."""
-    after: Position | None = None
     while True:
         page = event_page(filters, scope=scope, size=EXPORT_CHUNK, after=after)
         yield from page.events

@@ -1,0 +1,97 @@
+"""Filters of the audit trail's list. Choices come from the few events that created projects and environments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from unfold.contrib.filters.admin import DropdownFilter, TextFilter
+
+from audits.actions import Action
+from audits.models import AuditEvent
+from audits.scope import scope_of
+from audits.selectors import actor_ids_named, known_places
+from audits.sentences import action_title, place_name
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+    from django.db.models import QuerySet
+    from django.http import HttpRequest
+
+    Events = QuerySet[AuditEvent]
+
+
+class ActionFilter(DropdownFilter):  # type: ignore[misc]
+    """What was done."""
+
+    title, parameter_name = "what was done", "action"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return sorted(((action.value, action_title(action)) for action in Action), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+class ProjectFilter(DropdownFilter):  # type: ignore[misc]
+    """In which project."""
+
+    title, parameter_name = "project", "project"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(key, key) for key in sorted({project for project, _ in _places(request)})]
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        return queryset.filter(project_key=self.value()) if self.value() else queryset
+
+
+class EnvironmentFilter(DropdownFilter):  # type: ignore[misc]
+    """In which environment, of any project."""
+
+    title, parameter_name = "environment", "environment"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(key, place_name(key)) for key in sorted({key for _, key in _places(request) if key})]
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        return queryset.filter(environment_key=self.value()) if self.value() else queryset
+
+
+class FlagFilter(TextFilter):  # type: ignore[misc]
+    """About which flag."""
+
+    title, parameter_name = "flag key", "flag"
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        return queryset.filter(flag_key=self.value()) if self.value() else queryset
+
+
+class ActorFilter(TextFilter):  # type: ignore[misc]
+    """Who did it, by a part of the name. A list of all names would show people to those who may not see them."""
+
+    title, parameter_name = "name of who did it", "actor"
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        return queryset.filter(actor_id__in=actor_ids_named(self.value())) if self.value() else queryset
+
+
+class CorrelationFilter(TextFilter):  # type: ignore[misc]
+    """Everything that belongs to one act."""
+
+    title, parameter_name = "correlation id (one act)", "act"
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        if not self.value():
+            return queryset
+        try:
+            return queryset.filter(correlation_id=UUID(self.value()))
+        except ValueError:
+            return queryset.none()
+
+
+def _places(request: HttpRequest) -> list[tuple[str, str]]:
+    places: list[tuple[str, str]] | None = getattr(request, "_audit_places", None)
+    if places is None:
+        places = known_places(scope_of(request))
+        request._audit_places = places  # type: ignore[attr-defined]
+    return places

@@ -1,0 +1,7 @@
+"""Addresses of the audit API; included under `/api/v1/`."""
+
+from django.urls import path
+
+from audits.api.events import AuditEventsView
+
+urlpatterns = [path("audit-events/", AuditEventsView.as_view(), name="audit-events")]
