@@ -1,34 +1,49 @@
-"""The facts a verdict is made from, read now."""
+"""The facts verdicts are made from, read now, for one request or for many in the same number of queries."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 
 from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
-from flags.models import Environment
+from flags.models import Environment, EnvironmentUserGrant
 from rollouts.models import Approval, ApprovalPolicy, ChangeRequest
 from rollouts.policies import Approver, Case, GivenApproval, Policy, Verdict, judge
 
 
 def policy_of(environment: Environment) -> Policy:
     """The approval policy in force in an environment; the default where nobody set one."""
-    row = ApprovalPolicy.objects.filter(environment=environment).first()
-    return row.as_policy() if row else Policy()
+    return _policies([environment.pk]).get(environment.pk, Policy())
+
+
+def role_holders(environment: Environment) -> tuple[Approver, ...]:
+    """Active people with the role approver in the environment, by name."""
+    return tuple(_holders([environment.pk])[environment.pk])
 
 
 def case_of(request: ChangeRequest) -> Case:
-    """What the verdict on `request` depends on: three queries. The request needs its environment loaded."""
-    approvals = Approval.objects.filter(request=request).select_related("approver")
-    return Case(
-        requester_id=str(request.requester_id),
-        contributor_ids=request.contributor_ids,
-        digest=request.digest,
-        policy=policy_of(request.environment),
-        submitted_policy=request.submitted_policy,
-        role_holders=role_holders(request.environment),
-        approvals=tuple(
-            GivenApproval(str(approval.approver_id), name_of(approval.approver), approval.digest)
-            for approval in approvals
-        ),
-    )
+    """What the verdict on `request` depends on: three queries."""
+    return cases_of([request])[request.pk]
+
+
+def cases_of(requests: Iterable[ChangeRequest]) -> dict[uuid.UUID, Case]:
+    """What the verdicts on these requests depend on, by request: three queries."""
+    rows = list(requests)
+    environments = {row.environment_id for row in rows}
+    policies, holders, approvals = _policies(environments), _holders(environments), _approvals(rows)
+    return {
+        row.pk: Case(
+            requester_id=str(row.requester_id),
+            contributor_ids=row.contributor_ids,
+            digest=row.digest,
+            policy=policies.get(row.environment_id, Policy()),
+            submitted_policy=row.submitted_policy,
+            role_holders=tuple(holders[row.environment_id]),
+            approvals=tuple(approvals[row.pk]),
+        )
+        for row in rows
+    }
 
 
 def verdict_of(request: ChangeRequest) -> Verdict:
@@ -36,12 +51,31 @@ def verdict_of(request: ChangeRequest) -> Verdict:
     return judge(case_of(request))
 
 
-def role_holders(environment: Environment) -> tuple[Approver, ...]:
-    """Active people with the role approver in the environment, by name."""
-    people = permissions.people_with(environment, permissions.APPROVE)
-    return tuple(Approver(str(person.pk), name_of(person)) for person in people)
-
-
 def name_of(person: AbstractUser) -> str:
     """What a person is called."""
     return person.get_full_name() or person.get_username()
+
+
+def _policies(environments: Iterable[uuid.UUID]) -> dict[uuid.UUID, Policy]:
+    rows = ApprovalPolicy.objects.filter(environment__in=list(environments))
+    return {row.environment_id: row.as_policy() for row in rows}
+
+
+def _holders(environments: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Approver]]:
+    grants = EnvironmentUserGrant.objects.filter(
+        content_object__in=list(environments),
+        permission__codename=permissions.APPROVE.removeprefix("flags."),
+        user__is_active=True,
+    )
+    holders: dict[uuid.UUID, list[Approver]] = defaultdict(list)
+    for grant in grants.select_related("user").order_by("user__first_name", "user__last_name", "user__username"):
+        holders[grant.content_object_id].append(Approver(str(grant.user_id), name_of(grant.user)))
+    return holders
+
+
+def _approvals(requests: Iterable[ChangeRequest]) -> dict[uuid.UUID, list[GivenApproval]]:
+    given: dict[uuid.UUID, list[GivenApproval]] = defaultdict(list)
+    rows = Approval.objects.filter(request__in=[request.pk for request in requests]).select_related("approver")
+    for row in rows:
+        given[row.request_id].append(GivenApproval(str(row.approver_id), name_of(row.approver), row.digest))
+    return given
