@@ -8,7 +8,7 @@ import uuid
 
 from flags.snapshots.building import DatabaseSource, build
 from flags.snapshots.polling import start_polling
-from flags.snapshots.store import SnapshotStore, SnapshotsUnavailable
+from flags.snapshots.registry import SnapshotStore, SnapshotsUnavailable
 from flags.snapshots.tokens import TokenFacts, hash_secret
 
 __all__ = ["SnapshotStore", "SnapshotsUnavailable", "TokenFacts", "build", "hash_secret", "publish", "store"]

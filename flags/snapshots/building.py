@@ -10,7 +10,7 @@ from django.db.models import Count, Max, Q
 from flags.evaluation.bucketing import Generation
 from flags.evaluation.compile import FlagSource, Snapshot
 from flags.models import Environment, EnvironmentToken
-from flags.snapshots.store import EnvironmentUnreadable
+from flags.snapshots.registry import EnvironmentUnreadable
 from flags.snapshots.tokens import TokenFacts
 
 _ATTEMPTS = 5

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from flags.snapshots.store import SnapshotStore
+from flags.snapshots.registry import SnapshotStore
 
 logger = structlog.get_logger(__name__)
 

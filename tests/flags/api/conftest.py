@@ -1,0 +1,23 @@
+"""Fixtures of the evaluation API."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from flags import snapshots
+from tests.factories import make_world
+from tests.flags.api.plane import Plane, make_plane
+
+
+@pytest.fixture(autouse=True)
+def _fresh_store() -> Iterator[None]:
+    """What one test loaded is not served to the next."""
+    snapshots.store.reset()
+    yield
+    snapshots.store.reset()
+
+
+@pytest.fixture
+def plane(db: None) -> Plane:
+    """A production environment with flags of every kind."""
+    return make_plane(make_world())
