@@ -159,7 +159,8 @@ def _moved(old: list[str], new: list[str]) -> set[str]:
 
 
 def _longest(lists: list[list[str]]) -> list[str]:
-    return max(lists, key=len) if lists else []
+    # Of two equally good answers the one that calls the rule moved up, not the one pushed down.
+    return max(reversed(lists), key=len) if lists else []
 
 
 def _rule(label: str, path: str, old: Item, new: Item) -> list[Difference]:
