@@ -11,7 +11,7 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 from .instants import parse_instant
-from .versions import Version, parse_version
+from .versions import MAX_VERSION_CHARACTERS, Version, parse_short_version, parse_version
 
 Context = Mapping[str, Any]
 Condition = Callable[[Context], bool]
@@ -191,8 +191,11 @@ def _version_compare(compare: Callable[[Version, Version], bool]) -> Builder:
             raise ValueError("This operator compares with a version.")
 
         def version_compare(context: Context) -> bool:
-            given = parse_version(context.get(attribute))
-            return given is not None and compare(given, version)
+            given = context.get(attribute)
+            if not isinstance(given, str) or len(given) > MAX_VERSION_CHARACTERS:
+                return False
+            parsed = parse_short_version(given)
+            return parsed is not None and compare(parsed, version)
 
         return version_compare
 

@@ -22,12 +22,13 @@ def parse_version(text: object) -> Version | None:
     """Return a tuple that orders by semantic-version precedence, or None where `text` is no version."""
     if not isinstance(text, str) or len(text) > MAX_VERSION_CHARACTERS:
         return None
-    return _parsed(text)
+    return parse_short_version(text)
 
 
 # Clients send few distinct versions, and reading one costs ten times as much as remembering it.
 @lru_cache(maxsize=2_048)
-def _parsed(text: str) -> Version | None:
+def parse_short_version(text: str) -> Version | None:
+    """`parse_version` for text of at most `MAX_VERSION_CHARACTERS`, which the caller has checked."""
     match = _SHAPE.fullmatch(text)
     if match is None:
         return None
