@@ -21,7 +21,7 @@ if not SECRET_KEY:
     )
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the full one would replace our admin site with its own
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.guardian",
