@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import BadRequest
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed
@@ -15,8 +14,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.views import ChangeList
 
 from audits.admin.filters import (
@@ -25,6 +24,7 @@ from audits.admin.filters import (
     CorrelationFilter,
     EnvironmentFilter,
     FlagFilter,
+    OccurredFilter,
     ProjectFilter,
 )
 from audits.models import AuditEvent
@@ -55,7 +55,7 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
         EnvironmentFilter,
         FlagFilter,
         ActorFilter,
-        ("occurred_at", RangeDateTimeFilter),
+        ("occurred_at", OccurredFilter),
         CorrelationFilter,
     )
     list_filter_submit = True
@@ -153,8 +153,9 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="When")
     def when(self, event: AuditEvent) -> SafeString:
-        words = str(naturaltime(event.occurred_at)).split(",")[0]
-        words = words if words.endswith("ago") or words == "now" else f"{words} ago"
+        now = timezone.now()
+        is_new = (now - event.occurred_at).total_seconds() < 60
+        words = "just now" if is_new else f"{timesince(event.occurred_at, now, depth=1)} ago"
         moment = event.occurred_at.isoformat()
         return format_html('<time datetime="{}" title="{}">{}</time>', moment, _exact(event), words)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from unfold.contrib.filters.admin import DropdownFilter, TextFilter
+from django.utils import timezone
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, TextFilter
 
 from audits.actions import Action
 from audits.models import AuditEvent
@@ -33,7 +35,14 @@ class ActionFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(action=self.value()) if self.value() else queryset
 
 
-class ProjectFilter(DropdownFilter):  # type: ignore[misc]
+class _PlaceFilter(DropdownFilter):  # type: ignore[misc]
+    """A place in an address counts even where it is not among the choices; ignoring it would show too much."""
+
+    def has_output(self) -> bool:
+        return bool(self.lookup_choices or self.value())
+
+
+class ProjectFilter(_PlaceFilter):
     """In which project."""
 
     title, parameter_name = "project", "project"
@@ -45,7 +54,7 @@ class ProjectFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(project_key=self.value()) if self.value() else queryset
 
 
-class EnvironmentFilter(DropdownFilter):  # type: ignore[misc]
+class EnvironmentFilter(_PlaceFilter):
     """In which environment, of any project."""
 
     title, parameter_name = "environment", "environment"
@@ -75,6 +84,18 @@ class ActorFilter(TextFilter):  # type: ignore[misc]
         return queryset.filter(actor_id__in=actor_ids_named(self.value())) if self.value() else queryset
 
 
+class OccurredFilter(RangeDateTimeFilter):  # type: ignore[misc]
+    """When, in the zone the pages show: from the first instant on, before the second one."""
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        for end, lookup in (("from", "gte"), ("to", "lt")):
+            day, moment = (self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") for part in (0, 1))
+            instant = _instant(day, moment)
+            if instant is not None:
+                queryset = queryset.filter(**{f"occurred_at__{lookup}": instant})
+        return queryset
+
+
 class CorrelationFilter(TextFilter):  # type: ignore[misc]
     """Everything that belongs to one act."""
 
@@ -87,6 +108,14 @@ class CorrelationFilter(TextFilter):  # type: ignore[misc]
             return queryset.filter(correlation_id=UUID(self.value()))
         except ValueError:
             return queryset.none()
+
+
+def _instant(day: str | None, moment: str | None) -> datetime | None:
+    """What the two fields of the form say; a day without a time begins at midnight, nonsense is no limit."""
+    try:
+        return timezone.make_aware(datetime.fromisoformat(f"{day} {moment or '00:00'}")) if day else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _places(request: HttpRequest) -> list[tuple[str, str]]:
