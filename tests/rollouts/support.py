@@ -1,7 +1,7 @@
 """Short ways to bring a change request where a test begins, all of them through the services."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flags.changes import ChangeSet, ConfigEdit
@@ -9,8 +9,8 @@ from flags.models import Environment, Flag, FlagConfig
 from rollouts.models import ChangeRequest
 from rollouts.services import change_requests as acts
 from rollouts.services.policies import set_approval_policy
-from rollouts.transitions import RequestState
-from tests.factories import NOW, World, actor_of, percent_document
+from rollouts.transitions import Act, RequestState
+from tests.factories import NOW, SOON, World, actor_of, percent_document
 
 
 @dataclass
@@ -113,3 +113,56 @@ class Bench:
 def state_of(request: ChangeRequest) -> RequestState:
     """What the database says."""
     return ChangeRequest.objects.get(pk=request.pk).current_state
+
+
+def bring_to(bench: Bench, state: RequestState) -> ChangeRequest:
+    """A request in `state`. An approved one waits for `SOON`."""
+    match state:
+        case RequestState.DRAFT:
+            return bench.draft(apply_at=SOON)
+        case RequestState.IN_REVIEW:
+            return bench.submitted(apply_at=SOON)
+        case RequestState.APPROVED:
+            return bench.approved(apply_at=SOON)
+        case RequestState.APPLIED:
+            return bench.approved()
+        case RequestState.EXPIRED:
+            request = bench.submitted()
+            acts.expire_if_due(request.pk, now=NOW + timedelta(days=400))
+            return ChangeRequest.objects.get(pk=request.pk)
+        case RequestState.REJECTED:
+            actor = actor_of(bench.world.abel)
+            return acts.reject_change_request(bench.submitted().pk, actor=actor, reason="Too wide", now=NOW)
+        case _:
+            actor = actor_of(bench.world.rita)
+            return acts.withdraw_change_request(bench.submitted().pk, actor=actor, reason="", now=NOW)
+
+
+def perform(bench: Bench, request: ChangeRequest, act: Act, *, by: Any, now: datetime = NOW) -> Any:
+    """One act of a person through its service, with input that is right in itself."""
+    actor, world_request = actor_of(by), ChangeRequest.objects.get(pk=request.pk)
+    digest = world_request.digest
+    match act:
+        case Act.EDIT:
+            return acts.edit_change_request(
+                request.pk, actor=actor, now=now, expected_digest=digest, change_set=bench.content()
+            )
+        case Act.SCHEDULE:
+            later = now + timedelta(days=3)
+            return acts.schedule_change_request(
+                request.pk, actor=actor, apply_at=later, now=now, expected_digest=digest
+            )
+        case Act.SUBMIT:
+            return acts.submit_change_request(request.pk, actor=actor, now=now)
+        case Act.APPROVE:
+            return acts.approve_change_request(request.pk, actor=actor, digest=digest, comment="", now=now)
+        case Act.REJECT:
+            return acts.reject_change_request(request.pk, actor=actor, reason="No", now=now)
+        case Act.WITHDRAW:
+            return acts.withdraw_change_request(request.pk, actor=actor, reason="", now=now)
+        case Act.COMMENT:
+            return acts.comment_on_change_request(request.pk, actor=actor, body="Why 25 %?", now=now)
+        case Act.APPLY:
+            return acts.apply_change_request(request.pk, actor=actor, now=now)
+        case _:
+            raise AssertionError(act)
