@@ -26,7 +26,7 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespons
     """REST framework's EXCEPTION_HANDLER. None for errors nobody raised on purpose: those Django logs as 500."""
     set_rollback()
     if isinstance(error, GovernanceError):
-        return _problem(error.status, error.code, error.title, error.message, **_safe_facts(error.facts))
+        return _problem(error.status, error.code, error.title, error.message, facts=_safe_facts(error.facts))
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is no such thing here. Check the address.")
     elif isinstance(error, PermissionDenied):
@@ -79,7 +79,9 @@ def _api_problem(error: exceptions.APIException) -> HttpResponse:
         detail = "Some values cannot be used: " + "; ".join(
             f"{item['path'] or 'body'}: {item['message']}" for item in problems
         )
-        return _problem(error.status_code, "invalid_input", title, detail, headers=headers, problems=problems)
+        return _problem(
+            error.status_code, "invalid_input", title, detail, headers=headers, facts={"problems": problems}
+        )
     detail = error.detail if isinstance(error.detail, str) else title
     code = getattr(error.detail, "code", None) or error.default_code
     return _problem(error.status_code, str(code), title, str(detail), headers=headers)
@@ -98,13 +100,18 @@ def _problems(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
     """The tree of a validation error as a list of path and message."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            inner_path = path if name == "non_field_errors" else f"{path}.{name}".strip(".")
-            yield from _problems(inner, inner_path)
+            yield from _problems(inner, _inner_path(path, name))
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
             yield from _problems(inner, path if isinstance(inner, str) else f"{path}[{index}]")
     else:
         yield {"path": path, "message": str(detail)}
+
+
+def _inner_path(path: str, name: str | int) -> str:
+    if name == "non_field_errors":
+        return path
+    return f"{path}[{name}]" if isinstance(name, int) else f"{path}.{name}".strip(".")
 
 
 class _FactsEncoder(DjangoJSONEncoder):
@@ -128,8 +135,14 @@ def _safe_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(
-    status: int, code: str, title: str, detail: str, *, headers: Mapping[str, str] | None = None, **facts: Any
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    document = problem_document(status, code=code, title=title, detail=detail, **facts)
+    document = problem_document(status, code=code, title=title, detail=detail, facts=facts)
     headers = {"Cache-Control": "no-store", **(headers or {})}
     return JsonResponse(document, status=status, content_type=PROBLEM_TYPE, headers=headers)

@@ -11,7 +11,7 @@ import structlog
 from flags.api.answers import etag_of, failure_document, is_known, render, render_all
 from flags.api.contexts import UnusableBody, read_context
 from flags.api.tokens import presented_secret
-from flags.api.wire import Refused, WireRequest, WireResponse, json_response, problem_response, to_json
+from flags.api.wire import Refused, WireRequest, WireResponse, json_response, problem_response
 from flags.evaluation.compile import CompiledSnapshot
 from flags.evaluation.resolution import ErrorCode
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
@@ -40,7 +40,8 @@ def handle(request: WireRequest, *, store: SnapshotStore, now: datetime) -> Wire
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         logger.error("evaluation_failed", error=type(error).__name__, file=place.filename, line=place.lineno)
-        return json_response(500, to_json({"errorDetails": "The evaluation failed. Its cause is in the server's log."}))
+        message = "The evaluation failed. Its cause is in the server's log."
+        return json_response(500, failure_document(None, ErrorCode.GENERAL, message))
 
 
 def length_required() -> WireResponse:

@@ -35,7 +35,7 @@ _REFUSALS = {
     411: OpenApiResponse(ProblemSerializer, description="The body has no length."),
     413: OpenApiResponse(ProblemSerializer, description="The body is too large."),
     415: OpenApiResponse(ProblemSerializer, description="The body is not plain JSON in UTF-8."),
-    500: OpenApiResponse(ProblemSerializer, description="The evaluation failed; use the code default."),
+    500: OpenApiResponse(BulkFailureSerializer, description="The evaluation failed; use the code default."),
     503: OpenApiResponse(ProblemSerializer, description="Flags are not loaded yet."),
 }
 

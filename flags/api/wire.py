@@ -48,10 +48,12 @@ def json_response(status: int, body: bytes, **headers: str) -> WireResponse:
     return WireResponse(status, {"Content-Type": JSON_TYPE, "Cache-Control": "no-store", **named}, body)
 
 
-def problem_document(status: int, *, code: str, title: str, detail: str, **facts: Any) -> dict[str, Any]:
+def problem_document(
+    status: int, *, code: str, title: str, detail: str, facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """An RFC 9457 problem. `code` is what programs switch on, `facts` what they may read besides."""
-    problem = {"type": f"urn:problem-type:flagsite:{code}", "title": title, "status": status, "detail": detail}
-    return {**{name: value for name, value in facts.items() if name not in problem}, **problem, "code": code}
+    type_ = f"urn:problem-type:flagsite:{code}"
+    return {**(facts or {}), "type": type_, "title": title, "status": status, "detail": detail, "code": code}
 
 
 def problem_response(status: int, *, code: str, title: str, detail: str, **headers: str) -> WireResponse:

@@ -77,12 +77,13 @@ def test_start_polling__setting__decides(is_enabled: bool, settings: Any, monkey
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_fork__child__starts_over(monkeypatch: pytest.MonkeyPatch):
     store, _ = fake_store()
-    monkeypatch.setattr(snapshots.store, "_state", store.token(SECRET, now=NOW) and store._state)
+    store.token(SECRET, now=NOW)
+    monkeypatch.setattr(snapshots.store, "_state", store._state)
     assert snapshots.store.is_loaded
 
     child = os.fork()
     if child == 0:
-        os._exit(3 if snapshots.store.is_loaded else 0)
+        os._exit(int(snapshots.store.is_loaded))
     _, status = os.waitpid(child, 0)
 
     assert os.waitstatus_to_exitcode(status) == 0
