@@ -47,7 +47,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "COLORS": {"primary": INDIGO},
-    "ENVIRONMENT": "flagsite.navigation.demo_badge",
+    "DASHBOARD_CALLBACK": "flagsite.desk.add_desk",
     "STYLES": styles_and_scripts(STYLES),
     "SCRIPTS": styles_and_scripts(SCRIPTS),
     "SIDEBAR": {

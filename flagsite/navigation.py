@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -13,16 +12,11 @@ from flagsite import desk
 Item = dict[str, Any]
 
 
-def demo_badge(request: HttpRequest) -> list[str] | None:
-    """The badge beside the page's title that says: nothing here is real."""
-    return ["Demo data", "warning"] if settings.DEMO else None
-
-
 def groups(request: HttpRequest) -> list[Item]:
     """The two groups, without the pages this person cannot use."""
     user = cast(AbstractUser, request.user)
-    waiting = desk.waiting_count(user)
     administers = user.is_superuser or bool(permissions.environments_with(user, permissions.ADMINISTER))
+    waiting = desk.waiting_count(user)
     work = [
         _item("Desk", "space_dashboard", "admin:index"),
         _item("Flags", "flag", "admin:flags_flag_changelist"),

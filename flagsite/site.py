@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterable
 from functools import update_wrapper
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
 from audits.errors import GovernanceError
+from flags.admin.access import AccessPage
+from flagsite import palette
+from flagsite.demo.cast import CAST
 
 OWN_APPS = frozenset({"audits", "flags", "rollouts", "flagsite"})
 View = Callable[..., HttpResponseBase]
@@ -22,7 +26,6 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
 
     site_title = site_header = "Flagsite"
     index_title = "Desk"
-    enable_nav_sidebar = False
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
@@ -35,6 +38,14 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         models = [model_or_iterable] if isinstance(model_or_iterable, type) else list(model_or_iterable)
         own = [model for model in models if model._meta.app_label in OWN_APPS]
         super().register(own, admin_class, **options)
+
+    def extra_urls(self) -> list[URLPattern]:
+        """Pages that belong to no single model."""
+        return [path("access/", self.admin_view(AccessPage(self)), name="flags_access")]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """What the shell needs on every page."""
+        return {**super().each_context(request), "is_demo": settings.DEMO}
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Sign-in as always; what the rules refuse becomes a page in the shell that says what to do next."""
@@ -58,6 +69,22 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         response = TemplateResponse(request, "admin/problem.html", context, status=status)
         response.render()
         return response
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """The sign-in page; in demo mode with the accounts whose passwords are public anyway."""
+        accounts = CAST if settings.DEMO else ()
+        response: HttpResponseBase = super().login(request, {**(extra_context or {}), "demo_accounts": accounts})
+        return response
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        """One's own password, through the audited service."""
+        from flagsite.admin.people import own_password
+
+        return own_password(request, self)
+
+    def search(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        """The command palette."""
+        return palette.answer(request)
 
     def app_index(self, request: HttpRequest, app_label: str, extra_context: Any = None) -> HttpResponseBase:
         """There are no per-app lists of models; the desk is where everything starts."""

@@ -84,6 +84,15 @@ def _place_and_text(problem: Any) -> tuple[str, str]:
     return str(getattr(problem, "path", "")), str(getattr(problem, "message", problem))
 
 
+def admin_page(
+    site: Any, request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
+) -> TemplateResponse:
+    """One of our own pages inside the shell of an admin site. `now` is the instant the page speaks of."""
+    request.current_app = site.name
+    shell = {**site.each_context(request), "title": title, "now": timezone.now()}
+    return TemplateResponse(request, template, {**shell, **context}, status=status)
+
+
 class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
     """A model's pages without any stock way to add, change or delete; subclasses say who sees which rows."""
 
@@ -150,9 +159,7 @@ class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
     ) -> TemplateResponse:
         """One of our own pages inside the admin's shell."""
-        request.current_app = self.admin_site.name
-        shell = {**self.admin_site.each_context(request), "title": title, "now": timezone.now()}
-        return TemplateResponse(request, template, {**shell, **context}, status=status)
+        return admin_page(self.admin_site, request, template, title=title, status=status, **context)
 
     def door(self, route: str, view: Callable[..., HttpResponseBase], name: str) -> URLPattern:
         """A URL of our own behind the site's sign-in; put it before the stock ones in `get_urls`."""

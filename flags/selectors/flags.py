@@ -38,13 +38,14 @@ class MatrixQuery:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One flag in one environment. `summary` is None where nothing was ever applied."""
+    """One flag in one environment. `summary` is None where nothing was ever applied, `detail` names who is targeted."""
 
     environment: Environment
     summary: Summary | None
     version: int
     changed_at: datetime | None
     may_propose: bool
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,15 @@ def _rows(flags: Sequence[Flag], environments: Sequence[Environment], proposes: 
 def _cell(environment: Environment, config: FlagConfig | None, may_propose: bool) -> Cell:
     if config is None:
         return Cell(environment, None, 0, None, may_propose)
-    return Cell(environment, summarise(config.document), config.version, config.updated_at, may_propose)
+    summary = summarise(config.document)
+    detail = _targets(config.document) if summary.state == "targeted" else ""
+    return Cell(environment, summary, config.version, config.updated_at, may_propose, detail)
+
+
+def _targets(document: Mapping[str, Any]) -> str:
+    """Whom the rules of a config are for: the first two by name."""
+    labels = [rule_label(rule).strip("“”") for rule in document["rules"] if rule["condition"] is not None]
+    return ", ".join(labels[:2]) + (f" and {len(labels) - 2} more" if len(labels) > 2 else "")
 
 
 def flag_cards(user: AbstractUser, flag: Flag) -> list[FlagCard]:
@@ -202,9 +211,7 @@ def _current_changes(configs: Iterable[FlagConfig]) -> dict[uuid.UUID, Any]:
 
 
 def _described(cell: Cell, document: Mapping[str, Any], change: Any) -> FlagCard:
-    rules = [
-        RuleLine(rule_label(rule) if rule["description"] else "", describe_rule(rule)) for rule in document["rules"]
-    ]
+    rules = [RuleLine(str(rule["description"]).strip(), describe_rule(rule)) for rule in document["rules"]]
     everyone_has_a_rule = any(rule["condition"] is None for rule in document["rules"])
     off_means = cell.summary.off_means if cell.summary else ""
     return FlagCard(

@@ -46,9 +46,15 @@ def relative_time(context: Mapping[str, Any], instant: datetime | None, empty: s
     if instant is None:
         return empty
     now = context.get("now") or timezone.now()
-    exact = f"{date_format(timezone.localtime(instant), 'j M Y, H:i')} {timezone.localtime(instant).tzname()}"
     words = time_words(instant, now)
-    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact, words)
+    return format_html('<time datetime="{}" title="{}">{}</time>', instant.isoformat(), exact_time(instant), words)
+
+
+@register.simple_tag
+def exact_time(instant: datetime) -> str:
+    """An instant to the minute, with its zone."""
+    local = timezone.localtime(instant)
+    return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
 
 
 def time_words(instant: datetime, now: datetime) -> str:
@@ -84,9 +90,9 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 @register.inclusion_tag("components/environment_chip.html")
-def environment_chip(environment: Any) -> dict[str, Any]:
+def environment_chip(environment: Any, quiet: bool = False) -> dict[str, Any]:
     """The environment by name, in the colour of its kind; production always says so in words."""
-    return _environment_facts(environment)
+    return {**_environment_facts(environment), "quiet": quiet}
 
 
 @register.inclusion_tag("components/environment_band.html")
@@ -109,8 +115,8 @@ def _environment_facts(environment: Any) -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/state_chip.html")
-def state_chip(summary: Any, is_protected: bool = False) -> dict[str, Any]:
-    """What a flag serves in an environment, at a glance; None is “not set up”."""
+def state_chip(summary: Any, detail: str = "") -> dict[str, Any]:
+    """What a flag serves in an environment, at a glance; None is “not set up”. `detail` goes below it."""
     if summary is None:
         return {"state": "none", "symbol": "remove", "headline": "Not set up", "sentence": NOT_SET_UP, "percent": None}
     percent = None if summary.share is None else summary.share / 1000
@@ -118,9 +124,10 @@ def state_chip(summary: Any, is_protected: bool = False) -> dict[str, Any]:
     return {
         "state": summary.state,
         "symbol": symbol,
-        "headline": summary.headline,
+        "headline": unbroken(summary.headline),
         "sentence": summary.sentence,
         "percent": percent,
+        "detail": detail,
     }
 
 
@@ -179,6 +186,12 @@ def web_link(value: object) -> str:
     """The address if a browser may safely follow it (http, https), else nothing."""
     text = str(value).strip()
     return text if text.lower().startswith(("https://", "http://")) else ""
+
+
+@register.filter
+def unbroken(text: object) -> str:
+    """A sentence whose numbers stay together with their percent signs."""
+    return str(text).replace(" %", "\u00a0%")
 
 
 @register.filter

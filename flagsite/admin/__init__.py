@@ -3,6 +3,13 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
+from django.contrib import admin
+
+from flags.admin.panels import panels
+from flagsite import desk
+from flagsite.admin.people import PersonAdmin
+from flagsite.models import User
+
 # Not done by the packages themselves: their pure modules are also imported by template libraries, while the theme's own
 # admin classes are only half loaded.
 for _package in ("audits.admin", "flags.admin", "rollouts.admin"):
@@ -14,3 +21,7 @@ for _package in ("audits.admin", "flags.admin", "rollouts.admin"):
         continue
     for _module in iter_modules(_found.__path__):
         import_module(f"{_package}.{_module.name}")
+
+panels.open_requests = desk.open_requests
+panels.policies = desk.policies
+admin.site.register(User, PersonAdmin)
