@@ -68,7 +68,7 @@ SEGMENTS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
             {"and": [where("plan", "in", ["gold", "platinum"]), where("ordersLastYear", "greater_or_equal", 12)]},
         ),
     },
-    "backoffice": {"finance-team": ("Finance team", where("department", "equals", "finance"))},
+    "support-tools": {"finance-team": ("Finance team", where("department", "equals", "finance"))},
 }
 
 FLAGS = (
@@ -238,7 +238,7 @@ FLAGS = (
         },
     ),
     DemoFlag(
-        "backoffice",
+        "support-tools",
         "invoice-pdf",
         "Invoice PDF",
         "release",
@@ -249,7 +249,7 @@ FLAGS = (
         {"development": EVERYBODY_ON, "staging": EVERYBODY_ON, "production": share(100)},
     ),
     DemoFlag(
-        "backoffice",
+        "support-tools",
         "bulk-refunds",
         "Bulk refunds",
         "permission",
@@ -263,7 +263,7 @@ FLAGS = (
         },
     ),
     DemoFlag(
-        "backoffice",
+        "support-tools",
         "fraud-score-limit",
         "Fraud score limit",
         "operational",

@@ -25,7 +25,7 @@ from rollouts.services.change_requests import (
 )
 from rollouts.services.policies import set_approval_policy
 
-PROJECTS = {"storefront": "Storefront", "backoffice": "Back office"}
+PROJECTS = {"storefront": "Storefront", "support-tools": "Support tools"}
 
 
 @dataclass
@@ -140,7 +140,7 @@ class Story:
     def _serve(self, flag: Flag, environment: Environment, document: dict[str, Any], at: datetime) -> None:
         edit = self._edit(flag, environment, document)
         if environment.is_protected:
-            title = f"Start {flag.name} in {environment.name}"
+            title = f"Start {flag.name}"
             self._approved(environment, (edit,), title, "Staging looked good for two days", at)
             return
         edit_config(

@@ -1,0 +1,376 @@
+"""The write-door matrix: whatever is sent to whatever door, a protected config does not move without its approvals.
+
+Two approvals are required; every attempt is made by one person alone and taken back afterwards, so none is legitimate.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from celery import current_app
+from django.apps import apps
+from django.core.management import call_command, get_commands, load_command_class
+from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from audits.models import AuditEvent
+from flags.changes import ChangeSet, ConfigEdit
+from flags.models import Environment, EnvironmentToken, Flag, FlagConfig, Segment
+from flags.permissions import Role
+from flags.services.configs import edit_segment
+from flags.services.tokens import issue_token
+from rollouts.models import ApprovalPolicy, ChangeRequest
+from rollouts.services.change_requests import create_change_request, submit_change_request
+from rollouts.services.policies import set_approval_policy
+from rollouts.transitions import Act
+from tests.factories import NOW, World, actor_of, make_world, percent_document
+from tests.flagsite.write_doors import Route, addresses, routes
+
+pytestmark = pytest.mark.django_db
+
+ROLES = ("nobody", "outsider", "viewer", "editor", "approver", "release_manager", "administrator", "everything")
+LIVE, WANTED = 5, 100
+NO_POLICY = {"required_approvals": 1, "named_approvers": [], "expires_after_hours": 336}
+
+
+@dataclass
+class Doors:
+    """The world the matrix knocks on."""
+
+    world: World
+    flag: Flag
+    segment: Segment
+    requests: dict[str, ChangeRequest]
+    tokens: dict[str, str]
+    clients: dict[str, Client]
+    values: dict[str, list[str]]
+
+    def digest(self) -> list[tuple[Any, ...]]:
+        """What production serves, in full."""
+        production = self.world.production
+        configs = (
+            FlagConfig.objects.filter(environment=production).order_by("pk").values_list("pk", "digest", "version")
+        )
+        segments = Segment.objects.filter(environment=production).order_by("pk").values_list("pk", "digest", "version")
+        documents = FlagConfig.objects.filter(environment=production).order_by("pk").values_list("document", flat=True)
+        revision = Environment.objects.filter(pk=production.pk).values_list("revision")
+        return [*configs, *segments, *((json.dumps(d, sort_keys=True),) for d in documents), *revision]
+
+
+def request_of(world: World, title: str, *, submitted: bool, now: Any = NOW) -> ChangeRequest:
+    edit = ConfigEdit("checkout-redesign", 1, percent_document("checkout-redesign", WANTED))
+    request = create_change_request(
+        world.production.pk,
+        actor=actor_of(world.rita),
+        title=title,
+        reason="More",
+        change_set=ChangeSet(str(world.production.pk), (edit,)),
+        apply_at=None,
+        now=now,
+    )
+    return submit_change_request(request.pk, actor=actor_of(world.rita), now=now) if submitted else request
+
+
+@pytest.fixture
+def doors() -> Doors:
+    world = make_world()
+    flag = world.flag()
+    world.serve(flag, world.production, percent_document(flag.key, LIVE))
+    set_approval_policy(
+        world.production.pk,
+        actor=actor_of(world.ada),
+        required_approvals=2,
+        named_approvers=[],
+        expires_after_hours=336,
+        now=NOW,
+        reason="Two people look",
+    )
+    condition = {"schema": 1, "condition": {"attribute": "beta", "operator": "is_true", "value": None}}
+    edit_segment(
+        world.development.pk,
+        actor=actor_of(world.rita),
+        key="beta",
+        name="Beta",
+        document=condition,
+        base_version=0,
+        reason="",
+        now=NOW,
+    )
+    world.grant(world.anna, world.production, *Role)
+    now = timezone.now()
+    requests = {
+        "draft": request_of(world, "Draft", submitted=False, now=now),
+        "in_review": request_of(world, "In review", submitted=True, now=now),
+    }
+    tokens = {
+        scope: issue_token(
+            world.production.pk, actor=actor_of(world.ada), name=scope, scope=scope, expires_at=None, now=NOW
+        ).secret
+        for scope in ("evaluate", "audit")
+    }
+    segment = Segment.objects.get(key="beta")
+    return Doors(world, flag, segment, requests, tokens, _clients(world), _values(world, flag, segment, requests))
+
+
+def _clients(world: World) -> dict[str, Client]:
+    people = {
+        "outsider": world.otto,
+        "viewer": world.vera,
+        "editor": world.rita,
+        "approver": world.abel,
+        "release_manager": world.rolf,
+        "administrator": world.ada,
+        "everything": world.anna,
+    }
+    clients = {"nobody": Client(raise_request_exception=False)}
+    for role, person in people.items():
+        clients[role] = Client(raise_request_exception=False)
+        clients[role].force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    return clients
+
+
+def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, ChangeRequest]) -> dict[str, list[str]]:
+    """What to try for each parameter of a route; `object_id` is a thing of the model that the route's name names."""
+    request_ids = [str(request.pk) for request in requests.values()]
+    token_id = str(EnvironmentToken.objects.values_list("pk", flat=True).first())
+    both = [str(world.production.pk), str(world.development.pk)]
+    return {
+        "flags_flag": [str(flag.pk)],
+        "flags_segment": [str(segment.pk)],
+        "flags_environment": both[:1],
+        "flags_environmenttoken": [token_id],
+        "flags_project": [str(world.project.pk)],
+        "flagsite_user": [str(world.rita.pk)],
+        "rollouts_changerequest": request_ids,
+        "rollouts_approvalpolicy": [str(ApprovalPolicy.objects.get().pk), both[0]],
+        "audits_auditevent": [str(AuditEvent.objects.values_list("pk", flat=True).first())],
+        "flag_id": [str(flag.pk)],
+        "environment_id": both,
+        "segment_id": [str(segment.pk)],
+        "request_id": request_ids,
+        "token_id": [token_id],
+        "user_id": [str(world.rita.pk)],
+        "project_id": [str(world.project.pk)],
+        "act": [act.value for act in Act],
+        "flag_key": [flag.key],
+        "key": [flag.key],
+        "app_label": ["flags"],
+        "content_type_id": ["1"],
+        "url": ["x"],
+        "version": ["1"],
+    }
+
+
+def _url(name: str, parameters: dict[str, str]) -> str | None:
+    try:
+        return reverse(name, kwargs=parameters)
+    except NoReverseMatch:
+        return None
+
+
+def forms(doors: Doors) -> list[dict[str, Any]]:
+    """What a forged form would send: every field any of our forms or the stock admin knows."""
+    wanted = json.dumps(percent_document(doors.flag.key, WANTED))
+    base: dict[str, Any] = {
+        "document": wanted,
+        "base_version": "1",
+        "version": "1",
+        "name": "Forged",
+        "key": "forged",
+        "title": "Forged",
+        "reason": "Forged",
+        "comment": "Forged",
+        "body": "Forged",
+        "state": "approved",
+        "required_approvals": "1",
+        "expires_after_hours": "1",
+        "roles": ["approver", "editor", "release_manager"],
+        "is_protected": "",
+        "environment": str(doors.world.production.pk),
+        "flag": str(doors.flag.pk),
+        "confirmation": "production",
+        "confirm": "1",
+        "step": "save",
+        "apply_at": "",
+        "when": "now",
+        "scope": "evaluate",
+        "_save": "Save",
+        "_continue": "1",
+        "_saveasnew": "1",
+        "_popup": "1",
+        "action": "delete_selected",
+        "post": "yes",
+        "_selected_action": [str(config.pk) for config in FlagConfig.objects.all()],
+        "select_across": "1",
+        "form-TOTAL_FORMS": "1",
+        "form-INITIAL_FORMS": "1",
+        "form-0-id": str(doors.flag.pk),
+        "form-0-document": wanted,
+    }
+    return [{**base, "digest": request.digest, "request": str(request.pk)} for request in doors.requests.values()]
+
+
+def taken_back(attempt: Any) -> None:
+    """Run an attempt in a transaction of its own and take it back, so that every attempt meets the same state."""
+    with transaction.atomic():
+        try:
+            attempt()
+        finally:
+            transaction.set_rollback(True)
+
+
+def knock(doors: Doors, client: Client, method: str, url: str, data: Any) -> int:
+    """Send one request; answers its status. Fails when production moved, or when the server broke."""
+    before, status = doors.digest(), 0
+    send = getattr(client, method)
+
+    def attempt() -> None:
+        nonlocal status
+        status = send(url, data).status_code if data is not None else send(url).status_code
+        assert doors.digest() == before, f"{method} {url} changed production"
+
+    taken_back(attempt)
+    assert status < 500, f"{method} {url} answered {status}"
+    return status
+
+
+def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
+    """Every address of every route; `object_id` is filled with things of the route's own model."""
+    for route in routes():
+        if not route.name or route.name.endswith(":") or "(?P<path>" in route.pattern:
+            continue
+        things = route.name.removeprefix("admin:").rsplit("_", 1)[0]
+        values = {**doors.values, "object_id": doors.values.get(things, doors.values["flags_flag"])}
+        for url in addresses(route, values, _url):
+            yield route, url
+
+
+@pytest.mark.parametrize("role", ["nobody", "viewer", "everything"])
+def test_every_route__get__leaves_production_alone(role, doors):
+    answers = [knock(doors, doors.clients[role], "get", url, None) for _, url in all_urls(doors)]
+
+    assert len(answers) > 40, "The matrix has lost its routes."
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_route__forged_post__leaves_production_alone(role, doors):
+    answers = []
+    for route, url in all_urls(doors):
+        for form in forms(doors) if "changerequest" in route.name else forms(doors)[-1:]:
+            answers.append(knock(doors, doors.clients[role], "post", url, form))
+
+    assert len(answers) > 40, "The matrix has lost its routes."
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_every_route__other_methods__leave_production_alone(method, doors):
+    for _, url in all_urls(doors):
+        knock(doors, doors.clients["everything"], method, url, None)
+
+
+@pytest.mark.parametrize("scope", ["evaluate", "audit", "nothing"])
+def test_every_api_route__with_a_service_token__leaves_production_alone(scope, doors):
+    secret = doors.tokens.get(scope, "fse_unknown")
+    document = {"context": {"targetingKey": "x"}, "document": percent_document(doors.flag.key, WANTED)}
+    tried = 0
+    for route, url in all_urls(doors):
+        if "admin" in route.name or url.startswith("/admin"):
+            continue
+        for method in ("post", "put", "patch", "delete"):
+            client = Client(raise_request_exception=False, headers={"x-api-key": secret})
+            before = doors.digest()
+            response = getattr(client, method)(url, json.dumps(document), content_type="application/json")
+            assert response.status_code < 500
+            assert doors.digest() == before
+            tried += 1
+    assert tried
+
+
+def own_tasks() -> list[str]:
+    current_app.loader.import_default_modules()
+    return sorted(name for name in current_app.tasks if not name.startswith("celery."))
+
+
+def test_every_task__run_now_and_twice__leaves_production_alone(doors):
+    assert {"rollouts.tasks.apply_due_changes", "rollouts.tasks.expire_old_requests"} <= set(own_tasks())
+    before = doors.digest()
+    for name in own_tasks():
+        for arguments in ((), (), (str(doors.requests["in_review"].pk),)):
+            try:
+                current_app.tasks[name].apply(args=arguments, throw=True)
+            except TypeError:
+                assert arguments, f"{name} needs arguments: say here what to try."
+            assert doors.digest() == before
+
+
+# Commands that start servers or fill an empty database in demo mode; the demo's own test runs them.
+STARTERS = {"demo", "load_demo"}
+
+
+def test_every_command__run__leaves_production_alone(doors):
+    ours = {name for name, app in get_commands().items() if app in {"audits", "flags", "rollouts", "flagsite"}}
+    before = doors.digest()
+    for name in sorted(ours - STARTERS):
+        load_command_class(get_commands()[name], name)
+        with contextlib.suppress(SystemExit):
+            call_command(name)
+        assert doors.digest() == before
+
+
+def test_every_governed_model__bare_orm_update__is_refused(doors):
+    governed = (
+        "flags.FlagConfig",
+        "flags.Segment",
+        "flags.Environment",
+        "rollouts.ChangeRequest",
+        "rollouts.ApprovalPolicy",
+        "flags.EnvironmentUserGrant",
+    )
+    for label in governed:
+        model = apps.get_model(label)
+        column = next(field for field in model._meta.fields if not field.primary_key)
+        assert model._default_manager.exists(), label
+        with pytest.raises(IntegrityError, match="flagsite"), transaction.atomic():
+            model._default_manager.update(**{column.attname: model._default_manager.values_list(column.attname)[0][0]})
+
+
+def test_request_marked_approved_by_hand__is_never_applied(doors):
+    from flags.services.tickets import governed_write
+    from rollouts.services.change_requests import apply_if_due
+
+    request = doors.requests["in_review"]
+    with pytest.raises(IntegrityError, match="flagsite"), transaction.atomic():
+        ChangeRequest.objects.filter(pk=request.pk).update(state="approved")
+    with transaction.atomic(), governed_write(doors.world.production.pk):
+        ChangeRequest.objects.filter(pk=request.pk).update(state="approved", policy_snapshot=NO_POLICY)
+    before = doors.digest()
+
+    assert apply_if_due(request.pk, now=timezone.now()) is False
+    assert doors.digest() == before
+
+
+def test_matrix__the_same_forms_where_they_are_allowed__do_change_something(doors):
+    """The control: what the matrix posts is what the pages take, so a refusal is not a mere misunderstanding."""
+    world, request = doors.world, doors.requests["in_review"]
+    form = next(form for form in forms(doors) if form["request"] == str(request.pk))
+    development = FlagConfig.objects.get(flag=doors.flag, environment=world.development)
+    before = doors.digest()
+
+    edit = reverse("admin:flags_config_edit", args=[doors.flag.pk, world.development.pk])
+    doors.clients["editor"].post(edit, form)
+    propose = reverse("admin:rollouts_changerequest_propose", args=[doors.flag.pk, world.production.pk])
+    doors.clients["editor"].post(propose, form)
+    approve = reverse("admin:rollouts_changerequest_act", args=[request.pk, "approve"])
+    doors.clients["approver"].post(approve, form)
+    after_one = doors.digest()
+    doors.clients["everything"].post(approve, form)
+
+    assert FlagConfig.objects.get(pk=development.pk).version == development.version + 1
+    assert ChangeRequest.objects.count() == len(doors.requests) + 1
+    assert after_one == before
+    assert doors.digest() != before
