@@ -6,6 +6,7 @@
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import dj_database_url
 from pydantic import Field, ValidationError, field_validator
@@ -61,10 +62,27 @@ class Environment(BaseSettings):
             raise ValueError("use DEBUG, INFO, WARNING or ERROR")
         return value.upper()
 
+    @field_validator("REDIS_URL")
+    @classmethod
+    def _redis_address(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("use redis://host:6379/0, rediss:// for TLS, or leave it empty")
+        return value
+
+    @field_validator("TIME_ZONE")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, OSError, ValueError):
+            raise ValueError("use a name of the time zone database, such as UTC or Europe/Berlin") from None
+        return value
+
     @cached_property
     def databases(self) -> dict[str, Any]:
         """The DATABASES setting: PostgreSQL with a pool, or SQLite in WAL mode with immediate transactions."""
         if not self.DATABASE_URL:
+            make_folders(self.VAR_DIR)
             return {"default": _sqlite(str(self.VAR_DIR / "flagsite.sqlite3"))}
         try:
             parsed: dict[str, Any] = dict(dj_database_url.parse(self.DATABASE_URL))
@@ -89,6 +107,17 @@ def _sqlite(name: str) -> dict[str, Any]:
         "NAME": name,
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas},
     }
+
+
+def make_folders(*folders: Path) -> None:
+    """Create folders of VAR_DIR; raise ConfigurationError where that is not allowed."""
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"VAR_DIR cannot be used: {error}. Set it to a folder that Flagsite may write to."
+        ) from error
 
 
 def read() -> Environment:

@@ -141,6 +141,9 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
 _QUEUE = str(ENV.VAR_DIR / "broker" / "queue")
+if not ENV.REDIS_URL:
+    # The broker expects its folders; whichever process comes first makes them.
+    environment.make_folders(*(ENV.VAR_DIR / "broker" / name for name in ("queue", "control", "processed")))
 CELERY_BROKER_URL = ENV.REDIS_URL or "filesystem://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}

@@ -1,0 +1,137 @@
+"""Environment variables: every one documented, every bad value refused by name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from flagsite import env
+from flagsite.env import ConfigurationError, Environment
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "configuration.md"
+
+BAD_VALUES = [
+    ("DEBUG", "perhaps"),
+    ("DEMO", "2"),
+    ("HTTPS", "https"),
+    ("DATABASE_POOL_SIZE", "0"),
+    ("DATABASE_POOL_SIZE", "many"),
+    ("REDIS_URL", "localhost:6379"),
+    ("REDIS_URL", "unix:///run/redis.sock"),
+    ("TIME_ZONE", "Mars/Olympus"),
+    ("TIME_ZONE", "Europe"),
+    ("TIME_ZONE", "../../etc/passwd"),
+    ("TIME_ZONE", ""),
+    ("LOG_LEVEL", "LOUD"),
+    ("LOG_JSON", "json"),
+    ("SNAPSHOT_POLL_SECONDS", "0"),
+    ("SNAPSHOT_POLL_SECONDS", "nan"),
+    ("SWEEP_SECONDS", "1e9"),
+    ("SESSION_HOURS", "8.5"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Environment.model_fields:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES)
+def test_read__bad_value__stops_and_names_the_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        env.read()
+
+    assert name in str(caught.value)
+    assert "docs/configuration.md" in str(caught.value)
+
+
+def test_read__two_bad_values__names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBUG", "perhaps")
+    monkeypatch.setenv("SESSION_HOURS", "0")
+
+    with pytest.raises(ConfigurationError, match=r"(?s)DEBUG.*SESSION_HOURS"):
+        env.read()
+
+
+def test_read__secret_beside_a_bad_value__is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "correct-horse-battery-staple")
+    monkeypatch.setenv("DEBUG", "perhaps")
+
+    with pytest.raises(ConfigurationError) as caught:
+        env.read()
+
+    assert "correct-horse" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["mysql://u@host/name", "flagsite.sqlite3", "oracle://u@host/name"])
+def test_databases__unusable_url__stops_and_names_the_variable(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", value)
+
+    with pytest.raises(ConfigurationError, match="DATABASE_URL"):
+        _ = env.read().databases
+
+
+def test_databases__empty_url__is_sqlite_with_immediate_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
+
+    database = env.read().databases["default"]
+
+    assert database["NAME"] == str(tmp_path / "var" / "flagsite.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert (tmp_path / "var").is_dir()
+
+
+def test_databases__postgres_url__is_pooled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://flagsite:secret@db.example.org:5433/flagsite?sslmode=require")
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "3")
+
+    database = env.read().databases["default"]
+
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert database["CONN_MAX_AGE"] == 0
+    assert database["OPTIONS"]["pool"]["max_size"] == 3
+    assert database["OPTIONS"]["sslmode"] == "require"
+
+
+def test_make_folders__place_that_is_a_file__stops_and_names_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file")
+
+    with pytest.raises(ConfigurationError, match="VAR_DIR"):
+        env.make_folders(tmp_path / "var" / "broker")
+
+
+@pytest.mark.parametrize("value", ["a.example.org,b.example.org", " a.example.org , b.example.org ,"])
+def test_allowed_hosts__comma_separated__are_names(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALLOWED_HOSTS", value)
+
+    assert env.read().ALLOWED_HOSTS == ("a.example.org", "b.example.org")
+
+
+def test_documentation__names_every_variable_and_no_other() -> None:
+    documented = re.findall(r"^\| `([A-Z_]+)` \|", DOCUMENT.read_text(), flags=re.MULTILINE)
+
+    assert sorted(documented) == sorted(set(documented))
+    assert set(documented) == set(Environment.model_fields)
+
+
+def test_documentation__says_the_defaults_of_the_code() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| ([^|]+) \|", DOCUMENT.read_text(), flags=re.MULTILINE)
+
+    assert {name: value.strip() for name, value in rows} == {
+        name: _as_documented(field.default) for name, field in Environment.model_fields.items()
+    }
+
+
+def _as_documented(default: object) -> str:
+    if isinstance(default, Path):
+        return f"`{default.relative_to(env.BASE_DIR)}`"
+    if isinstance(default, bool):
+        return f"`{int(default)}`"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`" if default else "empty"
+    return f"`{default}`" if default != "" else "empty"
