@@ -35,6 +35,19 @@ def test_evaluation__after_warm_up__takes_no_query(plane: Plane, django_assert_n
         assert plane.post(None, [], body=b"[").status_code == 400
 
 
+def test_evaluation__session_cookie_along_with_the_token__takes_no_query(
+    plane: Plane, settings: Any, django_assert_num_queries: Any
+):
+    # Asking who is signed in, for the log, would load the session of every request that carries a cookie.
+    settings.DJANGO_STRUCTLOG_USER_ID_FIELD = ""
+    client = Client()
+    client.force_login(plane.world.ada)
+    plane.post(None, CONTEXT)
+
+    with django_assert_num_queries(0):
+        assert plane.post(None, CONTEXT, client=client).status_code == 200
+
+
 def test_evaluation__first_one__is_a_handful_of_queries(plane: Plane, django_assert_num_queries: Any):
     with django_assert_num_queries(5):
         assert plane.post(None, CONTEXT).status_code == 200
