@@ -1,0 +1,178 @@
+"""The config editor as a page: what it needs to know, whoever sends the result where."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from audits.errors import GovernanceError
+from flags.admin.governed import GovernedAdmin, signed_in
+from flags.admin.merging import merge
+from flags.admin.places import Place, Version, as_text, document_at, versions_of
+from flags.admin.posted import Draft, version_number
+from flags.changes import Difference, diff_configs
+from flags.documents import Problem, describe_condition, normalise_config, validate_config
+from flags.models import FlagConfig, Segment
+
+ATTRIBUTE_SOURCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What happens to the document: where it is posted, and how the page says so."""
+
+    action: str
+    button: str
+    dialog_title: str
+    submit: str
+    asks_reason: bool = True
+    asks_title: bool = False
+    note: str = ""
+    is_revision: bool = False
+    may_post_unchanged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What others changed since the version a draft is based on, and both changes put together."""
+
+    versions: list[Version]
+    differences: list[Difference]
+    merged: dict[str, Any] | None
+    clashes: list[str]
+
+
+def examine(place: Place, document: Any) -> tuple[list[Problem], list[Difference]]:
+    """What is wrong with a posted document, and what it changes against the current version if nothing is."""
+    flag = place.flag
+    normal = normalise(place, document)
+    segment_keys = set(Segment.objects.filter(environment=place.environment).values_list("key", flat=True))
+    problems = validate_config(
+        normal, value_type=flag.value_type, value_schema=flag.value_schema, segment_keys=segment_keys
+    )
+    return problems, [] if problems else diff_configs(place.document, normal)
+
+
+def normalise(place: Place, document: Any) -> Any:
+    """The stored form of a posted document; what is no object stays as it is for the validator to refuse."""
+    if not isinstance(document, dict):
+        return document
+    if not isinstance(document.get("rules", []), list) or not isinstance(document.get("variants", []), list):
+        return document
+    return normalise_config(document, value_type=place.flag.value_type, flag_key=place.flag.key)
+
+
+def problems_in(error: GovernanceError) -> list[Problem]:
+    """The problems by path that a service found."""
+    return [
+        Problem(str(item.get("path", "")), str(item.get("message", "")))
+        for item in error.facts.get("problems") or []
+        if isinstance(item, dict)
+    ]
+
+
+def meanwhile(place: Place, base_version: int, mine: Any) -> Meanwhile | None:
+    """What moved since `base_version`, None when nothing did."""
+    if place.config is None or base_version == place.version:
+        return None
+    current = dict(place.config.document)
+    base = document_at(place.config, base_version) if base_version > 0 else None
+    versions = [version for version in versions_of(place.config) if version.number > base_version]
+    merged: dict[str, Any] | None = None
+    clashes: list[str] = []
+    if base is not None and isinstance(mine, dict) and not examine(place, mine)[0]:
+        merged, clashes = merge(base, current, normalise(place, mine))
+    return Meanwhile(versions, diff_configs(base, current), merged, clashes)
+
+
+def editor_page(
+    admin: GovernedAdmin, request: HttpRequest, place: Place, draft: Draft, purpose: Purpose, **context: Any
+) -> TemplateResponse:
+    """The editor with a draft in it. A draft that was refused comes back as it was typed, with status 400 or 409."""
+    behind = context.pop("behind", None) or meanwhile(place, draft.base_version, draft.document)
+    status = context.pop("status", 409 if behind else 400 if draft.problems or draft.error else 200)
+    data = _data(signed_in(request), place, draft, behind, purpose)
+    flag, environment = place.flag, place.environment
+    shown = {
+        "subtitle": "",
+        "crumbs": _crumbs(place, context.pop("here", "Edit")),
+        "place": place,
+        "flag": flag,
+        "environment": environment,
+        "draft": draft,
+        "purpose": purpose,
+        "behind": behind,
+        "editor_data": data,
+        "validate_url": reverse("admin:flags_config_validate", args=[flag.pk, environment.pk]),
+        "neighbours_url": _neighbours_url(place) if environment.is_protected else "",
+        "last": versions_of(place.config)[0] if place.config else None,
+        **context,
+    }
+    title = shown.pop("title", f"Edit {flag.name} in {environment.name}")
+    return admin.page(request, "flags/config_edit.html", title=title, status=status, **shown)
+
+
+def _data(user: AbstractUser, place: Place, draft: Draft, behind: Meanwhile | None, purpose: Purpose) -> dict[str, Any]:
+    segments = list(Segment.objects.filter(environment=place.environment).order_by("name"))
+    differences = [] if draft.problems or draft.document is None else examine(place, draft.document)[1]
+    return {
+        "valueType": place.flag.value_type,
+        "segments": [
+            {"key": item.key, "name": item.name, "sentence": describe_condition(item.document["condition"])}
+            for item in segments
+        ],
+        "attributes": _attributes(place, segments),
+        "current": place.document,
+        "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
+        "differences": [difference_facts(difference) for difference in differences],
+        "merged": behind.merged if behind else None,
+        "mayPostUnchanged": purpose.may_post_unchanged,
+    }
+
+
+def difference_facts(difference: Difference) -> dict[str, str]:
+    """A difference as the editor's panel shows it."""
+    return {"path": difference.path, "kind": difference.kind, "sentence": difference.sentence}
+
+
+def _attributes(place: Place, segments: list[Segment]) -> list[str]:
+    """Attribute names in use in this environment, to suggest."""
+    configs = FlagConfig.objects.filter(environment=place.environment).order_by("-updated_at")
+    documents = list(configs.values_list("document", flat=True)[:ATTRIBUTE_SOURCES])
+    found: set[str] = set()
+    pending: list[Any] = [*documents, *(segment.document for segment in segments)]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending.extend(item)
+        elif isinstance(item, dict):
+            if isinstance(item.get("attribute"), str):
+                found.add(item["attribute"])
+            pending.extend(item.get(part) for part in ("rules", "condition", "and", "or", "not"))
+    return sorted(found)
+
+
+def _crumbs(place: Place, here: str) -> list[tuple[str, str]]:
+    return [
+        ("Flags", f"{reverse('admin:flags_flag_changelist')}?project={place.flag.project.key}"),
+        (place.flag.name, reverse("admin:flags_flag_change", args=[place.flag.pk])),
+        (f"{here} in {place.environment.name}", ""),
+    ]
+
+
+def _neighbours_url(place: Place) -> str:
+    return reverse("admin:rollouts_changerequest_neighbours", args=[place.flag.pk, place.environment.pk])
+
+
+def starting_draft(place: Place, user: AbstractUser, from_version: str = "") -> Draft:
+    """What the editor opens with: the current version, or an earlier one on top of it."""
+    document: dict[str, Any] | None = None
+    error = ""
+    if from_version and place.config is not None:
+        document = document_at(place.config, version_number(from_version))
+        error = "" if document else f"There is no version {from_version[:20]}; this is the current one."
+    document = document or place.starting_document(user)
+    return Draft(as_text(document), place.version, document, error=error)

@@ -1,0 +1,191 @@
+"""What a flag serves in an environment: the editor, its live validation, and the history of versions."""
+
+import uuid
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.urls import URLPattern, reverse
+from django.utils import timezone
+
+from audits.errors import GovernanceError
+from flags import permissions
+from flags.admin.config_editor import (
+    Purpose,
+    difference_facts,
+    editor_page,
+    examine,
+    normalise,
+    problems_in,
+    starting_draft,
+)
+from flags.admin.governed import GovernedAdmin, actor_of, signed_in
+from flags.admin.places import Place, Version, document_at, find_place, versions_of
+from flags.admin.posted import Draft, read_draft, version_number
+from flags.changes import diff_configs
+from flags.documents import Problem
+from flags.errors import PermissionMissing, StaleChange
+from flags.models import FlagConfig
+from flags.services.configs import edit_config
+from flags.showing import diff_rows, json_blocks
+
+READING = ["GET", "HEAD"]
+VERSIONS_SHOWN = 100
+
+
+@admin.register(FlagConfig)
+class FlagConfigAdmin(GovernedAdmin):
+    """Three pages per flag and environment. There is no list: flags are found in the matrix."""
+
+    def get_urls(self) -> list[URLPattern]:
+        place = "<uuid:flag_id>/<uuid:environment_id>"
+        return [
+            self.door(f"{place}/edit/", self.edit_view, "flags_config_edit"),
+            self.door(f"{place}/validate/", self.validate_view, "flags_config_validate"),
+            self.door(f"{place}/history/", self.versions_view, "flags_config_history"),
+        ]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def edit_view(self, request: HttpRequest, flag_id: uuid.UUID, environment_id: uuid.UUID) -> HttpResponseBase:
+        """The editor. POST saves where nothing is protected; elsewhere the form goes to a change request."""
+        place = find_place(signed_in(request), flag_id, environment_id)
+        if request.method not in {*READING, "POST"}:
+            return HttpResponseNotAllowed([*READING, "POST"])
+        permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
+        if request.method == "POST":
+            return self._save(request, place, read_draft(request.POST))
+        draft = starting_draft(place, signed_in(request), request.GET.get("from_version", ""))
+        return editor_page(self, request, place, draft, purpose_of(place), status=200)
+
+    def validate_view(self, request: HttpRequest, flag_id: uuid.UUID, environment_id: uuid.UUID) -> HttpResponseBase:
+        """What the server would say to a document, as JSON. Changes nothing."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        place = find_place(signed_in(request), flag_id, environment_id)
+        permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
+        draft = read_draft(request.POST)
+        problems, differences = (draft.problems, []) if draft.problems else examine(place, draft.document)
+        return JsonResponse(
+            {
+                "problems": [{"path": problem.path, "message": problem.message} for problem in problems],
+                "differences": [difference_facts(difference) for difference in differences],
+                "is_stale": draft.base_version != place.version,
+                "current_version": place.version,
+            }
+        )
+
+    def versions_view(self, request: HttpRequest, flag_id: uuid.UUID, environment_id: uuid.UUID) -> HttpResponseBase:
+        """Every version, and the difference between any two. Reading only."""
+        if request.method not in READING:
+            return HttpResponseNotAllowed(READING)
+        place = find_place(signed_in(request), flag_id, environment_id)
+        versions = versions_of(place.config) if place.config else []
+        chosen = _chosen(request, versions)
+        return self.page(
+            request,
+            "flags/config_history.html",
+            title=f"Versions of {place.flag.name} in {place.environment.name}",
+            crumbs=_crumbs(place),
+            place=place,
+            flag=place.flag,
+            environment=place.environment,
+            versions=versions[:VERSIONS_SHOWN],
+            all_versions=versions,
+            may_propose=permissions.user_holds(signed_in(request), permissions.PROPOSE, place.environment),
+            **_comparison(place, chosen),
+        )
+
+    def _save(self, request: HttpRequest, place: Place, draft: Draft) -> HttpResponseBase:
+        """Save directly. Whatever is refused, the page comes back with the document as it was posted."""
+        if not draft.reason.strip():
+            draft.problems.append(Problem("reason", "Say why, in a few words: history and audit trail show it."))
+        if draft.problems:
+            return editor_page(self, request, place, draft, purpose_of(place))
+        if is_live_already(place, draft):
+            messages.info(request, f"{place.environment.name} serves exactly this already. Nothing was changed.")
+            return HttpResponseRedirect(reverse("admin:flags_flag_change", args=[place.flag.pk]))
+        try:
+            applied = edit_config(
+                place.flag.pk,
+                place.environment.pk,
+                actor=actor_of(request),
+                document=normalise(place, draft.document),
+                base_version=draft.base_version,
+                reason=draft.reason.strip(),
+                now=timezone.now(),
+            )
+        except PermissionMissing:
+            raise
+        except GovernanceError as error:
+            return self._refused(request, place, draft, error)
+        where = f"in {place.environment.name} as version {applied.versions[place.flag.key]}"
+        messages.success(request, f"{place.flag.name} is live {where} (revision {applied.revision}).")
+        return HttpResponseRedirect(reverse("admin:flags_flag_change", args=[place.flag.pk]))
+
+    def _refused(self, request: HttpRequest, place: Place, draft: Draft, error: GovernanceError) -> HttpResponseBase:
+        draft.problems, draft.error = problems_in(error), error.message
+        if isinstance(error, StaleChange):
+            place = find_place(signed_in(request), place.flag.pk, place.environment.pk)
+        return editor_page(self, request, place, draft, purpose_of(place), status=error.status)
+
+
+def purpose_of(place: Place) -> Purpose:
+    """Save where that is allowed; propose where somebody else has to agree."""
+    name = place.environment.name
+    if place.environment.is_protected:
+        return Purpose(
+            action=reverse("admin:rollouts_changerequest_propose", args=[place.flag.pk, place.environment.pk]),
+            button="Propose change",
+            dialog_title=f"Propose this change to {name}",
+            submit="Create the request",
+            asks_title=True,
+            note="Nothing changes yet: you see the whole request, and who can approve it, before you submit it.",
+        )
+    return Purpose(
+        action=reverse("admin:flags_config_edit", args=[place.flag.pk, place.environment.pk]),
+        button="Review and save",
+        dialog_title=f"Save this change to {name}",
+        submit=f"Save to {name}",
+        note=f"{name} is not protected: this takes effect at once.",
+    )
+
+
+def is_live_already(place: Place, draft: Draft) -> bool:
+    """Whether the posted document is what is served now, as after a second press of the button."""
+    if place.document is None:
+        return False
+    problems, differences = examine(place, draft.document)
+    return not problems and not differences
+
+
+def _chosen(request: HttpRequest, versions: list[Version]) -> tuple[int, int] | None:
+    """The two versions to compare: those asked for where both exist, else the last two."""
+    numbers = {version.number for version in versions}
+    before, after = (version_number(request.GET.get(name, "")) for name in ("from", "to"))
+    if before in numbers and after in numbers:
+        return before, after
+    newest = sorted(numbers, reverse=True)[:2]
+    return (newest[1], newest[0]) if len(newest) == 2 else None
+
+
+def _comparison(place: Place, chosen: tuple[int, int] | None) -> dict[str, Any]:
+    if chosen is None or place.config is None:
+        return {"chosen": None}
+    before, after = (document_at(place.config, number) for number in chosen)
+    if before is None or after is None:
+        return {"chosen": None}
+    return {
+        "chosen": chosen,
+        "rows": diff_rows(diff_configs(before, after), before, after),
+        "blocks": json_blocks(before, after),
+    }
+
+
+def _crumbs(place: Place) -> list[tuple[str, str]]:
+    return [
+        ("Flags", f"{reverse('admin:flags_flag_changelist')}?project={place.flag.project.key}"),
+        (place.flag.name, reverse("admin:flags_flag_change", args=[place.flag.pk])),
+        (f"Versions in {place.environment.name}", ""),
+    ]

@@ -1,0 +1,72 @@
+"""Two people changed the same config: put both changes together where they do not meet. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_SCALARS = ("schema", "enabled", "off_variant", "default_variant", "salt")
+_WORDS = {
+    "enabled": "the switch",
+    "off_variant": "what OFF means",
+    "default_variant": "what everyone else gets",
+    "salt": "the salt",
+    "schema": "the schema",
+}
+Item = dict[str, Any]
+
+
+def merge(base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> tuple[Item, list[str]]:
+    """Return `mine` with what only `theirs` changed against `base`, and what both changed differently, in words.
+
+    Where both changed the same thing, `mine` stays: the person sees the clash and decides. All are valid documents.
+    """
+    merged: Item = {}
+    clashes: list[str] = []
+    for field in _SCALARS:
+        merged[field] = _pick(base.get(field), theirs.get(field), mine.get(field), _WORDS[field], clashes)
+    merged["variants"] = _merge_list(base, theirs, mine, "variants", "name", clashes)
+    merged["rules"] = _merge_list(base, theirs, mine, "rules", "id", clashes)
+    return {key: merged[key] for key in mine if key in merged}, clashes
+
+
+def _pick(base: Any, theirs: Any, mine: Any, words: str, clashes: list[str]) -> Any:
+    if mine == base:
+        return theirs
+    if theirs not in (base, mine):
+        clashes.append(words)
+    return mine
+
+
+def _merge_list(
+    base: Mapping[str, Any],
+    theirs: Mapping[str, Any],
+    mine: Mapping[str, Any],
+    field: str,
+    key: str,
+    clashes: list[str],
+) -> list[Item]:
+    old, their, my = ({item[key]: item for item in document.get(field, [])} for document in (base, theirs, mine))
+    kept: dict[str, Item] = {}
+    for name in [*their, *(name for name in my if name not in their)]:
+        item = _pick(old.get(name), their.get(name), my.get(name), _words(field, name, my, their), clashes)
+        if item is not None:
+            kept[name] = item
+    mine_kept_order = [name for name in my if name in old] == [name for name in old if name in my]
+    first, second = (list(their), list(my)) if mine_kept_order else (list(my), list(their))
+    return [kept[name] for name in _interleaved(first, second) if name in kept]
+
+
+def _words(field: str, name: str, mine: Mapping[str, Item], theirs: Mapping[str, Item]) -> str:
+    item = mine.get(name) or theirs.get(name) or {}
+    what = "the rule" if field == "rules" else "the variant"
+    return f"{what} “{item.get('description') or name}”" if field == "rules" else f"{what} “{name}”"
+
+
+def _interleaved(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """All names in the order of `first`; those only `second` has come after the neighbour they follow there."""
+    result = list(first)
+    for position, name in enumerate(second):
+        if name in result:
+            continue
+        before = [other for other in second[:position] if other in result]
+        result.insert(result.index(before[-1]) + 1 if before else 0, name)
+    return result

@@ -1,0 +1,214 @@
+"""Differences for people: now beside after, shares as bars, JSON line by line, hidden characters made visible."""
+
+import json
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from flags.changes import Difference
+from flags.documents import TOTAL_WEIGHT, describe_condition, describe_rule, describe_serve, percent, summarise
+from flags.documents.words import shown
+
+COLOURS = 8
+CONTEXT_LINES = 3
+# Letters and marks that draw nothing, although Unicode does not class them as format characters.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One part of a split: its width in the bar, and how it is called there."""
+
+    variant: str
+    weight: int
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What stands on one side of a difference. `is_absent`: there was, or will be, nothing."""
+
+    text: str
+    shares: tuple[Share, ...] = ()
+    is_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRow:
+    """One difference: the sentence, and both sides of it."""
+
+    sentence: str
+    kind: str
+    label: str
+    before: Side
+    after: Side
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLine:
+    """A line of the JSON difference. `mark` is "+", "-" or a blank."""
+
+    mark: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBlock:
+    """Lines that belong together; `is_fold` for unchanged ones that are out of the way until somebody wants them."""
+
+    lines: tuple[JsonLine, ...]
+    is_fold: bool = False
+
+
+def visible(text: object) -> SafeString:
+    """Escaped text in which every character that hides or reorders others is written as its code point."""
+    parts: list[str] = []
+    for character in str(text):
+        if is_hidden(character):
+            code = f"U+{ord(character):04X}"
+            name = unicodedata.name(character, "unnamed character").lower()
+            parts.append(format_html('<span class="fe-hidden-character" title="{}">{}</span>', name, code))
+        else:
+            parts.append(conditional_escape(character))
+    return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a character draws nothing or moves others around; blanks, line ends and tabs are what they seem."""
+    if character in " \n\t" or character == "\r":
+        return False
+    return character in _BLANK or unicodedata.category(character) in _HIDDEN_CATEGORIES
+
+
+def variant_colours(*documents: Mapping[str, Any] | None) -> dict[str, str]:
+    """The colour class of each variant, as the editor gives it: off and false are quiet, the others take turns."""
+    colours: dict[str, str] = {}
+    rank = 0
+    for document in documents:
+        for variant in (document or {}).get("variants", []):
+            name = variant["name"]
+            if name in colours:
+                continue
+            is_quiet = variant["value"] is False or name == "off"
+            colours[name] = "fe-c-quiet" if is_quiet else f"fe-c{rank % COLOURS}"
+            rank += not is_quiet
+    return colours
+
+
+def shares_of(serve: Mapping[str, Any], colours: Mapping[str, str]) -> tuple[Share, ...]:
+    """What a rule serves, as parts of a bar."""
+    parts = serve["split"] if "split" in serve else [{"variant": serve["variant"], "weight": TOTAL_WEIGHT}]
+    return tuple(
+        Share(part["variant"], part["weight"], percent(part["weight"]), colours.get(part["variant"], "fe-c-none"))
+        for part in parts
+    )
+
+
+def diff_rows(differences: Iterable[Difference], *documents: Mapping[str, Any] | None) -> list[DiffRow]:
+    """Differences with both sides in words. `documents`: the two configs, for the colours of their variants."""
+    colours = variant_colours(*documents)
+    return [
+        DiffRow(
+            difference.sentence,
+            difference.kind,
+            _label(difference),
+            _side(difference.path, difference.before, colours),
+            _side(difference.path, difference.after, colours),
+        )
+        for difference in differences
+    ]
+
+
+_LABELS = {
+    "": "Settings",
+    "enabled": "Switch",
+    "default_variant": "For everyone else",
+    "off_variant": "When switched off",
+    "salt": "Salt",
+    "condition": "Who belongs to it",
+    "variants": "Variants",
+}
+
+
+def _label(difference: Difference) -> str:
+    path = difference.path
+    if path.startswith("rules["):
+        number, _, part = path.removeprefix("rules[").partition("]")
+        what = {".serve": " serves", ".condition": " is for", ".description": " is called"}.get(part, "")
+        return f"Rule {int(number) + 1}{what}"
+    if path.startswith("variants."):
+        name = path.removeprefix("variants.").removesuffix(".value").removesuffix(".description")
+        return f"Variant “{name}”"
+    return _LABELS.get(path, path)
+
+
+def _side(path: str, value: Any, colours: Mapping[str, str]) -> Side:
+    if path in {"default_variant", "off_variant"}:
+        return Side("the code default") if value is None else Side(f"“{value}”", _whole(value, colours))
+    if path.endswith(".condition") or path == "condition":
+        return Side(_sentence(describe_condition(value))) if value is not None or path != "condition" else _ABSENT
+    if value is None:
+        return _ABSENT
+    if path == "enabled":
+        return Side("On" if value else "Off")
+    if path.endswith(".serve"):
+        return Side(describe_serve(value), shares_of(value, colours))
+    if isinstance(value, dict) and "serve" in value:
+        return Side(describe_rule(value), shares_of(value["serve"], colours))
+    if path.startswith("rules[") and isinstance(value, int):
+        return Side(f"position {value}")
+    if path == "" and isinstance(value, dict) and "rules" in value:
+        return Side(summarise(value).sentence)
+    if isinstance(value, dict) and "value" in value and "name" in value:
+        return Side(shown(value["value"]))
+    return Side(value if isinstance(value, str) else _json(value))
+
+
+_ABSENT = Side("nothing", is_absent=True)
+
+
+def _whole(variant: str, colours: Mapping[str, str]) -> tuple[Share, ...]:
+    return (Share(variant, TOTAL_WEIGHT, "100 %", colours.get(variant, "fe-c-none")),)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=False)
+
+
+def json_blocks(before: object | None, after: object | None) -> list[JsonBlock]:
+    """Two documents line by line; unchanged stretches are folds that can be opened."""
+    old = [] if before is None else _json(before).splitlines()
+    new = [] if after is None else _json(after).splitlines()
+    blocks: list[JsonBlock] = []
+    matcher = SequenceMatcher(a=old, b=new, autojunk=False)
+    opcodes = matcher.get_opcodes()
+    for position, (tag, a_from, a_to, b_from, b_to) in enumerate(opcodes):
+        if tag == "equal":
+            is_first, is_last = position == 0, position == len(opcodes) - 1
+            blocks += _unchanged(old[a_from:a_to], is_first=is_first, is_last=is_last)
+        else:
+            removed = [JsonLine("-", line) for line in old[a_from:a_to]]
+            blocks.append(JsonBlock((*removed, *(JsonLine("+", line) for line in new[b_from:b_to]))))
+    return blocks
+
+
+def _unchanged(lines: Sequence[str], *, is_first: bool, is_last: bool) -> list[JsonBlock]:
+    head = 0 if is_first else CONTEXT_LINES
+    tail = 0 if is_last else CONTEXT_LINES
+    marked = tuple(JsonLine(" ", line) for line in lines)
+    if len(lines) <= head + tail + 1:
+        return [JsonBlock(marked)]
+    end = len(lines) - tail
+    parts = (JsonBlock(marked[:head]), JsonBlock(marked[head:end], is_fold=True), JsonBlock(marked[end:]))
+    return [part for part in parts if part.lines]

@@ -1,0 +1,45 @@
+// The column beside the builder: what the flag does in plain words, and what changes against the current version.
+
+import { h, icon, replace } from "./dom.js";
+import { servedPills } from "./rules.js";
+import { summaryLines } from "./words.js";
+
+export function drawSummary(ctx, place) {
+  const document = ctx.doc;
+  const lines = summaryLines(document, ctx.segmentNames);
+  const rows = lines.map((line) => h("li", { class: "fe-sentence" }, h("span", { class: "fe-sentence-who" }, line.who), h("span", { class: "fe-sentence-gets" }, servedPills(ctx, line.serve))));
+  if (document.enabled) {
+    replace(place, h("ol", { class: "fe-sentences" }, rows));
+    return;
+  }
+  const off = document.off_variant === null ? { codeDefault: true } : { variant: document.off_variant };
+  replace(
+    place,
+    h("ol", { class: "fe-sentences" }, h("li", { class: "fe-sentence" }, h("span", { class: "fe-sentence-who" }, "Everyone, while it is off"), h("span", { class: "fe-sentence-gets" }, servedPills(ctx, off)))),
+    h("p", { class: "fe-panel-note" }, "Once switched on:"),
+    h("ol", { class: "fe-sentences fe-later" }, rows),
+  );
+}
+
+const SYMBOLS = { added: "add_circle", removed: "do_not_disturb_on", changed: "change_circle" };
+
+export function drawChanges(place, differences, { isDirty, isNew, isUnfinished }) {
+  if (isUnfinished) {
+    replace(place, differences.length ? differenceList(differences) : null, h("p", { class: "fe-panel-note" }, "The list is complete once everything is filled in."));
+    return;
+  }
+  if (!differences.length) {
+    const text = isDirty ? "Nothing that changes what is served." : isNew ? "Not set up here yet: saving sets it up." : "Nothing changed yet.";
+    replace(place, h("p", { class: "fe-panel-note" }, text));
+    return;
+  }
+  replace(place, differenceList(differences));
+}
+
+export function differenceList(differences) {
+  return h(
+    "ul",
+    { class: "fe-differences" },
+    differences.map((item) => h("li", { class: `fe-difference fe-difference-${item.kind}` }, icon(SYMBOLS[item.kind] ?? "change_circle"), h("span", {}, item.sentence))),
+  );
+}

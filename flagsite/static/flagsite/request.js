@@ -1,0 +1,55 @@
+// Dialogs for the acts on a request, and forms that are sent once. Every act is a plain form.
+
+for (const opener of document.querySelectorAll("[data-opens]")) {
+  opener.addEventListener("click", () => open(document.getElementById(`dialog-${opener.dataset.opens}`)));
+}
+
+for (const dialog of document.querySelectorAll("dialog.rq-dialog")) {
+  dialog.querySelector("[data-closes]")?.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog && !hasText(dialog)) dialog.close();
+  });
+  if ("open" in dialog.dataset) open(dialog);
+}
+
+function open(dialog) {
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  dialog.querySelector("textarea, input:not([type=hidden])")?.focus();
+}
+
+// A click beside the dialog closes it, but not when something was written.
+function hasText(dialog) {
+  return [...dialog.querySelectorAll("textarea")].some((area) => area.value.trim() !== "");
+}
+
+for (const form of document.querySelectorAll("form[data-guard]")) {
+  let isDirty = false;
+  let isSent = false;
+  form.addEventListener("input", () => { isDirty = true; });
+  form.addEventListener("submit", (event) => {
+    if (isSent) {
+      event.preventDefault();
+      return;
+    }
+    isSent = true;
+    isDirty = false;
+    // After the browser has read the form: a disabled button is not part of it.
+    setTimeout(() => { for (const button of document.querySelectorAll("button[type=submit]")) button.disabled = true; }, 0);
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    isSent = false;
+    for (const button of document.querySelectorAll("button[type=submit]")) button.disabled = false;
+  });
+  window.addEventListener("beforeunload", (event) => {
+    if (isDirty) event.preventDefault();
+  });
+}
+
+// The time field is only asked for when a time is wanted; writing one chooses it.
+for (const field of document.querySelectorAll("input[name=apply_at]")) {
+  const choose = field.closest("fieldset")?.querySelector("input[name=when][value=time]");
+  field.addEventListener("input", () => { if (choose && field.value) choose.checked = true; });
+  field.addEventListener("focus", () => { if (choose) choose.checked = true; });
+}

@@ -1,0 +1,1 @@
+"""The admin of `rollouts`: change requests and approval policies."""

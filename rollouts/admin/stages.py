@@ -1,0 +1,173 @@
+"""The stage line and the timeline of a request, in words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+
+from audits.actions import Action
+from audits.models import AuditEvent
+from audits.sentences import actor_name
+from rollouts.models import ChangeRequest
+from rollouts.policies import Verdict
+from rollouts.transitions import RequestState
+
+_ENDINGS = {
+    RequestState.REJECTED: ("Rejected", Action.CHANGE_REQUEST_REJECTED),
+    RequestState.WITHDRAWN: ("Withdrawn", Action.CHANGE_REQUEST_WITHDRAWN),
+    RequestState.EXPIRED: ("Expired", Action.CHANGE_REQUEST_EXPIRED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the line. `look`: done, now, next, bad or held."""
+
+    name: str
+    look: str
+    person: str = ""
+    at: datetime | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One event of the timeline."""
+
+    person: str
+    words: str
+    at: datetime
+    quote: str
+    symbol: str
+    tone: str
+
+
+def stage_line(request: ChangeRequest, verdict: Verdict, events: Sequence[AuditEvent]) -> list[Stage]:
+    """Draft, in review, approved, scheduled where it has a time, live; or the ending it got."""
+    state = request.current_state
+    stages = [_draft(request), _review(request, verdict, events)]
+    if state in _ENDINGS:
+        name, action = _ENDINGS[state]
+        ending = _last(events, action)
+        stages = [stage for stage in stages if stage.look == "done"]
+        return [*stages, Stage(name, "bad", _who(ending), ending.occurred_at if ending else None)]
+    stages.append(_approved(request, events))
+    if request.apply_at is not None:
+        stages.append(_scheduled(request))
+    stages.append(_live(request, events))
+    if state is RequestState.ROLLED_BACK:
+        stages.append(Stage("Rolled back", "bad"))
+    return stages
+
+
+def _draft(request: ChangeRequest) -> Stage:
+    requester = request.requester
+    look = "now" if request.current_state is RequestState.DRAFT else "done"
+    return Stage("Draft", look, requester.get_full_name() or requester.get_username(), request.created_at)
+
+
+def _review(request: ChangeRequest, verdict: Verdict, events: Sequence[AuditEvent]) -> Stage:
+    if request.submitted_at is None:
+        return Stage("In review", "next")
+    event = _last(events, Action.CHANGE_REQUEST_SUBMITTED)
+    if request.current_state is RequestState.IN_REVIEW:
+        note = f"{len(verdict.counted)} of {verdict.required} approval{'' if verdict.required == 1 else 's'}"
+        return Stage("In review", "now", _who(event), request.submitted_at, note)
+    return Stage("In review", "done", _who(event), request.submitted_at)
+
+
+def _approved(request: ChangeRequest, events: Sequence[AuditEvent]) -> Stage:
+    if request.current_state in {RequestState.DRAFT, RequestState.IN_REVIEW}:
+        return Stage("Approved", "next")
+    passing = [
+        event
+        for event in events
+        if event.action == Action.CHANGE_REQUEST_APPROVED and event.details.get("to_state") == "approved"
+    ]
+    event = passing[-1] if passing else None
+    look = "held" if request.is_blocked else "done"
+    note = "held back" if request.is_blocked else ""
+    return Stage("Approved", look, _who(event), event.occurred_at if event else None, note)
+
+
+def _scheduled(request: ChangeRequest) -> Stage:
+    state = request.current_state
+    if state in {RequestState.APPLIED, RequestState.ROLLED_BACK}:
+        look = "done"
+    elif state is RequestState.APPROVED and not request.is_blocked:
+        look = "now"
+    else:
+        look = "next"
+    return Stage("Scheduled", look, at=request.apply_at)
+
+
+def _live(request: ChangeRequest, events: Sequence[AuditEvent]) -> Stage:
+    if request.applied_at is None:
+        if request.apply_at is not None:
+            return Stage("Live", "next")
+        is_near = request.current_state is RequestState.APPROVED and not request.is_blocked
+        return Stage("Live", "now" if is_near else "next", note="as soon as it is approved")
+    return Stage("Live", "done", _who(_last(events, Action.CHANGE_REQUEST_APPLIED)), request.applied_at)
+
+
+def _last(events: Iterable[AuditEvent], action: Action) -> AuditEvent | None:
+    found = [event for event in events if event.action == action]
+    return found[-1] if found else None
+
+
+def _who(event: AuditEvent | None) -> str:
+    return actor_name(event.actor_label) if event else ""
+
+
+def applied_versions(events: Sequence[AuditEvent]) -> dict[str, int]:
+    """The versions that applying the request made, by flag or segment key."""
+    event = _last(events, Action.CHANGE_REQUEST_APPLIED)
+    versions = event.details.get("versions") if event else None
+    return dict(versions) if isinstance(versions, dict) else {}
+
+
+_WORDS: dict[str, tuple[str, str, str]] = {
+    Action.CHANGE_REQUEST_CREATED: ("drafted this request", "edit_note", "quiet"),
+    Action.CHANGE_REQUEST_EDITED: ("edited it", "edit", "quiet"),
+    Action.CHANGE_REQUEST_SUBMITTED: ("submitted it for review", "send", "accent"),
+    Action.CHANGE_REQUEST_APPROVED: ("approved it", "check", "good"),
+    Action.CHANGE_REQUEST_REJECTED: ("rejected it", "block", "bad"),
+    Action.CHANGE_REQUEST_WITHDRAWN: ("withdrew it", "undo", "quiet"),
+    Action.CHANGE_REQUEST_EXPIRED: ("let it expire: it was not applied in time", "timer_off", "quiet"),
+    Action.CHANGE_REQUEST_COMMENTED: ("commented", "chat", "quiet"),
+    Action.CHANGE_REQUEST_SCHEDULED: ("changed the time", "schedule", "accent"),
+    Action.CHANGE_REQUEST_APPLIED: ("made it live", "rocket_launch", "good"),
+    Action.CHANGE_REQUEST_APPLY_REFUSED: ("could not apply it", "report", "bad"),
+}
+
+
+def timeline(events: Iterable[AuditEvent]) -> list[Moment]:
+    """Every event of a request as people say it, oldest first; comments are events like the others."""
+    return [_moment(event) for event in events]
+
+
+def _moment(event: AuditEvent) -> Moment:
+    words, symbol, tone = _WORDS.get(event.action, (event.action.replace("_", " "), "circle", "quiet"))
+    details = event.details
+    was_under_review = details.get("from_state") in {"in_review", "approved"}
+    if event.action in {Action.CHANGE_REQUEST_EDITED, Action.CHANGE_REQUEST_SCHEDULED}:
+        if event.action == Action.CHANGE_REQUEST_SCHEDULED:
+            words = f"set the time: {_when(details.get('apply_at'))}"
+        words += ", so approvals given before do not count any more" if was_under_review else ""
+    if event.action == Action.CHANGE_REQUEST_APPLIED and details.get("revision"):
+        words += f" as revision {details['revision']}"
+    return Moment(actor_name(event.actor_label), words, event.occurred_at, event.reason, symbol, tone)
+
+
+def _when(text: object) -> str:
+    instant = parse_datetime(text) if isinstance(text, str) else None
+    return f"{local_words(instant)}" if instant else "as soon as it is approved"
+
+
+def local_words(instant: datetime) -> str:
+    """An instant with its time zone, as the pages write it."""
+    local = timezone.localtime(instant)
+    return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
