@@ -27,7 +27,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         _configure(Path(folder))
         written = _fill(count)
+        used = time.process_time()
         verdict, seconds = _verify()
+        used = time.process_time() - used
         rate = count / seconds
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
@@ -36,6 +38,7 @@ def main() -> int:
         print(f"{os.cpu_count()} cores, {platform.machine()}, {count:,} events of about 900 bytes, one chain")
         print(f"written in bulk in {written:.1f} s; peak memory {memory:.0f} MB")
         print(f"verified in {seconds:.2f} s: {rate:,.0f} rows/s (target {TARGET:,}); {verdict}")
+        print(f"{used:.2f} s of processor time: {count / used:,.0f} rows/s; load average {os.getloadavg()[0]:.1f}")
         return 0 if rate >= TARGET and verdict == "sound" else 1
 
 

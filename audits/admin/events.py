@@ -62,6 +62,7 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     search_fields = ("target_label",)
     search_help_text = "A name, a flag key, a reason, or the id of an event or act"

@@ -87,6 +87,10 @@ class ActorFilter(TextFilter):  # type: ignore[misc]
 class OccurredFilter(RangeDateTimeFilter):  # type: ignore[misc]
     """When, in the zone the pages show: from the first instant on, before the second one."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "time"
+
     def queryset(self, request: HttpRequest, queryset: Events) -> Events:
         for end, lookup in (("from", "gte"), ("to", "lt")):
             day, moment = (self.used_parameters.get(f"{self.parameter_name}_{end}_{part}") for part in (0, 1))

@@ -55,12 +55,13 @@ class AuditEvent(models.Model):
         ]
         indexes = [
             models.Index(fields=["occurred_at", "sequence", "id"], name="audit_event_time"),
+            models.Index(fields=["project_key", "occurred_at"], name="audit_event_project"),
             models.Index(fields=["project_key", "environment_key", "occurred_at"], name="audit_event_place"),
             models.Index(fields=["flag_key", "occurred_at"], name="audit_event_flag"),
             models.Index(fields=["actor_id", "occurred_at"], name="audit_event_actor"),
             models.Index(fields=["action", "occurred_at"], name="audit_event_action"),
-            models.Index(fields=["target_id", "target_type"], name="audit_event_target"),
-            models.Index(fields=["correlation_id"], name="audit_event_correlation"),
+            models.Index(fields=["target_id", "target_type", "occurred_at"], name="audit_event_target"),
+            models.Index(fields=["correlation_id", "occurred_at"], name="audit_event_correlation"),
         ]
 
     def __str__(self) -> str:
