@@ -43,7 +43,7 @@ class Environment(BaseSettings):
     LOG_LEVEL: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     LOG_JSON: bool = Field(default=False, description="One JSON object per log line instead of readable text.")
     SNAPSHOT_POLL_SECONDS: float = Field(
-        default=1.0, ge=0.1, le=60, description="How often a process looks for changed flags, in seconds."
+        default=0.5, ge=0.1, le=60, description="How often a process looks for changed flags, in seconds."
     )
     SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
     SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")

@@ -36,6 +36,8 @@ def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "django.server": {"level": "WARNING"},
+            # A caller's mistake is an answer, not an event of ours; the access log has its status.
+            "django.request": {"level": "ERROR"},
             "django_structlog": {"level": "WARNING"},
             "axes": {"level": "WARNING"},
         },

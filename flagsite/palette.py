@@ -43,7 +43,7 @@ def _found(request: HttpRequest, text: str) -> list[SearchResult]:
     flags, requests = desk.find(user, text)
     for flag in flags:
         address = reverse("admin:flags_flag_change", args=[flag.pk])
-        results.append(SearchResult(flag.name, f"{flag.key} · {flag.project.name}", address, "flag"))
+        results.append(SearchResult(flag.name, f"{flag.project.name} · {flag.key}", address, "flag"))
     for row in requests:
         address = reverse("admin:rollouts_changerequest_change", args=[row.pk])
         about = f"{row.get_state_display()} · {row.environment.name}"

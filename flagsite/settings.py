@@ -197,4 +197,6 @@ SPECTACULAR_SETTINGS = {
 SNAPSHOT_POLL_SECONDS = ENV.SNAPSHOT_POLL_SECONDS
 # Tests move snapshots by hand; everywhere else a background thread of each process keeps them fresh.
 SNAPSHOT_POLL_ENABLED = True
+# Nobody is looked up for a log line: an evaluation runs no query, whatever cookie comes along.
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""
 LOGGING = logging_settings(level=ENV.LOG_LEVEL, json=ENV.LOG_JSON)

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 
+from flags.snapshots import store
 from tests.support.flush import flush_database
 from tests.support.tools import chromium_flags, find_chromium
 
@@ -41,6 +42,7 @@ def _clean_cache() -> Iterator[None]:
     """Throttles and snapshots of one test are not seen by the next."""
     yield
     cache.clear()
+    store.reset()
 
 
 @pytest.fixture(scope="session")

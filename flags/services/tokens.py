@@ -1,6 +1,5 @@
 """Environment tokens: issued once, stored as a hash, revocable."""
 
-import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -31,11 +30,6 @@ class IssuedToken:
     secret: str
 
 
-def hash_secret(secret: str) -> str:
-    """SHA-256 in hex. A plain hash is enough: the secret is 32 random bytes, not something a person chose."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def issue_token(
     environment_id: uuid.UUID, *, actor: Actor, name: str, scope: str, expires_at: datetime | None, now: datetime
 ) -> IssuedToken:
@@ -58,7 +52,7 @@ def issue_token(
             name=name,
             scope=scope,
             prefix=secret[:PREFIX_LENGTH],
-            secret_hash=hash_secret(secret),
+            secret_hash=snapshots.hash_secret(secret),
             created_by_id=person.pk if person else None,
             created_at=now,
             changed_at=now,

@@ -15,7 +15,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from flags.admin.forms import REASON_HELP
+from flags.admin.forms import REASON_HELP, PlainForm
 from flags.admin.governed import GovernedAdmin, actor_of, admin_page, form_errors, signed_in
 from flags.models import EnvironmentUserGrant
 from flagsite.models import User
@@ -30,7 +30,7 @@ def _password_field(label: str, name: str = "new-password") -> forms.CharField:
     )
 
 
-class PersonForm(forms.Form):
+class PersonForm(PlainForm):
     """Who somebody is, and whether they may sign in."""
 
     first_name = forms.CharField(max_length=150, required=False)
@@ -40,7 +40,7 @@ class PersonForm(forms.Form):
     reason = forms.CharField(max_length=4000, required=False, label="Why?", help_text=REASON_HELP)
 
 
-class NewPersonForm(forms.Form):
+class NewPersonForm(PlainForm):
     """An account to create."""
 
     username = forms.CharField(max_length=150, label="User name", help_text="What they sign in with. It never changes.")
@@ -50,7 +50,7 @@ class NewPersonForm(forms.Form):
     password = _password_field("First password")
 
 
-class PasswordForm(forms.Form):
+class PasswordForm(PlainForm):
     """A new password."""
 
     password = _password_field("New password")

@@ -143,6 +143,6 @@ def _lock(var: Path) -> IO[str]:
 
 
 def _port(value: str) -> int:
-    if not value.isdigit() or not 1 <= int(value) <= 65_535:
+    if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= 65_535:
         raise ArgumentTypeError(f"{value} is not a port; use a number from 1024 to 65535, as in make demo PORT=8001")
     return int(value)

@@ -11,7 +11,8 @@ from django.utils import timezone
 from audits.context import Actor, correlation
 from flags.models import Environment, EnvironmentToken, Project
 from flags.models.tokens import TokenScope
-from flags.services.tokens import hash_secret, issue_token
+from flags.services.tokens import issue_token
+from flags.snapshots import hash_secret
 from flagsite.demo.cast import CAST
 from flagsite.demo.story import Story
 from flagsite.models import User

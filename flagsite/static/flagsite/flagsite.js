@@ -45,6 +45,18 @@
     });
   }
 
+  /* Suggest a key while a name is typed, until somebody types a key. */
+  function suggestKey(field) {
+    const name = document.getElementById(field.dataset.fsKeyOf);
+    let own = field.value !== "";
+    field.addEventListener("input", function () { own = field.value !== ""; });
+    name.addEventListener("input", function () {
+      if (own) { return; }
+      const plain = name.value.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+      field.value = plain.replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 100);
+    });
+  }
+
   document.addEventListener("click", function (event) {
     const copy = event.target.closest("[data-fs-copy]");
     const add = event.target.closest("[data-fs-add-row]");
@@ -75,6 +87,7 @@
   document.addEventListener("DOMContentLoaded", function () {
     document.querySelectorAll("[data-fs-shows]").forEach(showFor);
     document.querySelectorAll("[data-fs-auto-button]").forEach(function (button) { button.classList.add("fs-hidden"); });
+    document.querySelectorAll("[data-fs-key-of]").forEach(suggestKey);
     const place = document.querySelector("[data-fs-focus]");
     if (place) { place.focus(); }
     const replace = document.querySelector("[data-fs-forget]");

@@ -53,3 +53,10 @@ for (const field of document.querySelectorAll("input[name=apply_at]")) {
   field.addEventListener("input", () => { if (choose && field.value) choose.checked = true; });
   field.addEventListener("focus", () => { if (choose) choose.checked = true; });
 }
+
+// Long differences push the buttons off the screen: show them at the lower edge then.
+const thumb = document.querySelector(".rq-thumb");
+const head = document.querySelector(".fs-page-head .fs-actions");
+if (thumb && head) {
+  new IntersectionObserver(([entry]) => thumb.classList.toggle("rq-thumb-on", !entry.isIntersecting)).observe(head);
+}

@@ -7,7 +7,8 @@ import pytest
 from audits.models import AuditEvent
 from flags.errors import InvalidInput, PermissionMissing
 from flags.models import EnvironmentToken
-from flags.services.tokens import hash_secret, issue_token, revoke_token
+from flags.services.tokens import issue_token, revoke_token
+from flags.snapshots import hash_secret
 from tests.factories import NOW, World, actor_of, make_world
 
 pytestmark = pytest.mark.django_db
