@@ -15,7 +15,7 @@ from audits.trail import Target
 from tests.audits.trails import NOW, note, note_many, person, places_of
 from tests.factories import make_person
 
-pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.audits.urls")]
+pytestmark = pytest.mark.django_db
 URL = "/api/v1/audit-events/"
 ACT = uuid4()
 
