@@ -159,7 +159,10 @@ def test_guards__after_migrate__exist_on_every_governed_table(table):
 
 
 @pytest.mark.postgres
-def test_guards__truncate__is_refused(world):
+@pytest.mark.django_db(transaction=True)
+def test_guards__truncate__is_refused():
+    make_world()
+
     for table in FLAGS_GUARDS:
         with pytest.raises(IntegrityError, match="flagsite"), transaction.atomic():
             run(f"TRUNCATE {table} CASCADE")
