@@ -27,8 +27,12 @@ SIGN_OF_LIFE_SECONDS = 15.0
 TIMEOUT_SECONDS = 2.0
 
 # One customer in every twentieth of checkout-redesign's buckets, so that a share of 25 % means 5 of these 20.
-NUMBERS = (1009, 1026, 1001, 1005, 1012, 1017, 1003, 1013, 1023, 1044)
-NUMBERS += (1014, 1008, 1010, 1006, 1007, 1025, 1031, 1038, 1027, 1002)
+# fmt: off
+NUMBERS = (
+    1009, 1026, 1001, 1005, 1012, 1017, 1003, 1013, 1023, 1044,
+    1014, 1008, 1010, 1006, 1007, 1025, 1031, 1038, 1027, 1002,
+)
+# fmt: on
 COUNTRIES = ("DE", "FR", "NL", "SE", "PL")
 
 

@@ -105,11 +105,11 @@ class Command(BaseCommand):
 
 
 def _servers(port: int) -> list[Program]:
-    web = ("granian", "flagsite.wsgi:application", "--interface", "wsgi", "--host", HOST, "--port", str(port))
-    web += ("--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "3", "--no-ws")
+    listens = ("--host", HOST, "--port", str(port), "--no-ws")
+    sizes = ("--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "3")
     celery = ("celery", "-A", "flagsite")
     return [
-        Program("web", web),
+        Program("web", ("granian", "flagsite.wsgi:application", "--interface", "wsgi", *listens, *sizes)),
         Program("worker", (*celery, "worker", "-c", "1", "--without-gossip", "--without-mingle", "-l", "INFO")),
         Program("beat", (*celery, "beat", "--pidfile=", "-l", "INFO")),
     ]
