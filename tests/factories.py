@@ -135,7 +135,8 @@ def make_world(key: str = "") -> World:
         for position, kind in enumerate(("development", "staging", "production"))
     ]
     people = {name: make_person(name) for name in ("rita", "abel", "anna", "rolf", "vera", "otto")}
-    world = World(project, *environments, ada=ada, **people)
+    development, staging, production = environments
+    world = World(project, development, staging, production, ada=ada, **people)
     roles = {
         "rita": Role.EDITOR,
         "abel": Role.APPROVER,

@@ -1,6 +1,7 @@
 """The database keeps governed tables shut: ORM or raw SQL, without a ticket or with a wrong one."""
 
 import uuid
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -108,7 +109,7 @@ DOORS = {
 }
 
 
-def facts() -> list[object]:
+def facts() -> list[list[Any]]:
     tables = (FlagConfig, FlagConfig.history.model, Segment, Environment, EnvironmentUserGrant, Flag, Project)
     return [list(table.objects.order_by("pk").values_list()) for table in tables]
 

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def change(world: World, environment: Environment, *, base_version: int = 0, sha
     return ChangeSet(str(environment.pk), (edit,))
 
 
-def consent(change_set: ChangeSet, world: World, **facts: object) -> ApprovedChange:
+def consent(change_set: ChangeSet, world: World, **facts: Any) -> ApprovedChange:
     digest = change_digest(change_set, apply_at=None)
     approved = ApprovedChange(str(uuid.uuid4()), digest, digest, (str(world.abel.pk),), 1)
     return replace(approved, **facts)
@@ -76,7 +77,7 @@ def test_apply_change_set__approved_change__records_the_people_who_approved(worl
     assert event.details["from_version"] == 0
 
 
-REFUSALS = {
+REFUSALS: dict[str, tuple[type[GovernanceError], str, dict[str, Any]]] = {
     "direct edit of a protected environment": (
         ProtectedEnvironment,
         "production",

@@ -1,13 +1,14 @@
 """Environment tokens: the secret exists once, and only administrators issue and revoke."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from audits.models import AuditEvent
 from flags.errors import InvalidInput, PermissionMissing
 from flags.models import EnvironmentToken
-from flags.services.tokens import issue_token, revoke_token
+from flags.services.tokens import IssuedToken, issue_token, revoke_token
 from flags.snapshots import hash_secret
 from tests.factories import NOW, World, actor_of, make_world
 
@@ -19,8 +20,8 @@ def world() -> World:
     return make_world()
 
 
-def issue(world: World, **changes: object):
-    fields = {"name": "Checkout service", "scope": "evaluate", "expires_at": None, "now": NOW}
+def issue(world: World, **changes: Any) -> IssuedToken:
+    fields: dict[str, Any] = {"name": "Checkout service", "scope": "evaluate", "expires_at": None, "now": NOW}
     return issue_token(world.production.pk, actor=actor_of(world.ada), **{**fields, **changes})
 
 
