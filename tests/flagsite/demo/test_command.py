@@ -60,7 +60,7 @@ def test_demo__already_running__names_the_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "", "８０００"])
 def test_demo__impossible_port__is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     command = Command()
-    command._called_from_command_line = True
+    command._called_from_command_line = True  # type: ignore[attr-defined]
     parser = command.create_parser("manage.py", "demo")
 
     with pytest.raises(SystemExit, match="2"):
