@@ -27,6 +27,7 @@ class Demo:
     base_url: str
     folder: Path
     process: subprocess.Popen[str]
+    environment: dict[str, str]
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -46,6 +47,15 @@ class Demo:
             answer: dict[str, Any] = json.load(response)
             return answer
 
+    def manage(self, *arguments: str, text: str = "") -> str:
+        """Run a management command on the demo's data; answers what it printed. Fails unless it succeeds."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, input=text, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def wait_for(self, condition: Any, *, seconds: float) -> float:
         """Poll until `condition()` holds; answers how long it took, in seconds. Fails after so many."""
         started = time.monotonic()
@@ -56,16 +66,19 @@ class Demo:
 
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
-    """Start the demo on a free port, wait until the sample service has spoken, and stop all of it afterwards."""
+def running_demo(folder: Path, **variables: str) -> Iterator[Demo]:
+    """Start the demo on a free port, wait until the sample service has spoken, and stop all of it afterwards.
+
+    `variables` join its environment: `DATABASE_URL` and `REDIS_URL` make it run on servers.
+    """
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    environment = {**kept, "DEMO": "1", "VAR_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    environment = {**kept, "DEMO": "1", "VAR_DIR": str(folder), "PYTHONUNBUFFERED": "1", **variables}
     command = [sys.executable, "manage.py", "demo", "--port", str(port)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    demo = Demo(f"http://127.0.0.1:{port}", folder, process)
+    demo = Demo(f"http://127.0.0.1:{port}", folder, process, environment)
     threading.Thread(target=_collect, args=(demo,), daemon=True).start()
     try:
         demo.wait_for(lambda: any("sample-service" in line for line in demo.lines), seconds=START_SECONDS)

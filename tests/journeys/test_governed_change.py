@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from flags.evaluation.bucketing import Generation, bucket
-from tests.journeys.demos import Demo, running_demo
+from tests.journeys.demos import Demo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,12 +24,6 @@ NEWLY_INCLUDED = next(
     for customer in CUSTOMERS
     if 5_000 <= bucket(customer, salt=f"{FLAG}/", total=100_000, generation=Generation.FLAGD_V2) < 25_000
 )
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with running_demo(tmp_path_factory.mktemp("demo")) as demo:
-        yield demo
 
 
 class Visitor:
