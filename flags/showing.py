@@ -69,9 +69,14 @@ class JsonBlock:
 
 def visible(text: object) -> SafeString:
     """Escaped text in which every character that hides or reorders others is written as its code point."""
+    words = str(text)
+    if words.isascii() and words.replace("\n", "").replace("\t", "").isprintable():
+        return conditional_escape(words)
     parts: list[str] = []
-    for character in str(text):
-        if is_hidden(character):
+    for position, character in enumerate(words):
+        # Our own sentences keep a number and its unit on one line.
+        is_unit = character == "\u00a0" and words[position + 1 : position + 2] == "%"
+        if is_hidden(character) and not is_unit:
             code = f"U+{ord(character):04X}"
             name = unicodedata.name(character, "unnamed character").lower()
             parts.append(format_html('<span class="fe-hidden-character" title="{}">{}</span>', name, code))
@@ -153,7 +158,7 @@ def _side(path: str, value: Any, colours: Mapping[str, str]) -> Side:
     if path in {"default_variant", "off_variant"}:
         return Side("the code default") if value is None else Side(f"“{value}”", _whole(value, colours))
     if path.endswith(".condition") or path == "condition":
-        return Side(_sentence(describe_condition(value))) if value is not None or path != "condition" else _ABSENT
+        return Side(describe_condition(value)) if value is not None or path != "condition" else _ABSENT
     if value is None:
         return _ABSENT
     if path == "enabled":
@@ -176,10 +181,6 @@ _ABSENT = Side("nothing", is_absent=True)
 
 def _whole(variant: str, colours: Mapping[str, str]) -> tuple[Share, ...]:
     return (Share(variant, TOTAL_WEIGHT, "100 %", colours.get(variant, "fe-c-none")),)
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def _json(value: Any) -> str:

@@ -56,6 +56,15 @@ def examine(place: Place, document: Any) -> tuple[list[Problem], list[Difference
     return problems, [] if problems else diff_configs(place.document, normal)
 
 
+def check(place: Place, draft: Draft) -> list[Difference]:
+    """Note the problems of a draft in it; what it changes against the current version if there are none."""
+    if not draft.is_json:
+        return []
+    problems, differences = examine(place, draft.document)
+    draft.problems += problems
+    return differences
+
+
 def normalise(place: Place, document: Any) -> Any:
     """The stored form of a posted document; what is no object stays as it is for the validator to refuse."""
     if not isinstance(document, dict):

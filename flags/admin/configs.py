@@ -12,9 +12,9 @@ from audits.errors import GovernanceError
 from flags import permissions
 from flags.admin.config_editor import (
     Purpose,
+    check,
     difference_facts,
     editor_page,
-    examine,
     normalise,
     problems_in,
     starting_draft,
@@ -66,10 +66,10 @@ class FlagConfigAdmin(GovernedAdmin):
         place = find_place(signed_in(request), flag_id, environment_id)
         permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
         draft = read_draft(request.POST)
-        problems, differences = (draft.problems, []) if draft.problems else examine(place, draft.document)
+        differences = check(place, draft)
         return JsonResponse(
             {
-                "problems": [{"path": problem.path, "message": problem.message} for problem in problems],
+                "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
                 "differences": [difference_facts(difference) for difference in differences],
                 "is_stale": draft.base_version != place.version,
                 "current_version": place.version,
@@ -98,12 +98,16 @@ class FlagConfigAdmin(GovernedAdmin):
         )
 
     def _save(self, request: HttpRequest, place: Place, draft: Draft) -> HttpResponseBase:
-        """Save directly. Whatever is refused, the page comes back with the document as it was posted."""
+        """Save directly. Whatever is refused, the page comes back with the document as it was posted.
+
+        A second press of the button finds that everything is live already.
+        """
         if not draft.reason.strip():
             draft.problems.append(Problem("reason", "Say why, in a few words: history and audit trail show it."))
+        differences = check(place, draft)
         if draft.problems:
             return editor_page(self, request, place, draft, purpose_of(place))
-        if is_live_already(place, draft):
+        if place.config is not None and not differences:
             messages.info(request, f"{place.environment.name} serves exactly this already. Nothing was changed.")
             return HttpResponseRedirect(reverse("admin:flags_flag_change", args=[place.flag.pk]))
         try:
@@ -150,14 +154,6 @@ def purpose_of(place: Place) -> Purpose:
         submit=f"Save to {name}",
         note=f"{name} is not protected: this takes effect at once.",
     )
-
-
-def is_live_already(place: Place, draft: Draft) -> bool:
-    """Whether the posted document is what is served now, as after a second press of the button."""
-    if place.document is None:
-        return False
-    problems, differences = examine(place, draft.document)
-    return not problems and not differences
 
 
 def _chosen(request: HttpRequest, versions: list[Version]) -> tuple[int, int] | None:

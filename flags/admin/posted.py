@@ -17,6 +17,7 @@ class Draft:
     text: str
     base_version: int
     document: Any = None
+    is_json: bool = True
     reason: str = ""
     error: str = ""
     problems: list[Problem] = field(default_factory=list)
@@ -29,6 +30,7 @@ def read_draft(fields: Mapping[str, str]) -> Draft:
     try:
         draft.document = parse_document(draft.text)
     except ValueError as error:
+        draft.is_json = False
         draft.problems.append(Problem("", f"This is not valid JSON: {error}."))
     return draft
 

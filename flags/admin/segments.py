@@ -83,7 +83,7 @@ def find_segment_place(user: AbstractUser, environment_id: uuid.UUID, key: str) 
 def read_segment_draft(fields: Mapping[str, str]) -> SegmentDraft:
     """The draft in a form."""
     read = read_draft(fields)
-    draft = SegmentDraft(read.text, read.base_version, read.document, read.reason, problems=read.problems)
+    draft = SegmentDraft(read.text, read.base_version, read.document, reason=read.reason, problems=read.problems)
     draft.key, draft.name = fields.get("key", "").strip(), fields.get("name", "")
     if not draft.problems:
         draft.problems += validate_segment(draft.document)

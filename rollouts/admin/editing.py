@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from audits.errors import GovernanceError
 from flags import permissions
-from flags.admin.config_editor import Purpose, editor_page, meanwhile, normalise, problems_in
+from flags.admin.config_editor import Purpose, check, editor_page, meanwhile, normalise, problems_in
 from flags.admin.configs import purpose_of
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import Place, as_text, find_place
@@ -54,6 +54,7 @@ class EditingViews(GovernedAdmin):
         fields = _fields(request)
         draft = read_draft(fields)
         draft.problems += missing_texts(fields)
+        check(place, draft)
         if draft.problems or draft.base_version != place.version:
             return self._editor_again(request, place, draft, fields)
         try:
@@ -125,8 +126,8 @@ class EditingViews(GovernedAdmin):
         behind = meanwhile(place, edit.base_version, edit.document)
         document = behind.merged if behind and behind.merged else edit.document
         draft = Draft(as_text(document), place.version, document)
-        shown = {"status": 200, "behind": behind} if behind else {"status": 200}
-        return self._revision_page(request, page, place, draft, **shown)
+        is_rebased = behind is not None and behind.merged is not None
+        return self._revision_page(request, page, place, draft, status=200, behind=behind, is_rebased=is_rebased)
 
     def revise_segment_view(self, request: HttpRequest, object_id: uuid.UUID, key: str) -> HttpResponseBase:
         """The segment editor with what the request proposes."""
@@ -164,6 +165,7 @@ class EditingViews(GovernedAdmin):
         return self._saved(request, page)
 
     def _save_revision(self, request: HttpRequest, page: RequestPage, place: Place, draft: Draft) -> HttpResponseBase:
+        check(place, draft)
         if draft.problems or draft.base_version != place.version:
             return self._revision_page(request, page, place, draft)
         try:

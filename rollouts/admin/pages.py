@@ -9,11 +9,12 @@ from uuid import UUID
 from django.contrib.auth.models import AbstractUser
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from flags.admin.places import Version, versions_of
 from flags.changes import Difference
 from flags.models import FlagConfig
-from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks
+from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks, visible
 from rollouts.admin.schedules import fields_of
 from rollouts.admin.stages import applied_versions, stage_line, timeline
 from rollouts.selectors import EditView, RequestPage, request_page
@@ -68,7 +69,7 @@ def request_context(
         "blocked": _blocked(page),
         "crumbs": [
             ("Change requests", reverse("admin:rollouts_changerequest_changelist")),
-            (f"#{request.number} {request.title}", ""),
+            (format_html("#{} {}", request.number, visible(request.title)), ""),
         ],
         "refused": refused,
         "now": now,
@@ -90,12 +91,13 @@ def primary_act(page: RequestPage) -> str:
 
 def _why_not_approve(page: RequestPage, user: AbstractUser) -> str:
     """Why this person sees no button for approving, where they might look for one."""
-    if page.request.current_state not in CONTENT_STATES or page.may(Act.APPROVE):
+    if page.request.current_state not in CONTENT_STATES or page.may(Act.APPROVE) or page.verdict.is_satisfied:
         return ""
-    if page.request.current_state is RequestState.DRAFT:
-        is_asker = str(user.pk) in page.request.contributor_ids
-        return "You asked for this, so somebody else must approve it." if is_asker else ""
-    return page.refusals.get("approve", "")
+    if page.request.requester_id == user.pk:
+        return "You asked for this, so somebody else must approve it."
+    if str(user.pk) in page.request.contributor_ids:
+        return "You edited this, so somebody else must approve it."
+    return "" if page.request.current_state is RequestState.DRAFT else page.refusals.get("approve", "")
 
 
 def _blocked(page: RequestPage) -> str:

@@ -75,7 +75,7 @@ def _review(request: ChangeRequest, verdict: Verdict, events: Sequence[AuditEven
     event = _last(events, Action.CHANGE_REQUEST_SUBMITTED)
     if request.current_state is RequestState.IN_REVIEW:
         note = f"{len(verdict.counted)} of {verdict.required} approval{'' if verdict.required == 1 else 's'}"
-        return Stage("In review", "now", _who(event), request.submitted_at, note)
+        return Stage("In review", "now", at=request.submitted_at, note=f"{note}, asked")
     return Stage("In review", "done", _who(event), request.submitted_at)
 
 

@@ -164,7 +164,7 @@ function quickContent(ctx) {
     min: "0",
     max: "100",
     step: "1",
-    class: "fe-slider",
+    class: `fe-slider ${ctx.colour(growing)}`,
     "aria-label": `Percent of everyone who get ${growing}`,
     "data-key": "quick.slider",
   });

@@ -6,7 +6,7 @@ import { Context } from "./context.js";
 import { h, replace } from "./dom.js";
 import { isCondition, isRecord, knownAttributes, sameJson } from "./model.js";
 import { clearProblems, placeOf, problemList, showProblem } from "./problems.js";
-import { conditionText, sentence } from "./words.js";
+import { conditionText } from "./words.js";
 
 const form = document.getElementById("segment-editor");
 const data = JSON.parse(document.getElementById("segment-editor-data").textContent);
@@ -95,7 +95,7 @@ function problems() {
 }
 
 function refresh() {
-  slot("summary").textContent = isDrawable(ctx.doc) ? sentence(conditionText(ctx.doc.condition, ctx.segmentNames)) : "";
+  slot("summary").textContent = isDrawable(ctx.doc) ? conditionText(ctx.doc.condition, ctx.segmentNames) : "";
   clearProblems(form);
   ctx.problems = problems();
   slot("problems").hidden = !(asked && ctx.problems.length);

@@ -7,7 +7,7 @@ const SHOWN = 3;
 
 export function shareText(weight) {
   const text = textFromWeight(weight);
-  return text === "" ? "? %" : `${text} %`;
+  return text === "" ? "?\u00a0%" : `${text}\u00a0%`;
 }
 
 function valueText(value) {
@@ -58,7 +58,7 @@ export function summaryLines(document, names) {
   let isFirst = true;
   for (const rule of document.rules) {
     const everyone = isForEveryone(rule);
-    const who = everyone ? (isFirst ? "Everyone" : "Everyone else") : rule.description || sentence(conditionText(rule.condition, names));
+    const who = everyone ? (isFirst ? "Everyone" : "Everyone else") : rule.description || audienceText(rule, names);
     lines.push({ who, serve: rule.serve });
     if (everyone) return lines;
     isFirst = false;

@@ -1,0 +1,103 @@
+"""Two people changed the same config: what is put together, and what is named as a clash."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flags.admin.merging import merge
+from tests.factories import percent_document
+
+
+def rule(name: str, variant: str = "on") -> dict[str, Any]:
+    return {"id": name, "description": "", "condition": None, "serve": {"variant": variant}}
+
+
+def document(*rules: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**percent_document("f", 5), "rules": list(rules), **fields}
+
+
+def test_merge__different_parts__both_are_kept():
+    base = percent_document("f", 5)
+    theirs = {**base, "enabled": False}
+    mine = percent_document("f", 25)
+
+    merged, clashes = merge(base, theirs, mine)
+
+    assert merged == {**percent_document("f", 25), "enabled": False}
+    assert clashes == []
+
+
+def test_merge__same_rule_changed_by_both__mine_stays_and_is_named():
+    base, theirs, mine = (percent_document("f", share) for share in (5, 10, 25))
+
+    merged, clashes = merge(base, theirs, mine)
+
+    assert merged == mine
+    assert clashes == ["the rule “everyone”"]
+
+
+def test_merge__both_changed_alike__is_no_clash():
+    base, same = percent_document("f", 5), percent_document("f", 25)
+
+    assert merge(base, same, same) == (same, [])
+
+
+def test_merge__rules_added_by_both__keep_their_neighbours():
+    base = document(rule("a"), rule("z"))
+    theirs = document(rule("a"), rule("theirs"), rule("z"))
+    mine = document(rule("mine"), rule("a"), rule("z"))
+
+    merged, clashes = merge(base, theirs, mine)
+
+    assert [item["id"] for item in merged["rules"]] == ["mine", "a", "theirs", "z"]
+    assert clashes == []
+
+
+def test_merge__removed_by_them_and_untouched_by_me__is_gone():
+    base = document(rule("a"), rule("b"))
+
+    merged, clashes = merge(base, document(rule("b")), document(rule("a"), rule("b"), rule("c")))
+
+    assert [item["id"] for item in merged["rules"]] == ["b", "c"]
+    assert clashes == []
+
+
+def test_merge__removed_by_them_and_changed_by_me__stays_and_is_named():
+    base = document(rule("a"))
+
+    merged, clashes = merge(base, document(), document(rule("a", "off")))
+
+    assert [item["id"] for item in merged["rules"]] == ["a"]
+    assert clashes == ["the rule “a”"]
+
+
+def test_merge__reordered_by_me__my_order_stays():
+    base = document(rule("a"), rule("b"))
+
+    merged, _ = merge(base, document(rule("a"), rule("new"), rule("b")), document(rule("b"), rule("a")))
+
+    assert [item["id"] for item in merged["rules"]] == ["b", "a", "new"]
+
+
+NAMES = st.lists(st.sampled_from("abcdef"), unique=True)
+
+
+@given(base=NAMES, theirs=NAMES, mine=NAMES)
+def test_merge__any_three_lists__loses_and_doubles_nothing(base, theirs, mine):
+    documents = [document(*(rule(name) for name in names)) for names in (base, theirs, mine)]
+
+    merged, _ = merge(*documents)
+
+    found = [item["id"] for item in merged["rules"]]
+    kept = {name for name in {*theirs, *mine} if (name in theirs and name in mine) or name not in base}
+    assert sorted(found) == sorted(kept)
+
+
+@given(base=NAMES, mine=NAMES)
+def test_merge__nothing_changed_by_them__is_mine(base, mine):
+    before, after = document(*map(rule, base)), document(*map(rule, mine))
+
+    merged, clashes = merge(before, before, after)
+
+    assert (merged, clashes) == (after, [])

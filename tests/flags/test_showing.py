@@ -1,0 +1,113 @@
+"""Showing differences: hostile characters become visible, both sides stand beside each other, JSON folds."""
+
+import pytest
+
+from flags.changes import diff_configs
+from flags.showing import diff_rows, json_blocks, variant_colours, visible
+from tests.factories import percent_document
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain words, 5 %", "plain words, 5 %"),
+        ("Grüße 漢字 🚀", "Grüße 漢字 🚀"),
+        ("a\u202eb", "U+202E"),
+        ("a\u2066b\u2069", "U+2066"),
+        ("a\u200bb", "U+200B"),
+        ("a\u00adb", "U+00AD"),
+        ("a\u00a0b", "U+00A0"),
+        ("a\u3164b", "U+3164"),
+        ("a\ufeffb", "U+FEFF"),
+        ("a\x07b", "U+0007"),
+        ("a\U000e0041b", "U+E0041"),
+        ("25\u00a0%", "25\u00a0%"),
+    ],
+)
+def test_visible__characters_that_hide__are_named(text, shown):
+    assert shown in visible(text)
+
+
+def test_visible__markup__is_escaped():
+    found = visible("<script>alert(1)</script>\u202e<b>")
+
+    assert "<script>" not in found
+    assert "<b>" not in found
+    assert "&lt;script&gt;" in found
+
+
+def test_visible__blanks_and_line_ends__stay():
+    assert visible("one two\n\tthree") == "one two\n\tthree"
+
+
+def test_diff_rows__share__has_both_sides_as_bars():
+    before, after = percent_document("f", 5), percent_document("f", 25)
+
+    (row,) = diff_rows(diff_configs(before, after), before, after)
+
+    assert row.label == "Rule 1 serves"
+    assert [(share.variant, share.weight) for share in row.before.shares] == [("on", 5000), ("off", 95000)]
+    assert [(share.variant, share.weight) for share in row.after.shares] == [("on", 25000), ("off", 75000)]
+
+
+@pytest.mark.parametrize(
+    ("change", "label", "before", "after"),
+    [
+        ({"enabled": False}, "Switch", "On", "Off"),
+        ({"off_variant": None}, "When switched off", "“off”", "the code default"),
+        ({"default_variant": None}, "For everyone else", "“off”", "the code default"),
+        ({"rules": []}, "Rule 1", "Everyone: 5 % on, 95 % off", "nothing"),
+        ({"salt": "other/"}, "Salt", "f/", "other/"),
+    ],
+)
+def test_diff_rows__each_kind_of_change__reads_as_words(change, label, before, after):
+    old = percent_document("f", 5)
+    new = {**old, **change}
+
+    (row,) = diff_rows(diff_configs(old, new), old, new)
+
+    assert (row.label, row.before.text.replace("\u00a0", " "), row.after.text) == (label, before, after)
+
+
+def test_diff_rows__first_config__shows_nothing_before():
+    after = percent_document("f", 5)
+
+    rows = diff_rows(diff_configs(None, after), None, after)
+
+    assert rows
+    assert all(row.before.is_absent for row in rows)
+
+
+def test_diff_rows__variant_called_like_a_path__keeps_its_name():
+    old = percent_document("f", 5)
+    variants = [*old["variants"], {"name": "a.value", "value": True, "description": ""}]
+    new = {**old, "variants": variants}
+
+    (row,) = diff_rows(diff_configs(old, new), old, new)
+
+    assert "a" in row.label
+    assert row.after.text == "true"
+
+
+def test_variant_colours__off_and_false__are_quiet():
+    colours = variant_colours(percent_document("f", 5))
+
+    assert colours == {"on": "fe-c0", "off": "fe-c-quiet"}
+
+
+def test_json_blocks__long_unchanged_stretch__is_a_fold():
+    before, after = percent_document("f", 5), percent_document("f", 25)
+
+    blocks = json_blocks(before, after)
+
+    marks = [line.mark for block in blocks for line in block.lines]
+    assert marks.count("-") == marks.count("+") == 2
+    assert any(block.is_fold for block in blocks)
+    assert not any(block.is_fold and {line.mark for line in block.lines} != {" "} for block in blocks)
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, {"a": 1}), ({"a": 1}, None), ({"a": 1}, {"a": 1})])
+def test_json_blocks__every_line_is_there_once(before, after):
+    lines = [line for block in json_blocks(before, after) for line in block.lines]
+
+    assert len(lines) == 3
