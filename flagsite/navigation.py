@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from flags import permissions
 from flagsite import desk
@@ -32,17 +32,13 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("People", "group", "admin:flagsite_user_changelist") if user.is_superuser else None,
     ]
     return [
-        {"title": "Work", "items": [item for item in work if item]},
+        {"title": "Work", "items": work},
         {"title": "Setup", "separator": True, "items": [item for item in setup if item]},
     ]
 
 
-def _item(title: str, symbol: str, name: str, *, badge: int = 0) -> Item | None:
-    try:
-        link = reverse(name)
-    except NoReverseMatch:
-        return None
-    item: Item = {"title": title, "icon": symbol, "link": link}
+def _item(title: str, symbol: str, name: str, *, badge: int = 0) -> Item:
+    item: Item = {"title": title, "icon": symbol, "link": reverse(name)}
     if badge:
         item |= {"badge": str(badge), "badge_variant": "danger"}
     return item

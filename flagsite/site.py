@@ -47,6 +47,10 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         """What the shell needs on every page."""
         return {**super().each_context(request), "is_demo": settings.DEMO}
 
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Nothing: the sidebar is `flagsite.navigation`, and asking every page for its permissions costs queries."""
+        return []
+
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Sign-in as always; what the rules refuse becomes a page in the shell that says what to do next."""
 

@@ -169,14 +169,12 @@ def _too_few(environment: str, names: list[str], required: int) -> str:
     asks = "1 approval" if required == 1 else f"{required} approvals"
     if not names:
         return (
-            f"{environment} asks for {asks}, but nobody may approve. No change can happen there: make someone approver."
+            f"{environment} asks for {asks}, but nobody may approve: no change can happen there. Make someone approver."
         )
     if len(names) < required:
         who = f"only {' and '.join(names)} may approve"
         return f"{environment} asks for {asks}, but {who}: no change can happen there. Make someone else approver too."
     if len(names) == required:
         who = names[0] if required == 1 else f"each of {' and '.join(names)}"
-        return (
-            f"{environment} asks for {asks} and has just as many approvers. A change {who} asks for cannot be approved."
-        )
+        return f"{environment} asks for {asks} and has no approver to spare: what {who} asks for cannot be approved."
     return ""

@@ -11,6 +11,7 @@ from django.forms.formsets import BaseFormSet
 from flags.models import Flag
 from flags.models.flags import FlagKind, ValueType
 
+_NO_HELP = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 REASON_HELP = "One sentence for the audit trail: it is kept for good and shown beside this change."
 
 
@@ -22,7 +23,17 @@ class PersonChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
         return str(obj.get_full_name() or obj.get_username())
 
 
-class ReasonForm(forms.Form):
+class PlainForm(forms.Form):
+    """A form whose own complaints say what to do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for form_field in self.fields.values():
+            chooses = isinstance(form_field, forms.ChoiceField | forms.ModelChoiceField)
+            form_field.error_messages["required"] = "Choose one." if chooses else "Fill this in."
+
+
+class ReasonForm(PlainForm):
     """A reason, which everything that cannot be undone quietly asks for."""
 
     reason = forms.CharField(
@@ -30,7 +41,7 @@ class ReasonForm(forms.Form):
     )
 
 
-class FlagDetailsForm(forms.Form):
+class FlagDetailsForm(PlainForm):
     """What may change about a flag at any time."""
 
     name = forms.CharField(max_length=120, help_text="What people call it: “Checkout redesign”.")
@@ -92,8 +103,8 @@ class NewFlagForm(FlagDetailsForm):
 
     key = forms.CharField(
         max_length=100,
-        help_text="What code asks for, such as checkout-redesign. It never changes and is never used again.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+        help_text="What code asks for. It never changes and is never used for another flag.",
+        widget=forms.TextInput(attrs={**_NO_HELP, "placeholder": "checkout-redesign", "data-fs-key-of": "id_name"}),
     )
     value_type = forms.ChoiceField(
         label="Kind of value",
@@ -114,7 +125,7 @@ class NewFlagForm(FlagDetailsForm):
         widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "class": "fs-input fs-mono"}),
         help_text="If given, every value must fit it.",
     )
-    field_order = ("key", "name", "description", "kind", "value_type")
+    field_order = ("name", "key", "description", "kind", "value_type")
 
     def values(self) -> dict[str, Any]:
         """The fields as the services take them."""
@@ -186,15 +197,21 @@ def read_value(text: str, value_type: str) -> Any:
         if value_type == ValueType.INTEGER:
             return int(text)
         if value_type == ValueType.FLOAT:
-            return float(text)
+            return _storable(float(text))
         if value_type == ValueType.OBJECT:
-            value = json.loads(text)
+            value = _storable(json.loads(text))
             if not isinstance(value, dict):
                 raise ValueError
             return value
     except (ValueError, RecursionError):
         raise forms.ValidationError(_READ_AS[ValueType(value_type)]) from None
     return text
+
+
+def _storable(value: Any) -> Any:
+    """The value, or ValueError for what JSON and databases cannot carry: NaN, infinities, lone surrogates."""
+    json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    return value
 
 
 _READ_AS = {

@@ -16,7 +16,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from flags.admin.forms import ReasonForm
+from flags.admin.forms import PlainForm, ReasonForm
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
 from flags.models import Environment, EnvironmentToken
 from flags.models.tokens import TokenScope
@@ -39,7 +39,7 @@ class EnvironmentChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
         return f"{obj.project.name} · {obj.name}"
 
 
-class TokenForm(forms.Form):
+class TokenForm(PlainForm):
     """A token to issue."""
 
     environment = EnvironmentChoice(

@@ -13,13 +13,7 @@ from flagsite.models import User
 # Not done by the packages themselves: their pure modules are also imported by template libraries, while the theme's own
 # admin classes are only half loaded.
 for _package in ("audits.admin", "flags.admin", "rollouts.admin"):
-    try:
-        _found = import_module(_package)
-    except ModuleNotFoundError as error:
-        if error.name != _package:
-            raise
-        continue
-    for _module in iter_modules(_found.__path__):
+    for _module in iter_modules(import_module(_package).__path__):
         import_module(f"{_package}.{_module.name}")
 
 panels.open_requests = desk.open_requests

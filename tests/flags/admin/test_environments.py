@@ -1,0 +1,85 @@
+"""Switching protection: a reason, the typed name for production, and only by administrators."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from audits.models import AuditEvent
+from flags.models import Environment
+from flags.permissions import Role
+from tests.factories import World
+from tests.support.admin import signed_in, text_of
+
+
+def door(environment: Environment) -> str:
+    """The address that switches protection."""
+    return reverse("admin:flags_environment_protection", args=[environment.pk])
+
+
+def is_protected(environment: Environment) -> bool:
+    """What the database says."""
+    return Environment.objects.get(pk=environment.pk).is_protected
+
+
+def test_protection__administrator_types_the_name__is_switched_and_recorded(world: World) -> None:
+    sent = {"wanted": "open", "name": "Production", "reason": "Migration night"}
+
+    response = signed_in(world.ada).post(door(world.production), sent)
+
+    assert response.status_code == 302
+    assert not is_protected(world.production)
+    event = AuditEvent.objects.get(action="environment.protection_changed", via="admin")
+    assert event.reason == "Migration night"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"name": "Production"},
+        {"reason": "Why not"},
+        {"name": "production", "reason": "x"},
+        {"name": "x", "reason": "x"},
+    ],
+)
+def test_protection__production_without_name_or_reason__stays(world: World, sent: dict[str, Any]) -> None:
+    response = signed_in(world.ada).post(door(world.production), {"wanted": "open", **sent})
+
+    assert response.status_code == 200
+    assert is_protected(world.production)
+
+
+def test_protection__staging__needs_only_a_reason(world: World) -> None:
+    signed_in(world.ada).post(door(world.staging), {"wanted": "protected", "reason": "Release week"})
+
+    assert is_protected(world.staging)
+
+
+def test_protection__sent_twice__does_not_switch_back(world: World) -> None:
+    client = signed_in(world.ada)
+
+    for _ in range(2):
+        client.post(door(world.staging), {"wanted": "protected", "reason": "Release week"})
+
+    assert is_protected(world.staging)
+    assert AuditEvent.objects.filter(action="environment.protection_changed").count() == 1
+
+
+@pytest.mark.parametrize("role", ["rita", "abel", "vera", "otto", "rolf"])
+def test_protection__not_an_administrator__is_refused_in_a_sentence(world: World, role: str) -> None:
+    world.grant(world.rolf, world.staging, Role.ADMINISTRATOR)
+    sent = {"wanted": "open", "name": "Production", "reason": "Hurry"}
+
+    response = signed_in(getattr(world, role)).post(door(world.production), sent)
+
+    assert response.status_code == (404 if role == "otto" else 403)
+    assert "Ask an administrator" in text_of(response) or role == "otto"
+    assert is_protected(world.production)
+
+
+def test_environment_page__explains_bucketing_and_offers_no_change(world: World) -> None:
+    text = text_of(signed_in(world.ada).get(reverse("admin:flags_environment_change", args=[world.production.pk])))
+
+    assert "would move users to other variants" in text
+    assert "PRODUCTION" in text
+    assert 'name="generation"' not in text

@@ -1,0 +1,124 @@
+"""Creating flags and describing them."""
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from audits.models import AuditEvent
+from flags.models import Flag, FlagConfig
+from tests.factories import World
+from tests.support.admin import signed_in, text_of
+
+
+def form(**fields: Any) -> dict[str, Any]:
+    """A form that creates a flag."""
+    return {
+        "name": "Fast search", "key": "fast-search", "kind": "release", "value_type": "boolean", "description": "Quick",
+        "tags": "search, q1", "links": "https://example.test/ticket/1", "owner": "", "value_schema": "",
+        "variants-TOTAL_FORMS": "2", "variants-INITIAL_FORMS": "0", **fields,
+    }  # fmt: skip
+
+
+def test_new_flag__editor__is_created_switched_off_where_nothing_is_protected(world: World) -> None:
+    response = signed_in(world.rita).post(reverse("admin:flags_flag_add") + f"?project={world.project.key}", form())
+
+    flag = Flag.objects.get(key="fast-search")
+    assert response["Location"] == reverse("admin:flags_flag_change", args=[flag.pk])
+    assert flag.tags == ["q1", "search"]
+    configs = FlagConfig.objects.filter(flag=flag)
+    assert {config.environment.key for config in configs} == {"development", "staging"}
+    assert not any(config.document["enabled"] for config in configs)
+
+
+@pytest.mark.parametrize(
+    ("value_type", "typed", "stored"),
+    [("string", "30 days", "30 days"), ("integer", "30", 30), ("float", "2.5", 2.5), ("object", '{"a": 1}', {"a": 1})],
+)
+def test_new_flag__typed_values__are_read_as_their_type(world: World, value_type: str, typed: str, stored: Any) -> None:
+    fields = {"value_type": value_type, "variants-0-name": "default", "variants-0-value": typed}
+
+    signed_in(world.rita).post(reverse("admin:flags_flag_add"), form(**fields))
+
+    config = FlagConfig.objects.filter(flag__key="fast-search").first()
+    assert config is not None
+    assert [(item["name"], item["value"]) for item in config.document["variants"]] == [("default", stored)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"key": "not a key"}, "The key of a flag starts with a letter or digit"),
+        ({"name": ""}, "Fill this in."),
+        ({"kind": ""}, "Choose one."),
+        ({"links": "javascript:alert(1)"}, "A link starts with https://"),
+        ({"value_type": "integer", "variants-0-name": "a", "variants-0-value": "many"}, "Write a whole number"),
+        ({"value_type": "object", "variants-0-name": "a", "variants-0-value": "[1]"}, "Write a JSON object"),
+        ({"value_type": "float", "variants-0-name": "a", "variants-0-value": "nan"}, "Write a number"),
+        ({"value_type": "float", "variants-0-name": "a", "variants-0-value": "1e999"}, "Write a number"),
+        ({"value_type": "object", "variants-0-name": "a", "variants-0-value": '{"a": NaN}'}, "Write a JSON"),
+        ({"value_type": "object", "variants-0-name": "a", "variants-0-value": r'{"a": "\ud800"}'}, "Write a JSON"),
+        ({"value_type": "integer", "variants-0-name": "a", "variants-0-value": "9" * 400}, ""),
+        ({"value_type": "object", "variants-0-name": "a", "variants-0-value": "[" * 5000}, "Write a JSON object"),
+        ({"value_type": "string"}, "Give at least one variant"),
+        ({"value_type": "string", "variants-TOTAL_FORMS": "x"}, ""),
+        ({"value_type": "soup"}, "Select a valid choice"),
+        ({"owner": "not-a-person"}, "is not a valid UUID"),
+    ],
+)
+def test_new_flag__something_wrong__says_what_and_keeps_what_was_typed(
+    world: World, fields: dict[str, str], sentence: str
+) -> None:
+    response = signed_in(world.rita).post(
+        reverse("admin:flags_flag_add"), form(description="Typed with care", **fields)
+    )
+
+    assert response.status_code == 200
+    assert "Typed with care" in text_of(response)
+    assert sentence in text_of(response)
+    assert not Flag.objects.exists()
+
+
+def test_new_flag__key_taken__says_so(world: World) -> None:
+    world.flag("fast-search")
+
+    response = signed_in(world.rita).post(reverse("admin:flags_flag_add"), form())
+
+    assert "has a flag with the key fast-search already" in text_of(response)
+
+
+@pytest.mark.parametrize("role", ["ada", "abel", "vera", "otto"])
+def test_new_flag__not_an_editor__is_refused(world: World, role: str) -> None:
+    response = signed_in(getattr(world, role)).post(
+        reverse("admin:flags_flag_add") + f"?project={world.project.key}", form()
+    )
+
+    assert response.status_code in {403, 404}
+    assert not Flag.objects.exists()
+
+
+def test_details__editor__are_saved_and_recorded(world: World, flag: Flag) -> None:
+    fields = {
+        "name": "One page checkout",
+        "kind": "experiment",
+        "description": "",
+        "tags": "",
+        "links": "",
+        "owner": "",
+    }
+
+    response = signed_in(world.rita).post(reverse("admin:flags_flag_edit", args=[flag.pk]), fields)
+
+    flag.refresh_from_db()
+    assert response.status_code == 302
+    assert (flag.name, flag.kind) == ("One page checkout", "experiment")
+    assert AuditEvent.objects.filter(action="flag.updated", flag_key=flag.key, via="admin").count() == 1
+
+
+def test_details__key_and_type_sent_along__stay(world: World, flag: Flag) -> None:
+    fields = {"name": "New", "kind": "release", "key": "other", "value_type": "string", "project": "x"}
+
+    signed_in(world.rita).post(reverse("admin:flags_flag_edit", args=[flag.pk]), fields)
+
+    flag.refresh_from_db()
+    assert (flag.key, flag.value_type) == ("checkout-redesign", "boolean")
