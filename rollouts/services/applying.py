@@ -46,15 +46,13 @@ def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) 
 
 def apply_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
     """Apply a request in the name of the system if it is approved, due and not blocked; whether it was applied."""
-    request = due_changes(now).filter(pk=request_id).first()
-    if request is None:
+    if not due_changes(now).filter(pk=request_id).exists():
         return False
-    with correlation(request.correlation_id):
-        try:
-            apply_change_request(request_id, actor=APPLIER, now=now)
-        except GovernanceError:
-            # Somebody was faster, or the request is blocked now and its page says why.
-            return False
+    try:
+        apply_change_request(request_id, actor=APPLIER, now=now)
+    except GovernanceError:
+        # Somebody was faster, or the request is blocked now and its page says why.
+        return False
     return True
 
 
@@ -104,25 +102,25 @@ def _sweep_one(
 def _apply_or_block(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest | GovernanceError:
     request = lock_request(request_id)
     permissions.require(actor, permissions.APPLY, request.environment)
-    origin = request.current_state
-    next_state(origin, Act.APPLY)
+    next_state(request.current_state, Act.APPLY)
     refuse_expired(request, now)
     _refuse_early(request, now)
-    try:
-        with transaction.atomic():
-            verdict = _require_consent(request)
-            applied = _carry_out(request, verdict, actor=actor, now=now)
-    except BLOCKING as error:
-        _block(request, error, actor=actor, now=now)
-        return error
-    move(
-        request,
-        Act.APPLY,
-        applied_at=now,
-        applied_revision=applied.revision,
-        blocked_code="",
-        blocked_detail={},
-    )
+    # Whoever applies and whenever: what is served is tied to the request it came from.
+    with correlation(request.correlation_id):
+        try:
+            with transaction.atomic():
+                _apply(request, actor=actor, now=now)
+        except BLOCKING as error:
+            _block(request, error, actor=actor, now=now)
+            return error
+    return request
+
+
+def _apply(request: ChangeRequest, *, actor: Actor, now: datetime) -> None:
+    verdict, origin = _require_consent(request), request.current_state
+    applied = _carry_out(request, verdict, actor=actor, now=now)
+    unblocked = {"blocked_code": "", "blocked_detail": {}}
+    move(request, Act.APPLY, applied_at=now, applied_revision=applied.revision, **unblocked)
     record(
         Action.CHANGE_REQUEST_APPLIED,
         request,
@@ -133,7 +131,6 @@ def _apply_or_block(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> Ch
         versions=dict(applied.versions),
         **_consent(verdict),
     )
-    return request
 
 
 def _refuse_early(request: ChangeRequest, now: datetime) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flags.changes import ChangeSet
 from flags.errors import PermissionMissing
 from flags.permissions import Role
 from rollouts.errors import ApprovalRefused
@@ -138,7 +139,7 @@ def test_approve__unprotected_environment__goes_by_the_same_rules(bench: Bench) 
         actor=actor_of(rita),
         title="In staging",
         reason="To be seen first",
-        change_set=type(content)(str(staging.pk), content.edits),
+        change_set=ChangeSet(str(staging.pk), content.edits),
         apply_at=None,
         now=NOW,
     )

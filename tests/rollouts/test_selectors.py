@@ -125,7 +125,8 @@ def _busy(bench: Bench, rounds: int) -> ChangeRequest:
     world = bench.world
     flags = [world.flag(f"flag-{number}") for number in range(rounds)]
     segment = SegmentEdit("beta", "Beta", 0, {"schema": 1, "condition": BETA})
-    edits = (segment, *(ConfigEdit(flag.key, 0, percent_document(flag.key, 20)) for flag in flags))
+    configs = [ConfigEdit(flag.key, 0, percent_document(flag.key, 20)) for flag in flags]
+    edits: tuple[ConfigEdit | SegmentEdit, ...] = (segment, *configs)
     bench.require(2)
     request = bench.submitted(change_set=ChangeSet(str(bench.production.pk), edits), apply_at=SOON)
     bench.approve(request)

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from django.core.management import call_command
 
+from flags.services.configs import apply_change_set
 from rollouts import tasks
 from rollouts.models import ChangeRequest
 from rollouts.services import applying
@@ -61,12 +62,11 @@ def test_apply_due_changes__one_breaks__the_others_are_applied(
     monkeypatch.setattr(tasks, "BATCH", 1)
     requests = _scheduled(bench, 4)
     poison = sorted(requests, key=lambda request: request.pk)[0]
-    real = applying.apply_change_set
 
     def explode(content: Any, **fields: Any) -> Any:
         if content == poison.content:
             raise RuntimeError("the database is on fire")
-        return real(content, **fields)
+        return apply_change_set(content, **fields)
 
     monkeypatch.setattr(applying, "apply_change_set", explode)
     with _at(SOON):
@@ -74,7 +74,7 @@ def test_apply_due_changes__one_breaks__the_others_are_applied(
 
     assert state_of(poison) is RequestState.APPROVED
     assert "the next sweep tries again" in caplog.text
-    monkeypatch.setattr(applying, "apply_change_set", real)
+    monkeypatch.setattr(applying, "apply_change_set", apply_change_set)
     with _at(SOON):
         assert tasks.apply_due_changes() == 1
 
@@ -85,12 +85,11 @@ def test_approve__apply_breaks_afterwards__approval_stands_and_the_sweep_repairs
     def explode(*args: Any, **fields: Any) -> Any:
         raise RuntimeError("the database is on fire")
 
-    real = applying.apply_change_set
     monkeypatch.setattr(applying, "apply_change_set", explode)
     request = bench.approved()
     assert (request.current_state, request.is_blocked) == (RequestState.APPROVED, False)
 
-    monkeypatch.setattr(applying, "apply_change_set", real)
+    monkeypatch.setattr(applying, "apply_change_set", apply_change_set)
     with _at(NOW + timedelta(seconds=5)):
         assert tasks.apply_due_changes() == 1
 
