@@ -10,6 +10,7 @@ PURE = (
     "audits/integrity.py",
     "flags/authority.py",
     "flags/changes.py",
+    "flags/differences.py",
     "flags/documents",
     "flags/evaluation",
     "rollouts/policies.py",
