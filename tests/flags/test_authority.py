@@ -1,7 +1,9 @@
 """Authorities: which module may construct which, and what each refuses."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,9 +35,9 @@ def test_authority__constructed__only_where_it_is_proven(name):
     assert constructions(name) == CONSTRUCTORS[name]
 
 
-def approved(**facts: object) -> ApprovedChange:
-    base = {"request_id": "r", "digest": "d", "content_digest": "c", "approver_ids": ("a", "b"), "required_approvals": 2}
-    return ApprovedChange(**{**base, **facts})  # type: ignore[arg-type]
+def approved(**facts: Any) -> ApprovedChange:
+    consent = ApprovedChange("r", digest="d", content_digest="c", approver_ids=("a", "b"), required_approvals=2)
+    return replace(consent, **facts)
 
 
 @pytest.mark.parametrize(
