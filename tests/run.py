@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PASSES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL and Valkey"}
+REQUIRE = ("REQUIRE_REAL_SERVERS", "REQUIRE_BROWSER", "REQUIRE_NODE")
 NO_TESTS_COLLECTED = 5
 RED, PLAIN = "\033[31;1m", "\033[0m"
 
@@ -32,6 +33,11 @@ def main(arguments: list[str]) -> int:
             counts["failed"] = max(1, counts.get("failed", 0))
         for name in total:
             total[name] += counts.get(name, 0)
+    if total["skipped"] and all(_is_set(name) for name in REQUIRE):
+        could_not_run.append(
+            f"{total['skipped']} tests were skipped although everything is required; that is a failure."
+        )
+        total["failed"] += 1
     _print_closing(total, could_not_run)
     return 0 if total["passed"] and not total["failed"] else 1
 
@@ -48,7 +54,11 @@ def _is_success(code: int, counts: dict[str, int], engine: str) -> bool:
     if code in (0, NO_TESTS_COLLECTED):
         return True
     could_not_start = not counts and engine == "postgresql"
-    return could_not_start and os.environ.get("REQUIRE_REAL_SERVERS", "") in ("", "0")
+    return could_not_start and not _is_set("REQUIRE_REAL_SERVERS")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
 
 
 def _print_closing(total: dict[str, int], could_not_run: list[str]) -> None:
