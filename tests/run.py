@@ -34,9 +34,7 @@ def main(arguments: list[str]) -> int:
         for name in total:
             total[name] += counts.get(name, 0)
     if total["skipped"] and all(_is_set(name) for name in REQUIRE):
-        could_not_run.append(
-            f"{total['skipped']} tests were skipped although everything is required; that is a failure."
-        )
+        could_not_run.append(f"{total['skipped']} tests were skipped although everything is required: a failure.")
         total["failed"] += 1
     _print_closing(total, could_not_run)
     return 0 if total["passed"] and not total["failed"] else 1
