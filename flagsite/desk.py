@@ -19,6 +19,7 @@ from flags.documents import summarise
 from flags.models import Flag, FlagConfig, Segment
 from rollouts import selectors
 from rollouts.models import ApprovalPolicy, ChangeRequest
+from rollouts.policies import Policy
 from rollouts.selectors import RequestCard
 
 SHOWN_CHANGES = 3
@@ -191,14 +192,14 @@ def open_requests(environment_ids: Collection[uuid.UUID], flag_keys: Collection[
 
 
 def policies(environment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, PolicyFacts]:
-    """What the pages of environments show of approval policies: one query."""
+    """What the pages of environments show of approval policies: one query. Without a policy the default is in force."""
     rows = ApprovalPolicy.objects.filter(environment__in=environment_ids)
-    return {row.environment_id: _policy_facts(row) for row in rows}
+    in_force = {row.environment_id: row.as_policy() for row in rows}
+    return {pk: _policy_facts(pk, in_force.get(pk, Policy())) for pk in environment_ids}
 
 
-def _policy_facts(row: ApprovalPolicy) -> PolicyFacts:
-    policy = row.as_policy()
-    address = reverse("admin:rollouts_approvalpolicy_change", args=[row.pk])
+def _policy_facts(environment_id: uuid.UUID, policy: Policy) -> PolicyFacts:
+    address = reverse("admin:rollouts_approvalpolicy_change", args=[environment_id])
     return PolicyFacts(policy.required_approvals, policy.named_approvers, address)
 
 

@@ -16,7 +16,7 @@ from flags import permissions
 from flags.admin.forms import ReasonForm
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
 from flags.admin.panels import panels
-from flags.models import Environment
+from flags.models import Environment, Project
 from flags.models.environments import BucketingGeneration, EnvironmentKind
 from flags.permissions import Role
 from flags.selectors.environments import environment_lines
@@ -66,12 +66,14 @@ class EnvironmentAdmin(GovernedAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
         lines = environment_lines(signed_in(request), timezone.now())
         policies = panels.policies([line.environment.pk for line in lines])
+        bare = Project.objects.filter(environments=None) if signed_in(request).is_superuser else ()
         return self.page(
             request,
             "flags/environments.html",
             title="Environments",
             subtitle="Where flags live. Each environment has its own settings of every flag, and its own people.",
             lines=lines,
+            bare=bare,
             policies=policies,
             crumbs=[("Environments", "")],
         )

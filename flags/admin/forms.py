@@ -11,7 +11,9 @@ from django.forms.formsets import BaseFormSet
 from flags.models import Flag
 from flags.models.flags import FlagKind, ValueType
 
-_NO_HELP = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+KEY_WIDGET = forms.TextInput(
+    attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none", "data-fs-key-of": "id_name"}
+)
 REASON_HELP = "One sentence for the audit trail: it is kept for good and shown beside this change."
 
 
@@ -103,8 +105,8 @@ class NewFlagForm(FlagDetailsForm):
 
     key = forms.CharField(
         max_length=100,
-        help_text="What code asks for. It never changes and is never used for another flag.",
-        widget=forms.TextInput(attrs={**_NO_HELP, "placeholder": "checkout-redesign", "data-fs-key-of": "id_name"}),
+        help_text="What code asks for, such as checkout-redesign. It never changes and is never used for another flag.",
+        widget=KEY_WIDGET,
     )
     value_type = forms.ChoiceField(
         label="Kind of value",

@@ -83,3 +83,35 @@ def test_environment_page__explains_bucketing_and_offers_no_change(world: World)
     assert "would move users to other variants" in text
     assert "PRODUCTION" in text
     assert 'name="generation"' not in text
+
+
+def test_project__site_administrator__creates_it_with_its_first_environment(world: World) -> None:
+    client = signed_in(world.ada)
+
+    first = client.post(reverse("admin:flags_project_add"), {"name": "Mobile", "key": "mobile", "description": ""})
+    sent = {"name": "Live", "key": "live", "kind": "production", "is_protected": "on", "generation": "flagd-v3"}
+    client.post(first["Location"], sent)
+
+    environment = Environment.objects.get(project__key="mobile")
+    assert (environment.name, environment.is_protected, environment.generation) == ("Live", True, "flagd-v3")
+    assert AuditEvent.objects.filter(project_key="mobile").count() == 2
+
+
+@pytest.mark.parametrize("role", ["rita", "vera", "rolf", "otto"])
+def test_project__not_a_site_administrator__creates_nothing(world: World, role: str) -> None:
+    world.grant(world.rolf, world.production, Role.ADMINISTRATOR)
+    client = signed_in(getattr(world, role))
+    sent = {"name": "Live", "key": "live", "kind": "production", "generation": "flagd-v2"}
+
+    assert client.post(reverse("admin:flags_project_add"), sent).status_code == 403
+    assert client.post(reverse("admin:flags_project_environment_add", args=[world.project.pk]), sent).status_code == 403
+    assert Environment.objects.count() == 3
+
+
+def test_project__key_taken__says_so_and_keeps_the_name(world: World) -> None:
+    sent = {"name": "Second try", "key": world.project.key}
+
+    text = text_of(signed_in(world.ada).post(reverse("admin:flags_project_add"), sent))
+
+    assert "There is a project with the key" in text
+    assert "Second try" in text

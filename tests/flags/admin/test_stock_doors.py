@@ -19,7 +19,7 @@ GOVERNED = [model for model, page in admin.site._registry.items() if isinstance(
 FORGED = {
     "action": "delete_selected", "select_across": "1", "index": "0", "post": "yes", "_save": "Save",
     "form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-0-id": "1", "is_superuser": "on", "is_staff": "on",
-    "name": "forged", "key": "forged", "document": "{}", "is_protected": "", "version": "9",
+    "name": "forged", "key": "not a key", "document": "{}", "is_protected": "", "version": "9",
 }  # fmt: skip
 
 
