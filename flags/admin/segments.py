@@ -171,8 +171,9 @@ class SegmentAdmin(GovernedAdmin):
         if request.method not in READING:
             return HttpResponseNotAllowed(READING)
         user = signed_in(request)
-        projects, project = shown_project(user, request.GET.get("project", ""))
-        if project is None and projects:
+        asked = request.GET.get("project", "")
+        projects, project = shown_project(user, asked)
+        if project is None and asked:
             raise Http404
         environments = list(permissions.visible_environments(user).filter(project=project).order_by("position", "key"))
         proposes = permissions.environments_with(user, permissions.PROPOSE)
