@@ -57,7 +57,7 @@ def apply_change_set(
     with transaction.atomic():
         environment = lock_environment(change_set.environment_id)
         permissions.require(actor, authority.permission, environment)
-        authority.check(is_protected=environment.is_protected, digest=change_digest(change_set, apply_at=None))
+        authority.check(is_protected=environment.is_protected, digest=_content_digest(change_set))
         state = _load(change_set, environment, lock=True)
         _refuse_stale(change_set, state)
         change_set = _validated(change_set, state)
@@ -115,6 +115,14 @@ def validate_change_set(change_set: ChangeSet, environment: Environment) -> Chan
 def refuse_stale_change_set(change_set: ChangeSet, environment: Environment) -> None:
     """Raise StaleChange, saying what moved, unless every edit is based on the current version."""
     _refuse_stale(change_set, _load(change_set, environment, lock=False))
+
+
+def _content_digest(change_set: ChangeSet) -> str:
+    try:
+        return change_digest(change_set, apply_at=None)
+    except (ValueError, TypeError, RecursionError) as error:
+        message = "The document holds something JSON cannot carry, such as NaN or half a character. Remove it."
+        raise InvalidDocument(message, problems=[{"key": "", "path": "", "message": message}]) from error
 
 
 def _load(change_set: ChangeSet, environment: Environment, *, lock: bool) -> _State:

@@ -236,7 +236,18 @@ def test_apply_change_set__unknown_environment__is_not_found(world):
         )
 
 
-@pytest.mark.parametrize("document", [{}, {"schema": 1}, {"rules": None}, {"rules": [[]]}, {"variants": 3}])
+HOSTILE = [float("nan"), float("inf"), "half \ud800", 2**80, {1, 2}, b"bytes"]
+MALFORMED = [
+    {},
+    {"schema": 1},
+    {"rules": None},
+    {"rules": [[]]},
+    {"variants": 3},
+    *({"rules": value} for value in HOSTILE),
+]
+
+
+@pytest.mark.parametrize("document", MALFORMED)
 def test_edit_config__malformed_document__lists_problems_with_paths(document, world):
     flag = world.flag()
 
