@@ -20,6 +20,7 @@ const slot = (name) => form.querySelector(`[data-slot="${name}"]`);
 let isDirty = false;
 let isLeaving = false;
 let asked = false;
+let isBroken = false;
 let serverProblems = data.problems;
 let differences = data.differences;
 const visited = new Set();
@@ -54,7 +55,8 @@ function start() {
   asked = data.problems.length > 0;
   form.append(h("datalist", { id: ctx.attributeListId }));
   showTab(isDrawable(ctx.doc) ? "builder" : "json");
-  if (isDrawable(ctx.doc)) drawBuilder();
+  isBroken = !isDrawable(ctx.doc);
+  if (!isBroken) drawBuilder();
   isDirty = !sameJson(ctx.doc, data.current) && data.current !== null;
   wire();
   refresh();
@@ -89,6 +91,7 @@ function changed() {
 function jsonChanged() {
   const doc = parsed(area.value);
   const trouble = doc === null ? jsonTrouble(area.value) : isDrawable(doc) ? "" : "This is not the shape of a flag's settings; the builder cannot show it.";
+  isBroken = Boolean(trouble);
   slot("json-problem").textContent = trouble;
   area.setAttribute("aria-invalid", String(Boolean(trouble)));
   isDirty = true;
@@ -109,6 +112,11 @@ function jsonTrouble(text) {
     return `This is not valid JSON: ${error.message}`;
   }
   return "";
+}
+
+function chooseTab(name) {
+  if (name === "builder" && isBroken) ctx.say("Correct the JSON first: the builder cannot show it as it is.");
+  else showTab(name);
 }
 
 function showTab(name) {
@@ -157,12 +165,12 @@ function refreshProblems(drawable) {
 function go(problem) {
   asked = true;
   const rule = /^rules\[(\d+)\]/.exec(problem.path);
-  showTab(isDrawable(ctx.doc) ? "builder" : "json");
+  showTab(isBroken || !isDrawable(ctx.doc) ? "json" : "builder");
   if (rule && ctx.doc.rules?.[rule[1]]) ctx.setOpen(ctx.doc.rules[rule[1]], "card", true);
   if (problem.path.startsWith("variants")) slot("variants").closest("details").open = true;
   if (isDrawable(ctx.doc)) ctx.render();
   refreshProblems(isDrawable(ctx.doc));
-  const place = placeOf(form, problem.path) ?? area;
+  const place = isBroken ? area : (placeOf(form, problem.path) ?? area);
   place.scrollIntoView({ block: "center", behavior: "smooth" });
   (place.matches("input,select,textarea") ? place : place.querySelector("input,select,textarea,button"))?.focus({ preventScroll: true });
 }
@@ -183,13 +191,13 @@ function refreshAction() {
 
 function wire() {
   area.addEventListener("input", jsonChanged);
-  for (const tab of form.querySelectorAll("[data-tab]")) tab.addEventListener("click", () => showTab(tab.dataset.tab));
+  for (const tab of form.querySelectorAll("[data-tab]")) tab.addEventListener("click", () => chooseTab(tab.dataset.tab));
   form.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
     const tabs = [...form.querySelectorAll("[data-tab]")];
     const next = tabs[(tabs.indexOf(document.activeElement) + 1) % tabs.length];
-    showTab(next.dataset.tab);
-    next.focus();
+    chooseTab(next.dataset.tab);
+    form.querySelector("[data-tab][aria-selected=true]").focus();
   });
   form.addEventListener("focusout", leftControl);
   form.addEventListener("keydown", keepEnterInside);
@@ -280,6 +288,7 @@ function submitted(event) {
 
 // Both changes together: theirs where they alone touched something, the person's own elsewhere.
 function useMerged() {
+  isBroken = false;
   ctx.doc = structuredClone(data.merged);
   drawBuilder();
   changed();

@@ -140,20 +140,28 @@ function attributeLeaf(ctx, slot) {
     "data-key": `${slot.path}.attribute`,
     onInput: (event) => ctx.touch(() => { condition.attribute = event.target.value; }),
   });
+  const value = h("div", { class: "fe-leaf-value", "data-path": `${slot.path}.value` });
+  const drawValue = () => {
+    const input = conditionValueInput(ctx, condition, kindOf(condition.operator), `${slot.path}.value`);
+    value.hidden = input === null;
+    value.replaceChildren(...(input ? [input] : []));
+  };
+  // The select itself stays: redrawing it would interrupt people who choose by typing.
   const operator = select(OPERATOR_OPTIONS, condition.operator ?? "equals", {
     key: `${slot.path}.operator`,
-    onChange: (event) => ctx.edit(() => {
+    onChange: (event) => ctx.touch(() => {
       condition.value = convertedValue(condition.value, condition.operator, event.target.value);
       condition.operator = event.target.value;
+      drawValue();
     }),
   });
-  const value = conditionValueInput(ctx, condition, kindOf(condition.operator), `${slot.path}.value`);
+  drawValue();
   return h(
     "div",
     { class: "fe-leaf" },
     field("Attribute", attribute, { path: `${slot.path}.attribute`, hidden: true }),
     field("Comparison", operator, { path: `${slot.path}.operator`, hidden: true }),
-    value ? h("div", { class: "fe-leaf-value", "data-path": `${slot.path}.value` }, value) : null,
+    value,
   );
 }
 

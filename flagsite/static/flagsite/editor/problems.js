@@ -22,7 +22,7 @@ export function covers(path, problemPath) {
 }
 
 export function clearProblems(root) {
-  for (const note of root.querySelectorAll(".fe-problem")) note.remove();
+  for (const note of root.querySelectorAll(".fe-problem:not([data-slot])")) note.remove();
   for (const control of root.querySelectorAll("[aria-invalid]")) {
     control.removeAttribute("aria-invalid");
     control.removeAttribute("aria-describedby");
