@@ -19,6 +19,7 @@ from tests.support.tools import missing_tools
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 # Tests with these marks belong to the other pass, so they are neither run nor counted as skipped here.
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 OTHER_PASS = {SQLITE: {"postgres", "redis"}, POSTGRESQL: {"sqlite", "browser", "node"}}
 REQUIRE = {"browser": "REQUIRE_BROWSER", "node": "REQUIRE_NODE", "redis": "REQUIRE_REAL_SERVERS"}
 INHERITED = "FLAGSITE_TESTS_FOLDER"
@@ -53,7 +54,7 @@ def pytest_report_header() -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what belongs to the other pass; skip what this machine cannot run, unless it is required."""
     elsewhere = OTHER_PASS[_engine()]
-    left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in elsewhere)]
+    left_out = [item for item in items if _belongs_elsewhere(item, elsewhere)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
@@ -63,6 +64,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 _affected[mark] += 1
                 if not is_required(mark):
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _belongs_elsewhere(item: pytest.Item, elsewhere: set[str]) -> bool:
+    """Whether the other pass runs it: by its mark, or since it touches no database and once is enough."""
+    if any(item.get_closest_marker(mark) for mark in elsewhere):
+        return True
+    if _engine() == SQLITE or any(item.get_closest_marker(mark) for mark in OTHER_PASS[SQLITE]):
+        return False
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return not item.get_closest_marker("django_db") and not fixtures & DATABASE_FIXTURES
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

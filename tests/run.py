@@ -5,11 +5,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PASSES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL and Valkey"}
 REQUIRE = ("REQUIRE_REAL_SERVERS", "REQUIRE_BROWSER", "REQUIRE_NODE")
@@ -21,9 +23,8 @@ def main(arguments: list[str]) -> int:
     """Run each pass, then say what could not run and how many tests did."""
     total = {"passed": 0, "failed": 0, "skipped": 0}
     could_not_run: list[str] = []
-    for engine, title in PASSES.items():
-        print(f"\n=== {title} ===", flush=True)
-        code, counts = _run_pass(engine, arguments)
+    for engine, (code, counts) in _run_both(arguments).items():
+        title = PASSES[engine]
         named = counts.pop("could_not_run", [])
         could_not_run += [f"{title}: {line}" for line in named]
         if not counts and not named:
@@ -40,11 +41,25 @@ def main(arguments: list[str]) -> int:
     return 0 if total["passed"] and not total["failed"] else 1
 
 
-def _run_pass(engine: str, arguments: list[str]) -> tuple[int, dict[str, Any]]:
+def _run_both(arguments: list[str]) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Both passes at once, a core each: they share nothing. What the second one says waits for the end of the first."""
+    with tempfile.TemporaryFile("w+") as kept, ThreadPoolExecutor(1) as aside:
+        second = aside.submit(_run_pass, "postgresql", arguments, kept)
+        print(f"\n=== {PASSES['sqlite']} ===", flush=True)
+        first = _run_pass("sqlite", arguments, None)
+        outcomes = {"sqlite": first, "postgresql": second.result()}
+        print(f"\n=== {PASSES['postgresql']} ===", flush=True)
+        kept.seek(0)
+        shutil.copyfileobj(kept, sys.stdout)
+    return outcomes
+
+
+def _run_pass(engine: str, arguments: list[str], output: IO[str] | None) -> tuple[int, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "counts.json")
         environment = {**os.environ, "DATABASE": engine, "TEST_COUNTS": str(target)}
-        code = subprocess.call([sys.executable, "-m", "pytest", *arguments], env=environment)
+        command = [sys.executable, "-m", "pytest", *arguments]
+        code = subprocess.call(command, env=environment, stdout=output, stderr=output)
         return code, json.loads(target.read_text()) if target.exists() else {}
 
 
