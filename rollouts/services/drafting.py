@@ -66,7 +66,7 @@ def create_change_request(
             change_set=content.as_json(),
             digest=checked_digest(content, apply_at=schedule),
             apply_at=schedule,
-            contributors=[actor.id],
+            contributors=[str(require_person(actor))],
             created_at=now,
             correlation_id=current_correlation_id(),
         )
@@ -119,7 +119,6 @@ def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime)
     def act() -> ChangeRequest:
         request = lock_request(request_id)
         permissions.require(actor, permissions.PROPOSE, request.environment)
-        require_person(actor)
         origin = request.current_state
         next_state(origin, Act.SUBMIT)
         checked_prose(request.reason, field="reason", required=True)
@@ -195,9 +194,9 @@ def _edit(
 
 def _require_editor(request: ChangeRequest, act: Act, actor: Actor) -> None:
     environment = request.environment
-    require_person(actor)
     if act is Act.EDIT or (
-        actor.id in request.contributor_ids and permissions.holds(actor, permissions.PROPOSE, environment)
+        str(require_person(actor)) in request.contributor_ids
+        and permissions.holds(actor, permissions.PROPOSE, environment)
     ):
         permissions.require(actor, permissions.PROPOSE, environment)
     elif not permissions.holds(actor, permissions.APPLY, environment):
@@ -245,7 +244,8 @@ def _renewed_review(request: ChangeRequest, fields: dict[str, Any], *, now: date
 
 
 def _with_contributor(request: ChangeRequest, actor: Actor) -> list[str]:
-    return [*request.contributors, *([] if actor.id in request.contributors else [actor.id])]
+    person = str(require_person(actor))
+    return [*request.contributors, *([] if person in request.contributors else [person])]
 
 
 def _lock_for_number(environment_id: uuid.UUID) -> Environment:

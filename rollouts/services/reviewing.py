@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -14,7 +15,7 @@ from flags.errors import PermissionMissing
 from flags.services.tickets import governed_write
 from rollouts.errors import ApprovalRefused, ConcurrentUpdate
 from rollouts.models import Approval, ChangeRequest, Comment
-from rollouts.policies import judge, may_approve
+from rollouts.policies import GivenApproval, judge, may_approve
 from rollouts.selectors.verdicts import case_of
 from rollouts.services.applying import apply_if_due
 from rollouts.services.attempts import attempt
@@ -51,7 +52,7 @@ def reject_change_request(request_id: uuid.UUID, *, actor: Actor, reason: str, n
         why = checked_prose(reason, field="reason", required=True)
         origin = request.current_state
         next_state(origin, Act.REJECT)
-        if str(request.requester_id) == actor.id:
+        if request.requester_id == require_person(actor):
             raise ApprovalRefused("You asked for this change yourself. Withdraw it instead of rejecting it.")
         move(request, Act.REJECT, blocked_code="", blocked_detail={})
         record(Action.CHANGE_REQUEST_REJECTED, request, actor=actor, now=now, origin=origin, reason=why)
@@ -107,10 +108,12 @@ def _approve(request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, 
     next_state(origin, Act.APPROVE)
     refuse_expired(request, now)
     refuse_other_digest(request, digest)
-    if refusal := may_approve(case_of(request), actor.id):
+    case, approver_id = case_of(request), require_person(actor)
+    if refusal := may_approve(case, str(approver_id)):
         raise ApprovalRefused(refusal)
-    _insert_approval(request, approver_id=require_person(actor), comment=text, now=now)
-    verdict = judge(case_of(request))
+    _insert_approval(request, approver_id=approver_id, comment=text, now=now)
+    given = GivenApproval(str(approver_id), actor.label, request.digest)
+    verdict = judge(replace(case, approvals=(*case.approvals, given)))
     passes = verdict.is_satisfied and origin is RequestState.IN_REVIEW
     lifts_block = verdict.is_satisfied and request.blocked_code == "approval_missing"
     unblocked = {"blocked_code": "", "blocked_detail": {}} if lifts_block else {}
@@ -155,8 +158,8 @@ def _apply_soon(request: ChangeRequest, *, now: datetime) -> None:
 
 def _require_withdrawer(request: ChangeRequest, actor: Actor) -> None:
     environment = request.environment
-    require_person(actor)
-    if str(request.requester_id) == actor.id and permissions.holds(actor, permissions.PROPOSE, environment):
+    is_requester = request.requester_id == require_person(actor)
+    if is_requester and permissions.holds(actor, permissions.PROPOSE, environment):
         return
     if not permissions.holds(actor, permissions.APPLY, environment):
         raise PermissionMissing(

@@ -22,7 +22,7 @@ from rollouts.transitions import RequestState
 from tests.factories import NOW, actor_of, make_person, percent_document
 from tests.rollouts.support import Bench
 
-ORDERS, BATCHES, LENGTH = 1000, 10, 9
+ORDERS, BATCHES, LENGTH = 1000, 10, 8
 EDITORS = ("rita", "cora")
 APPROVERS = ("abel", "anna", "cora", "rita")
 SHARES = (20, 30)

@@ -30,7 +30,7 @@ from tests.rollouts.support import Bench
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROUNDS, DUELS = 100, 50
+ROUNDS, DUELS = 100, 30
 
 
 class Crowd:
