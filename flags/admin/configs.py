@@ -27,10 +27,12 @@ from flags.documents import Problem
 from flags.errors import PermissionMissing, StaleChange
 from flags.models import FlagConfig
 from flags.services.configs import edit_config
+from flags.services.keys import checked_text
 from flags.showing import diff_rows, json_blocks
 
 READING = ["GET", "HEAD"]
 VERSIONS_SHOWN = 100
+LONGEST_REASON = 4000
 
 
 @admin.register(FlagConfig)
@@ -117,7 +119,7 @@ class FlagConfigAdmin(GovernedAdmin):
                 actor=actor_of(request),
                 document=normalise(place, draft.document),
                 base_version=draft.base_version,
-                reason=draft.reason.strip(),
+                reason=checked_text(draft.reason, field="reason", longest=LONGEST_REASON, required=True),
                 now=timezone.now(),
             )
         except PermissionMissing:

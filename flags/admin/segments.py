@@ -77,7 +77,9 @@ def find_segment_place(user: AbstractUser, environment_id: uuid.UUID, key: str) 
     environment = permissions.visible_environments(user).select_related("project").filter(pk=environment_id).first()
     if environment is None:
         raise Http404
-    return SegmentPlace(environment, Segment.objects.filter(environment=environment, key=key).first())
+    # PostgreSQL refuses even to look for a NUL.
+    found = None if "\x00" in key else Segment.objects.filter(environment=environment, key=key).first()
+    return SegmentPlace(environment, found)
 
 
 def read_segment_draft(fields: Mapping[str, str]) -> SegmentDraft:

@@ -117,7 +117,7 @@ class EditingViews(GovernedAdmin):
         page = _editable(object_id, user)
         edits = [edit for edit in page.request.content.edits if isinstance(edit, ConfigEdit)]
         edit = next((edit for edit in edits if edit.flag_key == flag_key), None)
-        flag = Flag.objects.filter(project=page.request.project_id, key=flag_key).first()
+        flag = Flag.objects.filter(project=page.request.project_id, key=flag_key).first() if edit else None
         if edit is None or flag is None:
             raise Http404
         place = find_place(user, flag.pk, page.request.environment_id)

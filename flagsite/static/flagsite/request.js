@@ -55,7 +55,7 @@ for (const field of document.querySelectorAll("input[name=apply_at]")) {
 }
 
 // Long differences push the buttons off the screen: show them at the lower edge then.
-const thumb = document.querySelector(".rq-thumb");
+const thumb = document.querySelector(".rq-thumb:has([data-opens])");
 const head = document.querySelector(".fs-page-head .fs-actions");
 if (thumb && head) {
   new IntersectionObserver(([entry]) => thumb.classList.toggle("rq-thumb-on", !entry.isIntersecting)).observe(head);

@@ -161,6 +161,17 @@ def test_save__without_a_reason__asks_for_it_and_keeps_the_document(world: World
     assert [problem["path"] for problem in editor_data(response)["problems"]] == ["reason"]
 
 
+@pytest.mark.parametrize("reason", ["a\x00b", "a\x07b", "x" * 4001])
+def test_save__reason_that_cannot_be_stored__is_said_and_kept(world: World, flag: Flag, reason: str) -> None:
+    document = percent_document(flag.key, 40)
+
+    response = signed_in(world.rita).post(edit_url(flag, world.staging), posted(document, reason=reason))
+
+    assert response.status_code == 400
+    assert json.loads(typed_document(response)) == document
+    assert config_of(flag, world.staging).version == 1
+
+
 BAD_DOCUMENTS = {
     "no json": '{"schema": 1,',
     "nan": '{"schema": NaN}',

@@ -228,7 +228,8 @@ def test_revise__finished_request__is_refused(bench: Bench, state: RequestState)
 def test_revise__flag_the_request_does_not_touch__does_not_exist(bench: Bench) -> None:
     bench.world.flag("other")
 
-    assert signed_in(bench.world.rita).get(revise_url(bench.draft(), "other")).status_code == 404
+    for key in ("other", "\x00"):
+        assert signed_in(bench.world.rita).get(revise_url(bench.draft(), key)).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -265,7 +266,9 @@ def test_segment__proposed_revised_and_approved__is_live(bench: Bench) -> None:
     assert (segment.key, segment.name, segment.document) == ("gold", "Gold members", SEGMENT)
 
 
-@pytest.mark.parametrize("fields", [{"key": "../x"}, {"name": ""}, {"document": "{"}, {"base_version": "4"}])
+@pytest.mark.parametrize(
+    "fields", [{"key": "../x"}, {"key": "\x00"}, {"name": ""}, {"document": "{"}, {"base_version": "4"}]
+)
 def test_segment__something_wrong__editor_comes_back(world: World, fields: dict[str, str]) -> None:
     url = reverse("admin:rollouts_changerequest_proposesegment", args=[world.production.pk])
     sent = posted(SEGMENT, base_version=0) | {"key": "gold", "name": "Gold"} | fields
