@@ -110,8 +110,9 @@ def people_with(environment: Environment, permission: str) -> list[AbstractUser]
 
 
 def roles_of(user: AbstractUser, environment: Environment) -> set[Role]:
-    """The roles a person was granted in an environment."""
-    codenames = set(get_user_perms(user, environment))
+    """The roles a person was granted in an environment; they stay with a closed account, where they give no rights."""
+    grants = EnvironmentUserGrant.objects.filter(user_id=user.pk, content_object=environment)
+    codenames = set(grants.values_list("permission__codename", flat=True))
     return {role for role, permission in ROLE_PERMISSION.items() if permission.removeprefix("flags.") in codenames}
 
 

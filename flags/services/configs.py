@@ -16,8 +16,9 @@ from flags import permissions, snapshots
 from flags.authority import Authority, DirectEdit
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest, diff_configs, diff_segments
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
-from flags.errors import InvalidDocument, NotFound, StaleChange
+from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
+from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
 from flags.services.versions import write_version
@@ -131,8 +132,8 @@ def _load(change_set: ChangeSet, environment: Environment, *, lock: bool) -> _St
     configs = FlagConfig.objects.filter(environment=environment, flag__key__in=flag_keys)
     segments = Segment.objects.filter(environment=environment)
     if lock:
-        configs = configs.select_for_update(of=("self",))
-        segments = segments.select_for_update(of=("self",))
+        configs = configs.select_for_update(of=("self",), no_key=True)
+        segments = segments.select_for_update(of=("self",), no_key=True)
     return _State(
         environment,
         flags,
@@ -185,7 +186,7 @@ def _examine(
 ) -> tuple[list[Problem], dict[str, object]]:
     if isinstance(edit, SegmentEdit):
         segment = normalise_segment(edit.document)
-        return validate_segment(segment), segment
+        return [*_name_problems(edit), *validate_segment(segment)], segment
     flag = state.flags.get(edit.flag_key)
     if flag is None:
         return [Problem("flag_key", f"There is no flag {edit.flag_key} in this project.")], edit.document
@@ -194,6 +195,15 @@ def _examine(
         document, value_type=flag.value_type, value_schema=flag.value_schema, segment_keys=segment_keys
     )
     return found, document
+
+
+def _name_problems(edit: SegmentEdit) -> list[Problem]:
+    try:
+        checked_key(edit.segment_key, what="segment")
+        checked_text(edit.name, field="name", longest=120, required=True)
+    except InvalidInput as error:
+        return [Problem(item["path"], item["message"]) for item in error.facts["problems"]]
+    return []
 
 
 def _write(

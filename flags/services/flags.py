@@ -84,7 +84,12 @@ def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: An
     if unknown:
         raise InvalidInput(f"These fields of a flag never change: {', '.join(sorted(unknown))}.", problems=[])
     with transaction.atomic():
-        flag = Flag.objects.select_for_update(of=("self",)).select_related("project").filter(pk=flag_id).first()
+        flag = (
+            Flag.objects.select_for_update(of=("self",), no_key=True)
+            .select_related("project")
+            .filter(pk=flag_id)
+            .first()
+        )
         if flag is None:
             raise NotFound("This flag does not exist.", flag_id=str(flag_id))
         _require_editor(actor, flag.project)

@@ -1,7 +1,8 @@
 """Locks in one order: project, environment, then configs by flag key.
 
 SQLite ignores row locks (its transactions are serial instead); correctness rests on conditional updates and unique
-keys, the locks only save retries.
+keys, the locks only save retries. On PostgreSQL they leave keys readable, so that a deferred foreign key
+that is checked at another session's commit never waits for them.
 """
 
 import uuid
@@ -12,7 +13,7 @@ from flags.models import Environment
 
 def lock_environment(environment_id: uuid.UUID | str) -> Environment:
     """The environment row, locked until the transaction ends. Raises NotFound."""
-    rows = Environment.objects.select_for_update(of=("self",)).select_related("project")
+    rows = Environment.objects.select_for_update(of=("self",), no_key=True).select_related("project")
     environment = rows.filter(pk=environment_id).first()
     if environment is None:
         raise NotFound(

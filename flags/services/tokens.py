@@ -68,7 +68,9 @@ def revoke_token(token_id: uuid.UUID, *, actor: Actor, now: datetime, reason: st
     """Revoke a token; services that use it are refused within one poll interval. Revoking twice changes nothing."""
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():
-        rows = EnvironmentToken.objects.select_for_update(of=("self",)).select_related("environment__project")
+        rows = EnvironmentToken.objects.select_for_update(of=("self",), no_key=True).select_related(
+            "environment__project"
+        )
         token = rows.filter(pk=token_id).first()
         if token is None:
             raise NotFound("This token does not exist.", token_id=str(token_id))

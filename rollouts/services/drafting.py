@@ -90,6 +90,8 @@ def edit_change_request(
 ) -> ChangeRequest:
     """Change a draft, or the content of a request under review; None leaves a field as it is.
 
+    A draft saved as it was records nothing.
+
     New content gets a new digest, so every approval given so far is void, and whoever edits may not approve. Title and
     reason alone change in a draft only. Raises PermissionMissing, InvalidTransition, DigestMismatch, StaleChange,
     InvalidInput.
@@ -184,6 +186,8 @@ def _edit(
     refuse_other_digest(request, expected)
     former = request.digest
     fields = _edited_fields(request, wanted, now=now)
+    if origin is RequestState.DRAFT and all(getattr(request, name) == value for name, value in fields.items()):
+        return request
     if origin is not RequestState.DRAFT:
         fields |= _renewed_review(request, fields, now=now)
     move(request, act, **fields, contributors=_with_contributor(request, actor), blocked_code="", blocked_detail={})

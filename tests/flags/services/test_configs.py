@@ -210,6 +210,27 @@ def test_edit_segment__renamed_and_changed__keeps_both_versions(world):
     assert [row.name for row in segment.history.order_by("version")] == ["Beta", "Beta people"]
 
 
+@pytest.mark.parametrize(
+    ("key", "name"), [("with space", "Fine"), ("k" * 101, "Fine"), ("fine", " "), ("fine", "x" * 121)]
+)
+def test_edit_segment__bad_key_or_name__is_refused(key, name, world):
+    condition = {"schema": 1, "condition": {"attribute": "beta", "operator": "is_true", "value": None}}
+
+    with pytest.raises(InvalidDocument):
+        edit_segment(
+            world.development.pk,
+            actor=actor_of(world.rita),
+            key=key,
+            name=name,
+            document=condition,
+            base_version=0,
+            reason="",
+            now=NOW,
+        )
+
+    assert not Segment.objects.exists()
+
+
 def test_apply_change_set__flag_of_another_project__is_refused(world):
     other = make_world()
     other.flag("elsewhere")

@@ -95,6 +95,18 @@ def test_holds__inactive_person__holds_nothing(world):
     assert not permissions.holds(actor_of(world.ada), permissions.ADMINISTER, world.production)
 
 
+def test_set_roles__closed_account__loses_what_is_taken_for_good(world):
+    world.abel.is_active = False
+    world.abel.save()
+
+    world.grant(world.abel, world.production)
+    world.abel.is_active = True
+    world.abel.save()
+
+    assert permissions.roles_of(world.abel, world.production) == set()
+    assert not permissions.holds(actor_of(world.abel), permissions.APPROVE, world.production)
+
+
 def test_visible_environments__per_person__are_exactly_the_granted_ones(world):
     other = make_world()
     world.grant(world.otto, world.staging, Role.VIEWER)
