@@ -6,68 +6,97 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='AuditActor',
+            name="AuditActor",
             fields=[
-                ('pk', models.CompositePrimaryKey('kind', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=10)),
-                ('id', models.CharField(max_length=200)),
-                ('label', models.TextField()),
-                ('erased_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "kind", "id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("kind", models.CharField(max_length=10)),
+                ("id", models.CharField(max_length=200)),
+                ("label", models.TextField()),
+                ("erased_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'verbose_name': 'audit actor',
-                'default_permissions': (),
+                "verbose_name": "audit actor",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditChain',
+            name="AuditChain",
             fields=[
-                ('chain', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('sequence', models.BigIntegerField(default=0)),
-                ('head_hash', models.CharField(default='0000000000000000000000000000000000000000000000000000000000000000', max_length=64)),
+                ("chain", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("sequence", models.BigIntegerField(default=0)),
+                (
+                    "head_hash",
+                    models.CharField(
+                        default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'audit chain',
-                'default_permissions': (),
+                "verbose_name": "audit chain",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('chain', models.CharField(max_length=60)),
-                ('sequence', models.BigIntegerField()),
-                ('occurred_at', models.DateTimeField()),
-                ('action', models.CharField(max_length=60)),
-                ('actor_kind', models.CharField(max_length=10)),
-                ('actor_id', models.CharField(max_length=200)),
-                ('via', models.CharField(blank=True, max_length=60)),
-                ('correlation_id', models.UUIDField()),
-                ('project_key', models.CharField(blank=True, max_length=60)),
-                ('environment_key', models.CharField(blank=True, max_length=60)),
-                ('flag_key', models.CharField(blank=True, max_length=100)),
-                ('target_type', models.CharField(max_length=60)),
-                ('target_id', models.CharField(max_length=200)),
-                ('target_label', models.TextField(blank=True)),
-                ('reason', models.TextField(blank=True)),
-                ('data', models.TextField(default='{}')),
-                ('previous_hash', models.CharField(max_length=64)),
-                ('hash', models.CharField(max_length=64)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("chain", models.CharField(max_length=60)),
+                ("sequence", models.BigIntegerField()),
+                ("occurred_at", models.DateTimeField()),
+                ("action", models.CharField(max_length=60)),
+                ("actor_kind", models.CharField(max_length=10)),
+                ("actor_id", models.CharField(max_length=200)),
+                ("via", models.CharField(blank=True, max_length=60)),
+                ("correlation_id", models.UUIDField()),
+                ("project_key", models.CharField(blank=True, max_length=60)),
+                ("environment_key", models.CharField(blank=True, max_length=60)),
+                ("flag_key", models.CharField(blank=True, max_length=100)),
+                ("target_type", models.CharField(max_length=60)),
+                ("target_id", models.CharField(max_length=200)),
+                ("target_label", models.TextField(blank=True)),
+                ("reason", models.TextField(blank=True)),
+                ("data", models.TextField(default="{}")),
+                ("previous_hash", models.CharField(max_length=64)),
+                ("hash", models.CharField(max_length=64)),
             ],
             options={
-                'verbose_name': 'audit event',
-                'ordering': ['-occurred_at', '-sequence', '-id'],
-                'default_permissions': ('view',),
-                'indexes': [models.Index(fields=['occurred_at', 'sequence', 'id'], name='audit_event_time'), models.Index(fields=['project_key', 'occurred_at'], name='audit_event_project'), models.Index(fields=['project_key', 'environment_key', 'occurred_at'], name='audit_event_place'), models.Index(fields=['flag_key', 'occurred_at'], name='audit_event_flag'), models.Index(fields=['actor_id', 'occurred_at'], name='audit_event_actor'), models.Index(fields=['action', 'occurred_at'], name='audit_event_action'), models.Index(fields=['target_id', 'target_type', 'occurred_at'], name='audit_event_target'), models.Index(fields=['correlation_id', 'occurred_at'], name='audit_event_correlation')],
-                'constraints': [models.UniqueConstraint(fields=('chain', 'sequence'), name='audit_event_sequence_unique'), models.CheckConstraint(condition=models.Q(('sequence__gte', 1)), name='audit_event_sequence_positive'), models.CheckConstraint(condition=models.Q(('actor_kind__in', ['person', 'service', 'system'])), name='audit_event_actor_kind_valid'), models.CheckConstraint(condition=models.Q(('actor_id', ''), _negated=True), name='audit_event_actor_named')],
+                "verbose_name": "audit event",
+                "ordering": ["-occurred_at", "-sequence", "-id"],
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["occurred_at", "sequence", "id"], name="audit_event_time"),
+                    models.Index(fields=["project_key", "occurred_at"], name="audit_event_project"),
+                    models.Index(fields=["project_key", "environment_key", "occurred_at"], name="audit_event_place"),
+                    models.Index(fields=["flag_key", "occurred_at"], name="audit_event_flag"),
+                    models.Index(fields=["actor_id", "occurred_at"], name="audit_event_actor"),
+                    models.Index(fields=["action", "occurred_at"], name="audit_event_action"),
+                    models.Index(fields=["target_id", "target_type", "occurred_at"], name="audit_event_target"),
+                    models.Index(fields=["correlation_id", "occurred_at"], name="audit_event_correlation"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("chain", "sequence"), name="audit_event_sequence_unique"),
+                    models.CheckConstraint(
+                        condition=models.Q(("sequence__gte", 1)), name="audit_event_sequence_positive"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("actor_kind__in", ["person", "service", "system"])),
+                        name="audit_event_actor_kind_valid",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("actor_id", ""), _negated=True), name="audit_event_actor_named"
+                    ),
+                ],
             },
         ),
     ]
