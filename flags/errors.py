@@ -19,6 +19,14 @@ class PermissionMissing(GovernanceError):
     title = "You may not do this here"
 
 
+class OwnGrant(GovernanceError):
+    """Somebody tried to give himself a role although another administrator could."""
+
+    code = "own_grant"
+    status = 403
+    title = "Nobody gives himself a role"
+
+
 class InvalidInput(GovernanceError):
     """A field holds a value that cannot be used; `facts["problems"]` lists path and message of each."""
 

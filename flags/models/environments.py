@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from guardian.models import UserObjectPermissionBase
@@ -34,6 +35,10 @@ class Environment(models.Model):
     revision = models.PositiveBigIntegerField(default=0)
     generation = models.CharField(
         max_length=20, choices=BucketingGeneration.choices, default=BucketingGeneration.FLAGD_V2
+    )
+    # Whoever took the protection off may not use the open door himself.
+    unprotected_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     position = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()

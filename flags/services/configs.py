@@ -13,7 +13,7 @@ from audits import trail
 from audits.actions import Action
 from audits.context import Actor
 from flags import permissions, snapshots
-from flags.authority import Authority, DirectEdit
+from flags.authority import Authority, DirectEdit, ProtectedEnvironment
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest, diff_configs, diff_segments
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
 from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
@@ -58,6 +58,7 @@ def apply_change_set(
     with transaction.atomic():
         environment = lock_environment(change_set.environment_id)
         permissions.require(actor, authority.permission, environment)
+        _refuse_own_opening(environment, actor, authority)
         authority.check(is_protected=environment.is_protected, digest=_content_digest(change_set))
         state = _load(change_set, environment, lock=True)
         _refuse_stale(change_set, state)
@@ -116,6 +117,14 @@ def validate_change_set(change_set: ChangeSet, environment: Environment) -> Chan
 def refuse_stale_change_set(change_set: ChangeSet, environment: Environment) -> None:
     """Raise StaleChange, saying what moved, unless every edit is based on the current version."""
     _refuse_stale(change_set, _load(change_set, environment, lock=False))
+
+
+def _refuse_own_opening(environment: Environment, actor: Actor, authority: Authority) -> None:
+    if authority.permission == permissions.PROPOSE and str(environment.unprotected_by_id) == actor.id:
+        raise ProtectedEnvironment(
+            f"You took the protection off {environment.name} yourself, so somebody else has to edit it. "
+            "Protect it again and propose the change, or ask another editor."
+        )
 
 
 def _content_digest(change_set: ChangeSet) -> str:

@@ -63,6 +63,7 @@ def create_flag(
     _set_fields(flag, {**fields, "tags": list(tags), "links": list(links)})
     document = initial_document(flag.key, value_type, variants)
     with transaction.atomic():
+        _lock_environments(project)
         try:
             with transaction.atomic():
                 flag.save(force_insert=True)
@@ -104,6 +105,12 @@ def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: An
             flag.save(update_fields=list(changed))
             _record(Action.FLAG_UPDATED, flag, actor=actor, now=now, data={"changed": changed})
     return flag
+
+
+def _lock_environments(project: Project) -> None:
+    """All of the project's environments, in one order and before the audit chain, as every other writer does."""
+    rows = Environment.objects.select_for_update(of=("self",), no_key=True).filter(project=project)
+    list(rows.order_by("pk").values_list("pk"))
 
 
 def _require_editor(actor: Actor, project: Project) -> None:

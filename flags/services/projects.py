@@ -95,15 +95,21 @@ def create_environment(
 def set_protection(
     environment_id: uuid.UUID, *, actor: Actor, is_protected: bool, now: datetime, reason: str
 ) -> Environment:
-    """Protect an environment, or stop protecting it. Needs the role administrator and a reason."""
+    """Protect an environment, or stop protecting it. Needs the role administrator and a reason.
+
+    Who takes the protection off may not edit there directly until it is back: opening and using the door
+    takes two people.
+    """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():
         environment = lock_environment(environment_id)
         permissions.require(actor, permissions.ADMINISTER, environment)
         if environment.is_protected == is_protected:
             return environment
+        person = None if is_protected else permissions.person_of(actor)
         with governed_write(environment.pk):
-            Environment.objects.filter(pk=environment.pk).update(is_protected=is_protected)
+            rows = Environment.objects.filter(pk=environment.pk)
+            rows.update(is_protected=is_protected, unprotected_by_id=person.pk if person else None)
         environment.is_protected = is_protected
         _record(
             Action.ENVIRONMENT_PROTECTION_CHANGED,

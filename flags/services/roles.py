@@ -13,7 +13,7 @@ from audits import trail
 from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
-from flags.errors import NotFound
+from flags.errors import NotFound, OwnGrant
 from flags.models import Environment, EnvironmentUserGrant
 from flags.permissions import ROLE_PERMISSION, Role
 from flags.services.keys import checked_text
@@ -26,7 +26,8 @@ def set_roles(
 ) -> set[Role]:
     """Give a person exactly `roles` in an environment and return them; an empty collection takes every right away.
 
-    Every role brings the right to look. Needs the role administrator there and a reason.
+    Every role brings the right to look. Needs the role administrator there and a reason. Nobody gives himself a role
+    while somebody else could: only the sole administrator of a young installation may.
     Raises PermissionMissing, InvalidInput, NotFound. A call that changes nothing records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
@@ -42,6 +43,8 @@ def set_roles(
         held = permissions.roles_of(person, environment)
         if held == wanted:
             return wanted
+        if wanted - held:
+            _refuse_own_gain(actor, person.pk, environment)
         with governed_write(environment.pk):
             _grant(person.pk, environment, wanted - held)
             _take(person.pk, environment, held - wanted)
@@ -61,6 +64,19 @@ def set_roles(
             },
         )
     return wanted
+
+
+def _refuse_own_gain(actor: Actor, user_id: uuid.UUID, environment: Environment) -> None:
+    if actor.id != str(user_id):
+        return
+    superusers = get_user_model().objects.filter(is_active=True, is_superuser=True)
+    others = [*permissions.people_with(environment, permissions.ADMINISTER), *superusers]
+    names = sorted({str(other.get_full_name() or other.get_username()) for other in others if other.pk != user_id})
+    if names:
+        raise OwnGrant(
+            f"Nobody gives himself a role in {environment.name}. Ask an administrator: {', '.join(names[:5])}.",
+            environment=environment.key,
+        )
 
 
 def _codenames(roles: Collection[Role]) -> list[str]:

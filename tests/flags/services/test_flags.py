@@ -1,13 +1,19 @@
 """Flags and projects: identity, metadata and where a new flag is set up."""
 
+from threading import Thread
+
 import pytest
+from django.db import connection
 
 from audits.models import AuditEvent
+from flags.authority import ProtectedEnvironment
 from flags.errors import AlreadyExists, InvalidInput, PermissionMissing
 from flags.models import Flag, FlagConfig
+from flags.permissions import Role
+from flags.services.configs import edit_config
 from flags.services.flags import create_flag, update_flag
 from flags.services.projects import create_environment, create_project, set_protection
-from tests.factories import NOW, World, actor_of, make_world
+from tests.factories import NOW, World, actor_of, make_world, percent_document
 
 pytestmark = pytest.mark.django_db
 
@@ -120,3 +126,74 @@ def test_create_project_and_environment__by_no_superuser__is_refused(world):
             is_protected=False,
             now=NOW,
         )
+
+
+def test_set_protection__taken_off_by_an_editor__somebody_else_has_to_edit(world):
+    flag = world.flag()
+    world.serve(flag, world.production)
+    world.grant(world.rolf, world.production, Role.ADMINISTRATOR, Role.EDITOR)
+    document = percent_document(flag.key, 100)
+
+    def edit(person, base_version):
+        edit_config(
+            flag.pk,
+            world.production.pk,
+            actor=actor_of(person),
+            document=document,
+            base_version=base_version,
+            reason="Quick",
+            now=NOW,
+        )
+
+    set_protection(world.production.pk, actor=actor_of(world.rolf), is_protected=False, now=NOW, reason="Incident")
+    with pytest.raises(ProtectedEnvironment, match="yourself"):
+        edit(world.rolf, 1)
+    edit(world.rita, 1)
+
+    set_protection(world.production.pk, actor=actor_of(world.rolf), is_protected=True, now=NOW, reason="Over")
+    with pytest.raises(ProtectedEnvironment, match="Propose"):
+        edit(world.rita, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_create_flag_and_edits__at_once__never_block_each_other():
+    world = make_world()
+    flag = world.flag()
+    failures: list[BaseException] = []
+
+    def run(work):
+        try:
+            for number in range(8):
+                work(number)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    def create(prefix):
+        return lambda number: world.flag(f"{prefix}-{number}")
+
+    def edit(environment):
+        def work(number):
+            version = FlagConfig.objects.get(flag=flag, environment=environment).version
+            edit_config(
+                flag.pk,
+                environment.pk,
+                actor=actor_of(world.rita),
+                document=percent_document(flag.key, number + 1),
+                base_version=version,
+                reason="Race",
+                now=NOW,
+            )
+
+        return work
+
+    works = [create("a"), create("b"), edit(world.development), edit(world.staging)]
+    threads = [Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert Flag.objects.count() == 17

@@ -6,7 +6,7 @@ from guardian.shortcuts import get_user_perms
 
 from audits.models import AuditEvent
 from flags import permissions
-from flags.errors import InvalidInput, PermissionMissing
+from flags.errors import InvalidInput, OwnGrant, PermissionMissing
 from flags.permissions import ROLE_PERMISSION, Role
 from flags.services.roles import set_roles
 from tests.factories import NOW, World, actor_of, make_world
@@ -115,3 +115,28 @@ def test_visible_environments__per_person__are_exactly_the_granted_ones(world):
     assert list(permissions.visible_projects(world.otto)) == [world.project]
     assert other.project not in permissions.visible_projects(world.rita)
     assert {world.project, other.project} <= set(permissions.visible_projects(world.ada))
+
+
+def test_set_roles__own_gain_while_another_administrator_exists__is_refused(world):
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
+    otto = actor_of(world.otto)
+
+    with pytest.raises(OwnGrant, match="Ada"):
+        set_roles(
+            world.otto.pk,
+            world.production.pk,
+            roles=[Role.ADMINISTRATOR, Role.APPROVER],
+            actor=otto,
+            now=NOW,
+            reason="Mine",
+        )
+
+    assert permissions.roles_of(world.otto, world.production) == {Role.ADMINISTRATOR, Role.VIEWER}
+    set_roles(world.otto.pk, world.production.pk, roles=[], actor=otto, now=NOW, reason="I leave")
+    assert permissions.roles_of(world.otto, world.production) == set()
+
+
+def test_set_roles__sole_administrator__may_start_the_installation(world):
+    world.grant(world.ada, world.development, Role.EDITOR)
+
+    assert Role.EDITOR in permissions.roles_of(world.ada, world.development)
