@@ -23,7 +23,7 @@ MAX_DOCUMENT_BYTES: Final = 256 * 1024
 MAX_JSON_DEPTH: Final = 32
 
 # Characters that reorder or hide the text around them; a name with one can pass for another name in a review.
-_REORDERING = frozenset(
+REORDERING = frozenset(
     "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
 
@@ -124,7 +124,7 @@ def name_problem(name: object, *, what: str, maximum: int = MAX_NAME_CHARACTERS)
         return f"Shorten {what} to {maximum} characters; it has {len(name)}."
     if name != name.strip():
         return f"Remove the blanks at the beginning or end of {what}."
-    if any(character in _REORDERING or unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    if any(character in REORDERING or unicodedata.category(character) in ("Cc", "Cs") for character in name):
         return f"Remove invisible, control or text-direction characters from {what}."
     return ""
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from flags.documents.schema import REORDERING
 from flags.errors import InvalidInput
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -28,6 +29,8 @@ def checked_text(value: str, *, field: str, longest: int, required: bool = False
         raise problem(field, f"Shorten {field.replace('_', ' ')} to {longest} characters; it has {len(value)}.")
     if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t" for char in value):
         raise problem(field, f"Remove the control characters from {field.replace('_', ' ')}.")
+    if any(char in REORDERING for char in value):
+        raise problem(field, f"Remove invisible or text-direction characters from {field.replace('_', ' ')}.")
     return value
 
 

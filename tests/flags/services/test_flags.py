@@ -51,6 +51,8 @@ def test_create_flag__key_taken__says_so(world):
         {"name": ""},
         {"name": "x" * 121},
         {"name": "bell\x07"},
+        {"name": "safe\u202egnihton"},
+        {"tags": ["in\u200bvisible"]},
         {"kind": "toggle"},
         {"value_type": "number"},
         {"links": ["javascript:alert(1)"]},
