@@ -4,5 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from flagsite.charsets import only_known_charsets
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsite.settings")
-application = get_wsgi_application()
+application = only_known_charsets(get_wsgi_application())

@@ -1,0 +1,32 @@
+"""The first look at a request: what no page, database or session store can take goes no further."""
+
+import re
+from collections.abc import Callable
+
+from django.conf import settings
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponseBase
+
+from flagsite.charsets import is_known_charset
+
+# What Django makes session keys from. Anything else was never handed out, and a NUL in it breaks PostgreSQL.
+_SESSION_KEY = re.compile(r"[a-z0-9]+")
+
+
+class ReadableRequestMiddleware:
+    """Answers 400 to a NUL in the address and to charsets nobody uses; forgets a session cookie that cannot be one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request if it can be read."""
+        query = request.META.get("QUERY_STRING", "")
+        if "\x00" in request.path_info or "\x00" in query or "%00" in query:
+            raise BadRequest("The address holds a NUL character, which nothing here can hold.")
+        if not is_known_charset(request.META.get("CONTENT_TYPE") or ""):
+            raise BadRequest("The Content-Type header names a charset that is not supported.")
+        cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        if cookie is not None and not _SESSION_KEY.fullmatch(cookie):
+            del request.COOKIES[settings.SESSION_COOKIE_NAME]
+        return self.get_response(request)

@@ -1,0 +1,81 @@
+"""Requests that nothing here can read: charsets nobody uses, NUL characters, session cookies nobody handed out."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from flagsite.wsgi import application
+
+pytestmark = pytest.mark.django_db
+
+PATHS = ("/healthz/live", "/admin/login/", "/api/v1/audit-events/", "/ofrep/v1/evaluate/flags")
+REFUSED = ("zlib", "rot13", "base64", "undefined", "punycode", "idna", "unicode_escape", "utf-7", "utf-16", "no-such")
+ADDRESSES = ("/admin/", "/admin/login/", "/api/v1/audit-events/", "/admin/search/", "/admin/access/")
+
+
+def ask(path: str, **environ: Any) -> tuple[int, dict[str, str], bytes]:
+    """The answer of the application itself, as a server would call it."""
+    answer: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        answer.update(status=int(status[:3]), headers=dict(headers))
+
+    given = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": "next=a%20b",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "HTTP_HOST": "localhost",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.url_scheme": "http",
+        **environ,
+    }
+    body = b"".join(application(given, start_response))
+    return answer["status"], answer["headers"], body
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("charset", [*REFUSED, "", "x\x00"])
+def test_application__charset_nobody_uses__answers_a_problem(path: str, charset: str) -> None:
+    status, headers, body = ask(path, CONTENT_TYPE=f'text/plain; charset="{charset}"')
+    assert (status, headers["Content-Type"]) == (400, "application/problem+json")
+    assert json.loads(body)["code"] == "bad_request"
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", "us-ascii", "latin-1", "ISO-8859-1"])
+def test_application__usual_charset__answers(charset: str) -> None:
+    assert ask("/healthz/live", CONTENT_TYPE=f"text/plain; charset={charset}")[0] == 200
+
+
+@pytest.mark.parametrize("content_type", ["", ";;;", "text/plain; charset*=utf-8''zlib", "text/plain; charset"])
+def test_application__odd_content_type__never_raises(content_type: str) -> None:
+    assert ask("/healthz/live", CONTENT_TYPE=content_type)[0] in {200, 400}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("query", ["s=%00", "%00=s", "a=1&term=x%00", "s=\x00"])
+def test_middleware__nul_in_query__is_refused(address: str, query: str) -> None:
+    assert Client().get(address, QUERY_STRING=query).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "address", ["/admin/flags/flag/%00/change/", "/api/%00", "/ofrep/v1/evaluate/flags/%00", "/%00"]
+)
+def test_middleware__nul_in_path__is_refused(address: str) -> None:
+    assert Client().get(address).status_code == 400
+
+
+def test_middleware__percent_sign_before_zeros__is_no_nul() -> None:
+    assert Client().get("/healthz/live?s=%2500").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/login/", "/api/v1/audit-events/"])
+@pytest.mark.parametrize("cookie", ['"\\000aaaaaaaaaaaa"', '"\\355\\240\\200aaaaaaaaaaaa"', "A" * 32, "a-b", "'"])
+def test_middleware__session_cookie_nobody_handed_out__is_forgotten(address: str, cookie: str) -> None:
+    response = Client().get(address, HTTP_COOKIE=f"sessionid={cookie}")
+    assert response.status_code == Client().get(address).status_code
