@@ -22,10 +22,14 @@ def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    renderer = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
+    # Plain tracebacks: the values of local variables hold passwords and tokens, and logs are read by many.
+    console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    renderer: list[structlog.types.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()] if json else [console]
+    )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "processor": renderer,
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
         "foreign_pre_chain": shared,
     }
     return {
