@@ -95,15 +95,28 @@ def document_digest(document: Mapping[str, Any]) -> str:
     return _sha256(document)
 
 
-def change_digest(change_set: ChangeSet, *, apply_at: datetime | None) -> str:
+def change_digest(
+    change_set: ChangeSet,
+    *,
+    apply_at: datetime | None,
+    round: int = 0,
+    relies_on: Mapping[str, int] | None = None,
+) -> str:
     """SHA-256 (hex) of what an approver consents to: the edits, their base versions and the instant they take effect.
 
-    Raises ValueError for an `apply_at` without a time zone.
+    `round` counts the edits after the first submit, so that the same content asked for anew is another question.
+    `relies_on` are the versions of the segments the documents refer to. Raises ValueError for an `apply_at` without
+    a time zone.
     """
     if apply_at is not None and apply_at.utcoffset() is None:
         raise ValueError("The time to apply at must name its time zone.")
     instant = None if apply_at is None else apply_at.astimezone(UTC).isoformat()
-    return _sha256({"change_set": change_set.as_json(), "apply_at": instant})
+    facts: dict[str, Any] = {"change_set": change_set.as_json(), "apply_at": instant}
+    if round:
+        facts["round"] = round
+    if relies_on:
+        facts["relies_on"] = dict(relies_on)
+    return _sha256(facts)
 
 
 def _sha256(value: Any) -> str:

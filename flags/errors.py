@@ -50,6 +50,14 @@ class StaleChange(GovernanceError):
     title = "Something changed meanwhile"
 
 
+class ConcurrentUpdate(GovernanceError):
+    """Somebody else acted on the same thing at the same moment and was first."""
+
+    code = "concurrent_update"
+    status = 409
+    title = "Somebody else was faster"
+
+
 class AlreadyExists(GovernanceError):
     """The key is taken."""
 

@@ -1,6 +1,7 @@
 """What can go wrong on the way of a change request."""
 
 from audits.errors import GovernanceError
+from flags.errors import ConcurrentUpdate
 from rollouts.transitions import InvalidTransition
 
 __all__ = [
@@ -12,14 +13,6 @@ __all__ = [
     "NotDueYet",
     "RequestExpired",
 ]
-
-
-class ConcurrentUpdate(GovernanceError):
-    """Somebody else acted on the same request at the same moment and was first."""
-
-    code = "concurrent_update"
-    status = 409
-    title = "Somebody else was faster"
 
 
 class DigestMismatch(GovernanceError):

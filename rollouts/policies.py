@@ -197,7 +197,9 @@ def _void(case: Case, counted: tuple[Approver, ...]) -> tuple[str, ...]:
     }
     sentences = []
     if earlier:
-        sentences.append(f"Approved earlier content, which no longer counts: {', '.join(sorted(earlier.values()))}.")
+        sentences.append(
+            f"Approved before the last edit, which no longer counts: {', '.join(sorted(earlier.values()))}."
+        )
     if lapsed:
         sentences.append(f"May not approve this any more, so does not count: {', '.join(sorted(lapsed.values()))}.")
     return tuple(sentences)

@@ -49,6 +49,14 @@ def instant_of(fields: ScheduleFields) -> datetime | None:
 
 
 def _is_skipped(local: datetime) -> bool:
-    """Whether clocks that are put forward leave a wall time out: it does not survive the way to UTC and back."""
-    back = local.astimezone(UTC).astimezone(local.tzinfo)
+    """Whether clocks that are put forward leave a wall time out: it does not survive the way to UTC and back.
+
+    Raises InvalidInput for a time at either end of the calendar, which is none in UTC.
+    """
+    try:
+        back = local.astimezone(UTC).astimezone(local.tzinfo)
+    except OverflowError:
+        raise problem(
+            "apply_at", "The calendar does not reach this time. Choose one within the next 366 days."
+        ) from None
     return back.replace(tzinfo=None) != local.replace(tzinfo=None)

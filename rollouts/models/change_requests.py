@@ -18,9 +18,11 @@ _APPLIED = [RequestState.APPLIED.value, RequestState.ROLLED_BACK.value]
 class ChangeRequest(models.Model):
     """One change set for one environment on its way from draft to applied.
 
-    `digest` covers change set and `apply_at`; approvals are bound to it. `contributors` are the ids of everybody who
-    shaped the content. `policy_snapshot` is the approval policy at submit. `blocked_code` says why an approved request
-    is held back. `lock_version` counts every write, so that of two writers exactly one wins on every database.
+    `digest` covers change set, `apply_at`, `round` and `relies_on`; approvals are bound to it. `round` goes up with
+    every edit after submit, so that no former approval comes back with former content. `relies_on` are the versions of
+    the segments that the documents refer to. `contributors` are the ids of everybody who shaped the content.
+    `policy_snapshot` is the approval policy at submit. `blocked_code` says why an approved request is held back.
+    `lock_version` counts every write, so that of two writers exactly one wins on every database.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -34,6 +36,8 @@ class ChangeRequest(models.Model):
     change_set = models.JSONField()
     digest = models.CharField(max_length=64)
     apply_at = models.DateTimeField(null=True, blank=True)
+    round = models.PositiveIntegerField(default=1)
+    relies_on = models.JSONField(default=dict, blank=True)
     contributors = models.JSONField(default=list)
     policy_snapshot = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField()

@@ -15,13 +15,14 @@ from flags import permissions
 from flags.authority import ApprovedChange, ConsentMismatch
 from flags.changes import change_digest
 from flags.errors import InvalidInput, NotFound, StaleChange
+from flags.services.attempts import attempt
 from flags.services.configs import AppliedChange, apply_change_set
 from rollouts.errors import ApprovalMissing, NotDueYet
 from rollouts.models import ChangeRequest
 from rollouts.policies import Verdict, judge
 from rollouts.selectors.due import due_changes, is_old, may_pass_review
 from rollouts.selectors.verdicts import case_of
-from rollouts.services.attempts import attempt
+from rollouts.services.checks import refuse_moved_segments
 from rollouts.services.drafting import refuse_expired
 from rollouts.services.writing import lock_request, move, record
 from rollouts.transitions import Act, next_state
@@ -143,7 +144,10 @@ def _refuse_early(request: ChangeRequest, now: datetime) -> None:
 
 
 def _require_consent(request: ChangeRequest) -> Verdict:
-    if change_digest(request.content, apply_at=request.apply_at) != request.digest:
+    present = change_digest(
+        request.content, apply_at=request.apply_at, round=request.round, relies_on=request.relies_on
+    )
+    if present != request.digest:
         raise ConsentMismatch("The stored content is not the content that was approved. Edit it and ask for review.")
     verdict = judge(case_of(request))
     if not verdict.is_satisfied:
@@ -157,6 +161,7 @@ def _require_consent(request: ChangeRequest) -> Verdict:
 
 
 def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime) -> AppliedChange:
+    refuse_moved_segments(request.content, request.environment, relies_on=request.relies_on)
     authority = ApprovedChange(
         request_id=str(request.pk),
         digest=request.digest,

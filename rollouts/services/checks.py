@@ -1,13 +1,15 @@
 """Checks on what people hand in: texts, schedules and change sets."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from flags.changes import ChangeSet, change_digest
-from flags.errors import InvalidInput
+from flags.errors import InvalidInput, StaleChange
 from flags.models import Environment
 from flags.services.configs import validate_change_set
 from flags.services.keys import checked_text, problem
+from rollouts.selectors.reliance import relied_segments
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 4000
@@ -39,7 +41,12 @@ def checked_schedule(apply_at: datetime | None, *, now: datetime) -> datetime | 
         return None
     if apply_at.utcoffset() is None:
         raise problem("apply_at", "Say in which time zone the time is meant.")
-    apply_at = apply_at.astimezone(UTC)
+    try:
+        apply_at = apply_at.astimezone(UTC)
+    except OverflowError:
+        raise problem(
+            "apply_at", "The calendar does not reach this time. Choose one within the next 366 days."
+        ) from None
     if apply_at <= now:
         raise problem(
             "apply_at", "This time has passed. Choose a later one, or none: then it is applied once approved."
@@ -59,12 +66,33 @@ def checked_change_set(change_set: ChangeSet, environment: Environment) -> Chang
     return validate_change_set(normal, environment)
 
 
-def checked_digest(change_set: ChangeSet, *, apply_at: datetime | None) -> str:
+def checked_digest(
+    change_set: ChangeSet, *, apply_at: datetime | None, round: int, relies_on: Mapping[str, int]
+) -> str:
     """The digest an approval will be bound to. Raises InvalidInput for content that has no canonical form."""
     try:
-        return change_digest(change_set, apply_at=apply_at)
+        return change_digest(change_set, apply_at=apply_at, round=round, relies_on=relies_on)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput("The change holds values that cannot be stored as JSON text.", problems=[]) from error
+
+
+def refuse_moved_segments(change_set: ChangeSet, environment: Environment, *, relies_on: Mapping[str, int]) -> None:
+    """Raise StaleChange, naming them, if segments that the change refers to are not at the versions in `relies_on`."""
+    present = relied_segments(change_set, environment)
+    moved = [
+        {"key": key, "base_version": relies_on.get(key, 0), "current_version": version}
+        for key, version in present.items()
+        if relies_on.get(key, 0) != version
+    ]
+    if moved:
+        names = ", ".join(
+            f"{item['key']} (version {item['base_version']} → {item['current_version']})" for item in moved
+        )
+        raise StaleChange(
+            f"Segments that this change relies on have changed in {environment.name} since it was prepared: {names}. "
+            "Look at who is in them now, then edit the change and save it again: it then relies on what they are now.",
+            moved=moved,
+        )
 
 
 def _as_uuid(text: str) -> uuid.UUID | None:

@@ -14,19 +14,29 @@ from flags import permissions
 from flags.changes import ChangeSet
 from flags.errors import InvalidInput, NotFound, PermissionMissing
 from flags.models import Environment, Project
+from flags.services.attempts import attempt
 from flags.services.configs import refuse_stale_change_set
+from flags.services.keys import problem
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate, DigestMismatch, RequestExpired
 from rollouts.models import ChangeRequest
 from rollouts.policies import Policy, stricter
+from rollouts.selectors.reliance import relied_segments
 from rollouts.selectors.verdicts import policy_of
-from rollouts.services.attempts import attempt
-from rollouts.services.checks import checked_change_set, checked_digest, checked_prose, checked_schedule, checked_title
+from rollouts.services.checks import (
+    checked_change_set,
+    checked_digest,
+    checked_prose,
+    checked_schedule,
+    checked_title,
+    refuse_moved_segments,
+)
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import AWAITING_STATES, Act, RequestState, next_state
 
 NUMBER_ATTEMPTS = 5
+FIRST_ROUND = 1
 
 
 class Unchanged:
@@ -56,6 +66,7 @@ def create_change_request(
         permissions.require(actor, permissions.PROPOSE, environment)
         content = checked_change_set(change_set, environment)
         schedule = checked_schedule(apply_at, now=now)
+        relies_on = relied_segments(content, environment)
         request = ChangeRequest(
             project=environment.project,
             environment=environment,
@@ -64,8 +75,10 @@ def create_change_request(
             reason=checked_prose(reason, field="reason", required=False),
             state=RequestState.DRAFT.value,
             change_set=content.as_json(),
-            digest=checked_digest(content, apply_at=schedule),
+            digest=checked_digest(content, apply_at=schedule, round=FIRST_ROUND, relies_on=relies_on),
             apply_at=schedule,
+            round=FIRST_ROUND,
+            relies_on=relies_on,
             contributors=[str(require_person(actor))],
             created_at=now,
             correlation_id=current_correlation_id(),
@@ -92,9 +105,10 @@ def edit_change_request(
 
     A draft saved as it was records nothing.
 
-    New content gets a new digest, so every approval given so far is void, and whoever edits may not approve. Title and
-    reason alone change in a draft only. Raises PermissionMissing, InvalidTransition, DigestMismatch, StaleChange,
-    InvalidInput.
+    Every edit under review opens a new round with a new digest, so all approvals given so far are void for good, also
+    when former content returns, and whoever edits may not approve. Title and reason change in a draft only. A new
+    change set relies on its segments as they are now. Raises PermissionMissing, InvalidTransition, DigestMismatch,
+    StaleChange, InvalidInput.
     """
     wanted: dict[str, Any] = {"title": title, "reason": reason, "change_set": change_set, "apply_at": apply_at}
     return attempt(partial(_edit, request_id, Act.EDIT, actor=actor, now=now, expected=expected_digest, wanted=wanted))
@@ -125,6 +139,7 @@ def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime)
         next_state(origin, Act.SUBMIT)
         checked_prose(request.reason, field="reason", required=True)
         refuse_stale_change_set(request.content, request.environment)
+        refuse_moved_segments(request.content, request.environment, relies_on=request.relies_on)
         checked_change_set(request.content, request.environment)
         checked_schedule(request.apply_at, now=now)
         policy = policy_of(request.environment)
@@ -213,26 +228,39 @@ def _require_editor(request: ChangeRequest, act: Act, actor: Actor) -> None:
 
 
 def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datetime) -> dict[str, Any]:
-    content, apply_at = request.content, request.apply_at
+    content, apply_at, relies_on = request.content, request.apply_at, request.relies_on
     if wanted["change_set"] is not None:
         content = checked_change_set(wanted["change_set"], request.environment)
+        relies_on = relied_segments(content, request.environment)
     if not isinstance(wanted["apply_at"], Unchanged) and wanted["apply_at"] != apply_at:
         apply_at = checked_schedule(wanted["apply_at"], now=now)
     fields: dict[str, Any] = {
         "change_set": content.as_json(),
         "apply_at": apply_at,
-        "digest": checked_digest(content, apply_at=apply_at),
+        "relies_on": relies_on,
+        "digest": checked_digest(content, apply_at=apply_at, round=request.round, relies_on=relies_on),
     }
+    return fields | _edited_texts(request, wanted)
+
+
+def _edited_texts(request: ChangeRequest, wanted: dict[str, Any]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     if wanted["title"] is not None:
         fields["title"] = checked_title(wanted["title"])
     if wanted["reason"] is not None:
-        is_draft = request.current_state is RequestState.DRAFT
-        fields["reason"] = checked_prose(wanted["reason"], field="reason", required=not is_draft)
+        fields["reason"] = checked_prose(wanted["reason"], field="reason")
+    is_draft = request.current_state is RequestState.DRAFT
+    changed = [name for name, text in fields.items() if text != getattr(request, name)]
+    if changed and not is_draft:
+        raise problem(
+            changed[0],
+            "Title and reason were shown to reviewers and stay as they are: add a comment instead.",
+        )
     return fields
 
 
 def _renewed_review(request: ChangeRequest, fields: dict[str, Any], *, now: datetime) -> dict[str, Any]:
-    """New content under review is judged from the start: nothing stale, and its own time to be reviewed in."""
+    """New content under review is judged from the start: a new round, nothing stale, its own time to be reviewed in."""
     if fields["digest"] == request.digest:
         raise InvalidInput(
             "Neither the content nor the time of this change is different. Title and reason were shown to reviewers "
@@ -240,11 +268,17 @@ def _renewed_review(request: ChangeRequest, fields: dict[str, Any], *, now: date
             problems=[],
         )
     checked_schedule(fields["apply_at"], now=now)
-    refuse_stale_change_set(ChangeSet.from_json(fields["change_set"]), request.environment)
+    content, number = ChangeSet.from_json(fields["change_set"]), request.round + 1
+    refuse_stale_change_set(content, request.environment)
+    refuse_moved_segments(content, request.environment, relies_on=fields["relies_on"])
     policy = policy_of(request.environment)
     if request.submitted_policy is not None:
         policy = stricter(policy, request.submitted_policy)
-    return {"expires_at": expiry(policy, apply_at=fields["apply_at"], now=now)}
+    return {
+        "round": number,
+        "digest": checked_digest(content, apply_at=fields["apply_at"], round=number, relies_on=fields["relies_on"]),
+        "expires_at": expiry(policy, apply_at=fields["apply_at"], now=now),
+    }
 
 
 def _with_contributor(request: ChangeRequest, actor: Actor) -> list[str]:

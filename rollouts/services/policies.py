@@ -10,13 +10,13 @@ from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
 from flags.models import Environment
+from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
 from rollouts.models import ApprovalPolicy
 from rollouts.policies import Policy
 from rollouts.selectors.verdicts import policy_of, role_holders
-from rollouts.services.attempts import attempt
 from rollouts.services.checks import checked_prose
 
 MOST_APPROVALS = 10

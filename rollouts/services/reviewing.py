@@ -12,13 +12,13 @@ from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
 from flags.errors import PermissionMissing
+from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from rollouts.errors import ApprovalRefused, ConcurrentUpdate
 from rollouts.models import Approval, ChangeRequest, Comment
 from rollouts.policies import GivenApproval, judge, may_approve
 from rollouts.selectors.verdicts import case_of
 from rollouts.services.applying import apply_if_due
-from rollouts.services.attempts import attempt
 from rollouts.services.checks import checked_prose
 from rollouts.services.drafting import refuse_expired, refuse_other_digest
 from rollouts.services.writing import lock_request, move, record, require_person

@@ -76,6 +76,7 @@ def record(
         data={
             "number": request.number,
             "digest": request.digest,
+            "round": request.round,
             "from_state": origin.value if origin else None,
             "to_state": request.state,
             "apply_at": instant(request.apply_at),

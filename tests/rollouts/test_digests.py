@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from django.utils.timezone import override
 
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.errors import InvalidDocument, InvalidInput, StaleChange
+from rollouts.admin.schedules import ScheduleFields, instant_of
 from rollouts.errors import DigestMismatch, RequestExpired
 from rollouts.models import Approval, ChangeRequest
 from rollouts.selectors import verdict_of
@@ -39,7 +41,6 @@ EDITS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "a segment more": lambda bench: {"change_set": _with_segment(bench)},
     "later": lambda bench: {"apply_at": SOON + timedelta(microseconds=1)},
     "no time": lambda bench: {"apply_at": None},
-    "content and title": lambda bench: {"change_set": bench.content(26), "title": "Another"},
 }
 
 
@@ -59,6 +60,88 @@ def test_edit__of_anything__voids_every_approval(bench: Bench, name: str, requir
     assert verdict_of(edited).counted == ()
     assert Approval.objects.count() == 1
     assert "no longer counts" in " ".join(verdict_of(edited).sentences)
+
+
+@pytest.mark.parametrize("is_scheduled", [False, True])
+def test_edit__there_and_back_again__former_approvals_stay_void(bench: Bench, is_scheduled: bool) -> None:
+    bench.require(2)
+    request = bench.submitted(change_set=bench.content(25), apply_at=SOON)
+    bench.approve(request)
+    steps: list[dict[str, Any]] = [{"change_set": bench.content(share)} for share in (26, 25)]
+    if is_scheduled:
+        steps = [{"apply_at": None}, {"apply_at": SOON}]
+
+    for fields in steps:
+        edited = bench.edit(request, **fields)
+
+    assert (edited.change_set, edited.apply_at) == (request.change_set, request.apply_at)
+    assert (edited.round, edited.digest != request.digest) == (3, True)
+    assert verdict_of(edited).counted == ()
+    assert bench.approve(request, by=bench.world.anna).current_state is RequestState.IN_REVIEW
+    assert bench.approve(request).current_state is RequestState.APPROVED
+
+
+def test_schedule__there_and_back_again__former_approvals_stay_void(bench: Bench) -> None:
+    request = bench.approved(apply_at=SOON)
+
+    bench.schedule(request, SOON + timedelta(hours=1), by=bench.world.rolf)
+    back = bench.schedule(request, SOON, by=bench.world.rolf)
+
+    assert verdict_of(back).counted == ()
+    assert back.current_state is RequestState.IN_REVIEW
+
+
+@pytest.mark.parametrize("name", ["title", "reason"])
+@pytest.mark.parametrize("more", [{}, {"apply_at": None}])
+def test_edit__of_texts_under_review__is_refused(bench: Bench, name: str, more: dict[str, Any]) -> None:
+    request = bench.submitted(apply_at=SOON)
+    fields: dict[str, Any] = {name: "Something else", **more}
+
+    with pytest.raises(InvalidInput, match="add a comment instead") as refused:
+        bench.edit(request, **fields)
+
+    assert refused.value.facts["problems"][0]["path"] == name
+    row = ChangeRequest.objects.get(pk=request.pk)
+    assert (row.title, row.reason, row.digest) == (request.title, request.reason, request.digest)
+
+
+def test_edit__of_a_draft__stays_in_the_first_round(bench: Bench) -> None:
+    draft = bench.draft(change_set=bench.content(25))
+
+    bench.edit(draft, change_set=bench.content(26))
+
+    assert bench.edit(draft, change_set=bench.content(25)).digest == draft.digest
+
+
+BOUNDS = (
+    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+    datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-12))),
+)
+
+
+@pytest.mark.parametrize("apply_at", BOUNDS)
+def test_time__beyond_the_calendar_in_utc__is_refused_for_apply_at(bench: Bench, apply_at: datetime) -> None:
+    draft = bench.draft()
+
+    for act in (
+        lambda: bench.draft(apply_at=apply_at),
+        lambda: bench.edit(draft, apply_at=apply_at),
+        lambda: bench.schedule(draft, apply_at),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            act()
+        assert refused.value.facts["problems"][0]["path"] == "apply_at"
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "UTC"])
+@pytest.mark.parametrize("typed", ["0001-01-01T00:00", "9999-12-31T23:59", "0001-01-01T00:00+14:00"])
+def test_time__typed_at_either_end_of_the_calendar__is_an_instant_or_refused(
+    bench: Bench, zone: str, typed: str
+) -> None:
+    with override(zone), pytest.raises(InvalidInput) as refused:
+        bench.draft(apply_at=instant_of(ScheduleFields("time", typed)))
+
+    assert refused.value.facts["problems"][0]["path"] == "apply_at"
 
 
 def test_schedule__voids_approvals_like_any_edit(bench: Bench) -> None:

@@ -34,8 +34,9 @@ class Notes:
     """What an attentive clerk would write down."""
 
     content: Content
+    round: int
     policy_at_submit: tuple[int, frozenset[str]]
-    said_yes: set[tuple[str, Content]] = field(default_factory=set)
+    said_yes: set[tuple[str, int]] = field(default_factory=set)
     worked_on_it: set[str] = field(default_factory=lambda: {"rita"})
 
 
@@ -52,8 +53,8 @@ class Office:
     now: datetime = NOW
 
     def allows(self, notes: Notes) -> bool:
-        """The rule itself: enough different people who may, of this content, none of whom worked on it."""
-        yes = {person for person, content in notes.said_yes if content == notes.content}
+        """The rule itself: enough different people who may, since the last edit, none of whom worked on it."""
+        yes = {person for person, number in notes.said_yes if number == notes.round}
         yes -= notes.worked_on_it | self.closed
         yes &= self.approvers
         for _, named in (self.policy, notes.policy_at_submit):
@@ -89,7 +90,7 @@ class Order:
         content = (dice.choice(SHARES), office.version, None)
         self.request = office.bench.draft(change_set=_change_set(office, content), now=office.now)
         office.bench.submit(self.request, now=office.now)
-        self.notes = Notes(content, office.policy)
+        self.notes = Notes(content, 1, office.policy)
 
     def edit(self) -> None:
         """An editor changes share or time, or puts the request on top of the present."""
@@ -101,11 +102,12 @@ class Order:
             self.request, by=self.office.people[name], change_set=change_set, apply_at=apply_at, now=self.office.now
         )
         self.notes.content = content
+        self.notes.round += 1
         self.notes.worked_on_it.add(name)
 
     def approve(self) -> None:
         """Somebody says yes; that may apply the change on the spot, so the note comes first."""
-        name, seen = self.dice.choice(APPROVERS), (self.notes.content)
+        name, seen = self.dice.choice(APPROVERS), self.notes.round
         note = (name, seen)
         is_new = note not in self.notes.said_yes
         self.notes.said_yes.add(note)

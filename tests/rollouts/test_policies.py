@@ -142,7 +142,7 @@ SENTENCES = [
         case(approvals=given(ABEL, digest=OLD_DIGEST) + given(BEN)),
         [
             "Needs 1 more approval. Can approve: Abel Test, Anna Test.",
-            "Approved earlier content, which no longer counts: Abel Test.",
+            "Approved before the last edit, which no longer counts: Abel Test.",
             "May not approve this any more, so does not count: Ben Okafor.",
         ],
     ),

@@ -98,7 +98,7 @@ def test_request_page__approvals_and_comments__are_listed_with_what_counts(bench
     assert [comment.body for comment in page.comments] == ["Why?"]
     assert page.verdict.sentences == (
         "Needs 1 more approval. Can approve: Abel Test.",
-        "Approved earlier content, which no longer counts: Abel Test.",
+        "Approved before the last edit, which no longer counts: Abel Test.",
     )
 
 

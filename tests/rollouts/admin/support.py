@@ -9,6 +9,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from rollouts.models import ChangeRequest
+from rollouts.transitions import RequestState
 
 ROLES = ("rita", "abel", "rolf", "vera", "ada", "otto")
 
@@ -25,9 +26,14 @@ def act_url(request: ChangeRequest, act: str) -> str:
 
 def fields_for(request: ChangeRequest, act: str) -> dict[str, str]:
     """What the page's own form would send for an act."""
-    texts = {"title": "Another title", "reason": "Another reason", "digest": request.digest}
+    is_draft = request.current_state is RequestState.DRAFT
+    texts = {
+        "title": "Another title" if is_draft else request.title,
+        "reason": "Another reason" if is_draft else request.reason,
+        "digest": request.digest,
+    }
     return {
-        # Under review, title and reason alone would be no new content.
+        # Under review, title and reason stay.
         "edit": {**texts, "when": "time", "apply_at": "2026-03-09T10:00"},
         "submit": {},
         "approve": {"digest": request.digest, "comment": "Looks right"},

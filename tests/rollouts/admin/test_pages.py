@@ -263,7 +263,7 @@ def test_page__approval_of_earlier_content__is_shown_as_void(bench: Bench) -> No
 
     text = text_of(signed_in(bench.world.abel).get(page_url(request)))
 
-    assert "approved earlier content, does not count" in text
+    assert "approved before the last edit, does not count" in text
     assert "0 of 2 approvals" in text
 
 

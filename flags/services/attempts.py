@@ -3,12 +3,14 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial, wraps
+from typing import ParamSpec, TypeVar
 
 from django.db import OperationalError, transaction
 
-from rollouts.errors import ConcurrentUpdate
+from flags.errors import ConcurrentUpdate
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS = 6
@@ -36,6 +38,16 @@ def attempt(act: Callable[[], T]) -> T:
         # The pause differs, so that two that met do not meet again.
         time.sleep(random.uniform(0.2, 1.0) * _LONGEST_PAUSE_SECONDS * number / ATTEMPTS)  # noqa: S311
     raise ConcurrentUpdate("Many people are changing things here right now. Nothing was done: try again in a moment.")
+
+
+def attempted(act: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a writer so that every call of it is an `attempt`."""
+
+    @wraps(act)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return attempt(partial(act, *args, **kwargs))
+
+    return call
 
 
 def is_busy(error: OperationalError) -> bool:

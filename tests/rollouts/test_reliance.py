@@ -1,0 +1,115 @@
+"""A change that refers to segments was approved for the segments as they were: one that moves holds it back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
+from flags.errors import StaleChange
+from flags.models import Segment
+from rollouts.models import ChangeRequest
+from rollouts.selectors import verdict_of
+from rollouts.services.change_requests import apply_if_due
+from rollouts.transitions import RequestState
+from tests.factories import SOON, percent_document
+from tests.rollouts.support import Bench, state_of
+
+
+def _segment(bench: Bench, plan: str, *, key: str = "beta") -> SegmentEdit:
+    segment = Segment.objects.filter(environment=bench.production, key=key).first()
+    document = {"schema": 1, "condition": {"attribute": "plan", "operator": "equals", "value": plan}}
+    return SegmentEdit(key, "Some customers", segment.version if segment else 0, document)
+
+
+def _move_segment(bench: Bench, plan: str, *, key: str = "beta") -> None:
+    edit = _segment(bench, plan, key=key)
+    assert bench.approved(change_set=ChangeSet(str(bench.production.pk), (edit,))).current_state is RequestState.APPLIED
+
+
+def _referring(bench: Bench, *more: SegmentEdit) -> ChangeSet:
+    rule: dict[str, Any] = {"id": "r1", "condition": {"not": {"segment": "beta"}}, "serve": {"variant": "on"}}
+    document = {**percent_document(bench.flag.key, 25), "rules": [rule]}
+    return ChangeSet(str(bench.production.pk), (ConfigEdit(bench.flag.key, bench.version(), document), *more))
+
+
+MOVED = {"key": "beta", "base_version": 1, "current_version": 2}
+
+
+def test_apply__segment_it_refers_to_moved__is_held_back_and_says_which(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    request = bench.approved(change_set=_referring(bench), apply_at=SOON)
+    assert request.relies_on == {"beta": 1}
+    _move_segment(bench, "everyone")
+
+    assert apply_if_due(request.pk, now=SOON) is False
+
+    row = ChangeRequest.objects.get(pk=request.pk)
+    assert (row.blocked_code, row.blocked_detail["moved"]) == ("stale_change", [MOVED])
+    assert "beta (version 1 → 2)" in row.blocked_detail["message"]
+    assert bench.version() == 1
+
+
+def test_apply__another_segment_moved__goes_live(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    request = bench.approved(change_set=_referring(bench), apply_at=SOON)
+    _move_segment(bench, "everyone", key="staff")
+
+    assert apply_if_due(request.pk, now=SOON) is True
+
+
+def test_apply__segment_edited_in_the_same_change__is_judged_by_its_base_version(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    request = bench.approved(change_set=_referring(bench, _segment(bench, "gold")), apply_at=SOON)
+
+    assert request.relies_on == {}
+    assert apply_if_due(request.pk, now=SOON) is True
+    assert Segment.objects.get(environment=bench.production, key="beta").version == 2
+
+
+def test_submit__segment_moved_since_the_draft__is_refused_until_saved_again(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    draft = bench.draft(change_set=_referring(bench))
+    _move_segment(bench, "everyone")
+
+    with pytest.raises(StaleChange) as refused:
+        bench.submit(draft)
+
+    assert refused.value.facts["moved"] == [MOVED]
+    assert bench.edit(draft, change_set=_referring(bench)).relies_on == {"beta": 2}
+    assert bench.submit(draft).current_state is RequestState.IN_REVIEW
+
+
+def test_edit__same_content_after_the_segment_moved__asks_for_new_approvals(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    request = bench.approved(change_set=_referring(bench), apply_at=SOON)
+    _move_segment(bench, "everyone")
+
+    edited = bench.edit(request, change_set=_referring(bench))
+
+    assert (edited.current_state, edited.relies_on) == (RequestState.IN_REVIEW, {"beta": 2})
+    assert verdict_of(edited).counted == ()
+    bench.approve(request)
+    assert apply_if_due(request.pk, now=SOON) is True
+
+
+def test_schedule__segment_moved__is_refused_because_only_the_content_can_take_it_up(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    request = bench.approved(change_set=_referring(bench), apply_at=SOON)
+    _move_segment(bench, "everyone")
+
+    with pytest.raises(StaleChange):
+        bench.schedule(request, SOON + timedelta(hours=1))
+
+    assert state_of(request) is RequestState.APPROVED
+
+
+def test_digest__covers_the_segments_relied_on(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    first = bench.draft(change_set=_referring(bench))
+    _move_segment(bench, "everyone")
+
+    second = bench.draft(change_set=_referring(bench))
+
+    assert first.change_set == second.change_set
+    assert first.digest != second.digest
