@@ -36,7 +36,7 @@ def main(changes: int) -> None:
             demo.wait(timeout=30)
     delays.sort()
     at = [delays[min(len(delays) - 1, int(len(delays) * share))] for share in (0.5, 0.9, 0.99)]
-    print(f"{changes} changes, embedded (SQLite, 1 web process, poll interval 1 s), CPython {sys.version.split()[0]}")
+    print(f"{changes} changes, embedded (SQLite, 1 web process, poll interval 0.5 s), CPython {sys.version.split()[0]}")
     print(f"commit to next evaluation, ms: median {at[0]:.0f}, p90 {at[1]:.0f}, p99 {at[2]:.0f}, max {delays[-1]:.0f}")
     print(f"mean {statistics.mean(delays):.0f}")
 
