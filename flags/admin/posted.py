@@ -1,6 +1,7 @@
 """What the editors post: JSON typed or built by a person. Reading it never raises; what is wrong becomes a problem."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,8 +52,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of two fields with one name every reader keeps another one, so there may be only one."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the field {twice!r} is there twice")
     return found
 
