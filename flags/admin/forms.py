@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.forms.formsets import BaseFormSet
 
+from flags.admin.posted import parse_document
 from flags.models import Flag
 from flags.models.flags import FlagKind, ValueType
 
@@ -23,6 +24,20 @@ class PersonChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Any) -> str:
         """Full name, else user name."""
         return str(obj.get_full_name() or obj.get_username())
+
+
+class JsonField(forms.CharField):
+    """JSON as typed. Unlike Django's own field it never raises for what it reads, and shows the text again as it was."""
+
+    def clean(self, value: Any) -> Any:
+        """The JSON value; None for an empty field."""
+        text = super().clean(value)
+        try:
+            return _storable(parse_document(text)) if text else None
+        except UnicodeError:
+            raise forms.ValidationError("Remove the broken character: it cannot be sent as UTF-8.") from None
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(f"This is not valid JSON: {error}.") from None
 
 
 class PlainForm(forms.Form):
@@ -121,9 +136,10 @@ class NewFlagForm(FlagDetailsForm):
         widget=forms.Select(attrs={"data-fs-shows": "type"}),
         help_text="What the code receives. It never changes.",
     )
-    value_schema = forms.JSONField(
+    value_schema = JsonField(
         label="JSON Schema",
         required=False,
+        max_length=100_000,
         widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "class": "fs-input fs-mono"}),
         help_text="If given, every value must fit it.",
     )

@@ -15,16 +15,18 @@ from audits.context import Actor
 from flags import permissions
 from flags.authority import DirectEdit
 from flags.changes import ChangeSet, ConfigEdit
-from flags.documents import initial_document
-from flags.errors import AlreadyExists, InvalidInput, NotFound, PermissionMissing
+from flags.documents import initial_document, validate_value_schema
+from flags.errors import AlreadyExists, InvalidDocument, InvalidInput, NotFound, PermissionMissing
 from flags.models import Environment, Flag, Project
 from flags.models.flags import FlagKind, ValueType
+from flags.services.attempts import attempted
 from flags.services.configs import apply_change_set
 from flags.services.keys import checked_key, checked_text, problem
 
 EDITABLE = ("name", "description", "kind", "owner_id", "tags", "links")
 
 
+@attempted
 def create_flag(
     project_id: uuid.UUID,
     *,
@@ -61,6 +63,7 @@ def create_flag(
         raise problem("value_type", f"Choose one of {', '.join(ValueType.values)}.")
     fields = {"name": name, "description": description, "kind": kind, "owner_id": owner_id}
     _set_fields(flag, {**fields, "tags": list(tags), "links": list(links)})
+    _check_schema(flag)
     document = initial_document(flag.key, value_type, variants)
     with transaction.atomic():
         _lock_environments(project)
@@ -76,6 +79,7 @@ def create_flag(
     return flag
 
 
+@attempted
 def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: Any) -> Flag:
     """Change metadata: any of name, description, kind, owner_id, tags, links. What is served does not change.
 
@@ -105,6 +109,13 @@ def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: An
             flag.save(update_fields=list(changed))
             _record(Action.FLAG_UPDATED, flag, actor=actor, now=now, data={"changed": changed})
     return flag
+
+
+def _check_schema(flag: Flag) -> None:
+    found = [] if flag.value_schema is None else validate_value_schema(flag.value_schema)
+    if found:
+        problems = [{"key": flag.key, "path": item.path, "message": item.message} for item in found]
+        raise InvalidDocument(f"{flag.key}: {found[0].message}", problems=problems)
 
 
 def _lock_environments(project: Project) -> None:

@@ -79,6 +79,35 @@ def test_new_flag__something_wrong__says_what_and_keeps_what_was_typed(
     assert not Flag.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("schema", "sentence"),
+    [
+        ("[" * 100_000, "This is not valid JSON"),
+        ("[" * 900 + "]" * 900, "JSON"),
+        ("[[1]]", "Give the schema as a JSON object"),
+        ('{"a": ' * 60 + "1" + "}" * 60, "levels deep"),
+        ('{"minimum": ' + "9" * 5000 + "}", "This is not valid JSON"),
+        ('{"minimum": 1e400}', "This is not valid JSON"),
+        ('{"minimum": NaN}', "NaN is no JSON number"),
+        (r'{"title": "\ud800"}', "Remove the broken character"),
+        (r'{"title": "\u0000"}', "Remove the NUL character"),
+        ('{"title": "a", "title": "b"}', "is there twice"),
+        ('{"$ref": "#/title/x", "title": "x"}', "cannot be followed"),
+        ('{"$schema": "http://json-schema.org/draft-03/schema#"}', "draft/2020-12"),
+        ('{"type": 5}', "This is not valid JSON Schema"),
+        ("true", "Give the schema as a JSON object"),
+    ],
+)
+def test_new_flag__hostile_schema__is_an_error_of_the_form(world: World, schema: str, sentence: str) -> None:
+    fields = {"value_type": "object", "variants-0-name": "a", "variants-0-value": '{"a": 1}', "value_schema": schema}
+
+    response = signed_in(world.rita).post(reverse("admin:flags_flag_add"), form(**fields))
+
+    assert response.status_code == 200
+    assert sentence in text_of(response)
+    assert not Flag.objects.exists()
+
+
 def test_new_flag__key_taken__says_so(world: World) -> None:
     world.flag("fast-search")
 

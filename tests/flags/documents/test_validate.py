@@ -346,6 +346,47 @@ def test_validate_config__reference_that_leads_nowhere__is_a_problem_of_the_sche
     assert paths(of_object({"a": 1}), value_type="object", value_schema=schema) == ["value_schema"]
 
 
+def doubling(*, levels: int) -> dict[str, Any]:
+    """A schema whose references double at every level."""
+    steps = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(levels)}
+    return {"$defs": {**steps, f"d{levels}": {}}, "$ref": "#/$defs/d0"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"title": "x" * 17_000}, "at most 16384"),
+        (doubling(levels=12), "at most 20"),
+        ({"$schema": "http://json-schema.org/draft-03/schema#"}, "draft/2020-12"),
+        ({"not": {"$schema": "https://json-schema.org/draft/2020-12/schema"}}, "at the top"),
+    ],
+)
+def test_validate_value_schema__more_than_anybody_needs__is_refused(schema: dict[str, Any], words: str) -> None:
+    assert words in validate_value_schema(schema)[0].message
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"$ref": "#/title/x", "title": "x"}, "cannot be followed"),
+        ({"properties": {"a": {"anyOf": [{"$ref": "#"}] * 2}}, "required": ["b"]}, "multiply too often"),
+    ],
+)
+def test_validate_config__schema_that_misleads_the_library__is_a_problem(schema: dict[str, Any], words: str) -> None:
+    value: dict[str, Any] = {}
+    for _ in range(26):
+        value = {"a": value, "b": 1}
+    problems = validate_config(of_object(value), value_type="object", value_schema=schema, segment_keys=())
+    assert words in problems[-1].message
+
+
+def test_validate_value_schema__ordinary_schema_with_its_dialect__is_accepted() -> None:
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": {"a": {"type": "string"}}}
+    schema |= {"properties": {"a": {"$ref": "#/$defs/a"}}}
+    assert validate_value_schema(schema) == []
+    assert paths(of_object({"a": 1}), value_type="object", value_schema=schema) == ["variants[0].value.a"]
+
+
 def test_validate_config__value_breaking_a_schema_often__names_five_places() -> None:
     schema = {"additionalProperties": {"type": "string"}}
     value = {f"field{n}": n for n in range(50)}

@@ -7,7 +7,7 @@ from django.db import connection
 
 from audits.models import AuditEvent
 from flags.authority import ProtectedEnvironment
-from flags.errors import AlreadyExists, InvalidInput, PermissionMissing
+from flags.errors import AlreadyExists, InvalidDocument, InvalidInput, PermissionMissing
 from flags.models import Flag, FlagConfig
 from flags.permissions import Role
 from flags.services.configs import edit_config
@@ -29,6 +29,16 @@ def test_create_flag__protected_environment__stays_not_set_up(world):
     configs = FlagConfig.objects.filter(flag=flag)
     assert {config.environment for config in configs} == {world.development, world.staging}
     assert not any(config.document["enabled"] for config in configs)
+
+
+def test_create_flag__schema_that_cannot_be_used__is_refused_before_anything_is_written(world):
+    with pytest.raises(InvalidDocument, match="this schema only"):
+        world.flag(
+            value_type="object",
+            variants=[{"name": "a", "value": {}}],
+            value_schema={"$ref": "https://example.com/"},
+        )
+    assert not Flag.objects.exists()
 
 
 def test_create_flag__key_taken__says_so(world):
