@@ -19,7 +19,8 @@ def test_formatter__failure_with_a_password_in_a_local_variable__shows_the_trace
     settings = logging_settings(level="INFO", json=json)["formatters"]["line"]
     formatter = settings.pop("()")(**settings)
     text = formatter.format(_record_of_failure(name))
-    assert "OperationalFailure" in text and "_fail" in text
+    assert "OperationalFailure" in text
+    assert "_fail" in text
     assert PLANTED not in text
 
 
