@@ -19,6 +19,7 @@ from audits.actions import Action
 from audits.context import PERSON_TARGET, Actor
 from flags import permissions
 from flags.errors import AlreadyExists, InvalidInput, NotFound, PermissionMissing
+from flags.services.attempts import attempted
 from flags.services.keys import checked_text
 from flagsite.models import User
 
@@ -26,6 +27,7 @@ EDITABLE = ("first_name", "last_name", "email", "is_active")
 _LONGEST = {"username": 150, "first_name": 150, "last_name": 150, "email": 254}
 
 
+@attempted
 def create_person(
     *, actor: Actor, username: str, first_name: str, last_name: str, email: str, password: str, now: datetime
 ) -> User:
@@ -48,6 +50,7 @@ def create_person(
     return person
 
 
+@attempted
 def change_person(person_id: uuid.UUID, *, actor: Actor, now: datetime, reason: str = "", **fields: Any) -> User:
     """Change any of first_name, last_name, email and is_active. Needs a site administrator.
 
@@ -74,6 +77,7 @@ def change_person(person_id: uuid.UUID, *, actor: Actor, now: datetime, reason: 
     return person
 
 
+@attempted
 def change_password(person_id: uuid.UUID, *, actor: Actor, password: str, now: datetime) -> User:
     """Set a password: one's own, or anybody's for a site administrator. Other sessions of the person end."""
     if str(person_id) != actor.id:

@@ -18,6 +18,7 @@ from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest, dif
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
 from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
+from flags.services.attempts import attempted
 from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
@@ -73,6 +74,7 @@ def apply_change_set(
             ) from error
 
 
+@attempted
 def edit_config(
     flag_id: uuid.UUID,
     environment_id: uuid.UUID,
@@ -92,6 +94,7 @@ def edit_config(
     return apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason=reason)
 
 
+@attempted
 def edit_segment(
     environment_id: uuid.UUID,
     *,

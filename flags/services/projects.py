@@ -12,11 +12,13 @@ from flags import permissions
 from flags.errors import AlreadyExists, NotFound, PermissionMissing
 from flags.models import Environment, Project
 from flags.models.environments import BucketingGeneration, EnvironmentKind
+from flags.services.attempts import attempted
 from flags.services.keys import checked_key, checked_text, problem
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
 
 
+@attempted
 def create_project(*, actor: Actor, key: str, name: str, description: str = "", now: datetime) -> Project:
     """Create a project. Raises PermissionMissing (superusers only), InvalidInput, AlreadyExists."""
     _require_superuser(actor, "create projects")
@@ -43,6 +45,7 @@ def create_project(*, actor: Actor, key: str, name: str, description: str = "", 
     return project
 
 
+@attempted
 def create_environment(
     project_id: uuid.UUID,
     *,
@@ -92,6 +95,7 @@ def create_environment(
     return environment
 
 
+@attempted
 def set_protection(
     environment_id: uuid.UUID, *, actor: Actor, is_protected: bool, now: datetime, reason: str
 ) -> Environment:

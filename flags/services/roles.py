@@ -16,11 +16,13 @@ from flags import permissions
 from flags.errors import NotFound, OwnGrant
 from flags.models import Environment, EnvironmentUserGrant
 from flags.permissions import ROLE_PERMISSION, Role
+from flags.services.attempts import attempted
 from flags.services.keys import checked_text
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
 
 
+@attempted
 def set_roles(
     user_id: uuid.UUID, environment_id: uuid.UUID, *, roles: Collection[Role], actor: Actor, now: datetime, reason: str
 ) -> set[Role]:

@@ -15,6 +15,7 @@ from flags import permissions, snapshots
 from flags.errors import NotFound
 from flags.models import EnvironmentToken
 from flags.models.tokens import TokenScope
+from flags.services.attempts import attempted
 from flags.services.keys import checked_text, problem
 from flags.services.locks import lock_environment
 
@@ -30,6 +31,7 @@ class IssuedToken:
     secret: str
 
 
+@attempted
 def issue_token(
     environment_id: uuid.UUID, *, actor: Actor, name: str, scope: str, expires_at: datetime | None, now: datetime
 ) -> IssuedToken:
@@ -64,6 +66,7 @@ def issue_token(
     return IssuedToken(token, secret)
 
 
+@attempted
 def revoke_token(token_id: uuid.UUID, *, actor: Actor, now: datetime, reason: str) -> EnvironmentToken:
     """Revoke a token; services that use it are refused within one poll interval. Revoking twice changes nothing."""
     reason = checked_text(reason, field="reason", longest=4000, required=True)
