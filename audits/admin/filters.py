@@ -114,6 +114,9 @@ class CorrelationFilter(TextFilter):  # type: ignore[misc]
             return queryset.none()
 
 
+SIMPLE_FILTERS = (ActionFilter, ProjectFilter, EnvironmentFilter, FlagFilter, ActorFilter, CorrelationFilter)
+
+
 def _instant(day: str | None, moment: str | None) -> datetime | None:
     """What the two fields of the form say; a day without a time begins at midnight, nonsense is no limit."""
     try:

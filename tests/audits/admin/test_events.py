@@ -178,6 +178,17 @@ def test_list__hostile_address__is_never_a_server_error(auditor, query):
     assert auditor.get(f"{LIST}?{query}").status_code < 500
 
 
+REFUSED = ["id__regex=(", "reason__regex=^(a%2B)%2B$", "occurred_at__year=99999999", "occurred_at__gte=x", "id__in=,"]
+REFUSED += ["chain__contains=x", "action__in=a", "data__icontains=x", "occurred_at_from=x", "reason=x"]
+
+
+@pytest.mark.parametrize("query", REFUSED)
+def test_list__lookup_no_filter_offers__is_refused(auditor, query):
+    note(reason="a" * 40)
+
+    assert auditor.get(f"{LIST}?{query}").status_code == 400
+
+
 def test_detail__event__shows_every_fact_and_both_hashes(auditor):
     first = note()
     event = note(
