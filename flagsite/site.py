@@ -43,6 +43,10 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         """Pages that belong to no single model."""
         return [path("access/", self.admin_view(AccessPage(self)), name="flags_access")]
 
+    def get_urls(self) -> list[Any]:
+        """Django's addresses without "view on site", which reads rows of any model by any id for anybody signed in."""
+        return [pattern for pattern in super().get_urls() if getattr(pattern, "name", "") != "view_on_site"]
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """What the shell needs on every page."""
         return {**super().each_context(request), "is_demo": settings.DEMO}

@@ -27,7 +27,7 @@ class PersonChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
 
 
 class JsonField(forms.CharField):
-    """JSON as typed. Unlike Django's own field it never raises for what it reads, and shows the text again as it was."""
+    """JSON as typed. Unlike Django's own field it never raises for what it reads, and shows the text as it was."""
 
     def clean(self, value: Any) -> Any:
         """The JSON value; None for an empty field."""

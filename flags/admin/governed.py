@@ -129,6 +129,14 @@ class GovernedAdmin(ModelAdmin):  # type: ignore[misc]
         """Never through the stock page."""
         return False
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Never: our own lists read their own parameters."""
+        return False
+
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Never: rows are found by their id alone."""
+        return False
+
     def save_model(self, *args: Any, **kwargs: Any) -> None:
         """Refused: only services write."""
         raise PermissionDenied(STOCK_DOOR)
