@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from audits.integrity import canonical_json
 
+from .contrast import condition_notes, told_apart
 from .documents import (
     describe_condition,
     describe_rule,
@@ -57,8 +58,18 @@ def diff_segments(before: Item | None, after: Item) -> list[Difference]:
     old = normalise_segment(before)
     if _same(old, new):
         return []
-    sentence = f"Members: {describe_condition(old['condition'])} → {who}"
+    sentence = f"Members: {_conditions(old['condition'], new['condition'])}"
     return [Difference("condition", "changed", sentence, old["condition"], new["condition"])]
+
+
+def _conditions(old: Item | None, new: Item | None) -> str:
+    before, after = told_apart(old, new, describe_condition)
+    notes = condition_notes(old, new)
+    return f"{before} → {after}" + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _texts(old: Any, new: Any) -> str:
+    return " → ".join(told_apart(old, new, shown))
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -108,10 +119,10 @@ def _variants(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
 def _variant(name: str, old: Item, new: Item) -> list[Difference]:
     found = []
     if not _same(old["value"], new["value"]):
-        words = f"Variant “{name}”: value {shown(old['value'])} → {shown(new['value'])}"
+        words = f"Variant “{name}”: value {_texts(old['value'], new['value'])}"
         found.append(Difference(f"variants.{name}.value", "changed", words, old["value"], new["value"]))
     if old["description"] != new["description"]:
-        words = f"Variant “{name}”: description {shown(old['description'])} → {shown(new['description'])}"
+        words = f"Variant “{name}”: description {_texts(old['description'], new['description'])}"
         change = Difference(f"variants.{name}.description", "changed", words, old["description"], new["description"])
         found.append(change)
     return found
@@ -166,11 +177,11 @@ def _longest(lists: list[list[str]]) -> list[str]:
 def _rule(label: str, path: str, old: Item, new: Item) -> list[Difference]:
     found = []
     if old["description"] != new["description"]:
-        words = f"{label}: description {shown(old['description'])} → {shown(new['description'])}"
+        words = f"{label}: description {_texts(old['description'], new['description'])}"
         change = Difference(f"{path}.description", "changed", words, old["description"], new["description"])
         found.append(change)
     if not _same(old["condition"], new["condition"]):
-        words = f"{label}: for {describe_condition(old['condition'])} → {describe_condition(new['condition'])}"
+        words = f"{label}: for {_conditions(old['condition'], new['condition'])}"
         found.append(Difference(f"{path}.condition", "changed", words, old["condition"], new["condition"]))
     if not _same(old["serve"], new["serve"]):
         words = f"{label}: {_serve(old['serve'], new['serve'])}"

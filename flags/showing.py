@@ -3,14 +3,16 @@
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import Any
 
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from audits.integrity import canonical_json
 from flags.changes import Difference
+from flags.contrast import condition_notes, is_cut, told_apart
 from flags.documents import TOTAL_WEIGHT, describe_condition, describe_rule, describe_serve, percent, summarise
 from flags.documents.words import shown
 
@@ -42,13 +44,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class DiffRow:
-    """One difference: the sentence, and both sides of it."""
+    """One difference: the sentence, and both sides of it. `is_cut`: the sides do not show all that differs."""
 
     sentence: str
     kind: str
     label: str
     before: Side
     after: Side
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +122,23 @@ def shares_of(serve: Mapping[str, Any], colours: Mapping[str, str]) -> tuple[Sha
 def diff_rows(differences: Iterable[Difference], *documents: Mapping[str, Any] | None) -> list[DiffRow]:
     """Differences with both sides in words. `documents`: the two configs, for the colours of their variants."""
     colours = variant_colours(*documents)
-    return [
-        DiffRow(
-            difference.sentence,
-            difference.kind,
-            _label(difference),
-            _side(difference.path, difference.before, colours),
-            _side(difference.path, difference.after, colours),
-        )
-        for difference in differences
-    ]
+    return [_row(difference, colours) for difference in differences]
+
+
+def _row(difference: Difference, colours: Mapping[str, str]) -> DiffRow:
+    path, old, new = difference.path, difference.before, difference.after
+    before, after = _side(path, old, colours), _side(path, new, colours)
+    cut = False
+    if path.endswith("condition") and difference.kind == "changed":
+        cut = is_cut(old) or is_cut(new) or describe_condition(old) == describe_condition(new)
+        words = told_apart(old, new, describe_condition)
+        notes = condition_notes(old, new)
+        before, after = Side(words[0]), Side(words[1] + (f" ({'; '.join(notes)})" if notes else ""))
+    if before.text == after.text and canonical_json(old) != canonical_json(new):
+        cut = True
+        texts = told_apart(old, new, shown)
+        before, after = replace(before, text=texts[0]), replace(after, text=texts[1])
+    return DiffRow(difference.sentence, difference.kind, _label(difference), before, after, cut)
 
 
 _LABELS = {

@@ -122,7 +122,9 @@ def _counting_validator() -> Any:
 
         return check
 
-    return extend(Draft202012Validator, {keyword: counted(keyword) for keyword in ("$ref", "$dynamicRef")})
+    return extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {keyword: counted(keyword) for keyword in ("$ref", "$dynamicRef")}
+    )
 
 
 def _path(path: str, error: ValidationError | SchemaError) -> str:

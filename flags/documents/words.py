@@ -44,17 +44,20 @@ def percent(weight: int) -> str:
     return f"{whole}.{rest:03d}".rstrip("0").rstrip(".") + " %"
 
 
-def shown(value: Any) -> str:
-    """A JSON value in a sentence, cut to a readable length."""
+def shown(value: Any, *, full: bool = False) -> str:
+    """A JSON value in a sentence, cut to a readable length unless `full`."""
     if isinstance(value, str):
-        return f"“{_cut(value)}”"
+        return f"“{value if full else _cut(value)}”"
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{_cut(str(key))}: {shown(item)}" for key, item in list(value.items())[:_SHOWN_VALUES])
-        return "{" + inner + (", …}" if len(value) > _SHOWN_VALUES else "}")
+        limit = len(value) if full else _SHOWN_VALUES
+        items = [
+            f"{key if full else _cut(str(key))}: {shown(item, full=full)}" for key, item in list(value.items())[:limit]
+        ]
+        return "{" + ", ".join(items) + (", …}" if len(value) > limit else "}")
     if isinstance(value, list):
-        return _listed(value)
+        return _listed(value, full=full)
     return str(value)
 
 
@@ -62,40 +65,41 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
-def _listed(values: Sequence[Any]) -> str:
-    first = [shown(value) for value in values[:_SHOWN_VALUES]]
-    if len(values) > _SHOWN_VALUES:
-        return f"{', '.join(first)} and {len(values) - _SHOWN_VALUES} more"
+def _listed(values: Sequence[Any], *, full: bool) -> str:
+    limit = len(values) if full else _SHOWN_VALUES
+    first = [shown(value, full=full) for value in values[:limit]]
+    if len(values) > limit:
+        return f"{', '.join(first)} and {len(values) - limit} more"
     return " and ".join(([", ".join(first[:-1])] if len(first) > 1 else []) + first[-1:])
 
 
-def describe_condition(condition: Mapping[str, Any] | None) -> str:
-    """A condition in words: plan is “gold” and in segment “beta”. None is everyone."""
+def describe_condition(condition: Mapping[str, Any] | None, *, full: bool = False) -> str:
+    """A condition in words: plan is “gold” and in segment “beta”. None is everyone. Cut unless `full`."""
     if condition is None:
         return "everyone"
     if "and" in condition:
-        return " and ".join(_part(part) for part in condition["and"])
+        return " and ".join(_part(part, full=full) for part in condition["and"])
     if "or" in condition:
-        return " or ".join(_part(part) for part in condition["or"])
+        return " or ".join(_part(part, full=full) for part in condition["or"])
     if "not" in condition:
-        return _negated(condition["not"])
+        return _negated(condition["not"], full=full)
     if "segment" in condition:
         return f"in segment “{condition['segment']}”"
     phrase = f"{condition['attribute']} {_PHRASES[condition['operator']]}"
     value = condition.get("value")
-    return phrase if value is None else f"{phrase} {shown(value)}"
+    return phrase if value is None else f"{phrase} {shown(value, full=full)}"
 
 
-def _part(condition: Mapping[str, Any]) -> str:
-    words = describe_condition(condition)
+def _part(condition: Mapping[str, Any], *, full: bool) -> str:
+    words = describe_condition(condition, full=full)
     several = len(condition.get("and") or condition.get("or") or ()) > 1
     return f"({words})" if several else words
 
 
-def _negated(condition: Mapping[str, Any]) -> str:
+def _negated(condition: Mapping[str, Any], *, full: bool) -> str:
     if "segment" in condition:
         return f"not in segment “{condition['segment']}”"
-    return f"not ({describe_condition(condition)})"
+    return f"not ({describe_condition(condition, full=full)})"
 
 
 def describe_serve(serve: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Template filters for showing what changes."""
 
+from collections.abc import Iterable
+
 from django import template
 from django.utils.safestring import SafeString
 
@@ -12,3 +14,9 @@ register = template.Library()
 def visible(text: object) -> SafeString:
     """Text in which characters that hide or reorder others are written as their code point."""
     return showing.visible(text)
+
+
+@register.filter(name="any_cut")
+def any_cut(rows: Iterable[showing.DiffRow] | None) -> bool:
+    """Whether some row does not show all that differs, so that the JSON belongs in plain sight."""
+    return any(row.is_cut for row in rows or ())
