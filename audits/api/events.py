@@ -165,14 +165,17 @@ def _page_body(request: Request, query: Query, scope: Scope) -> dict[str, Any]:
 
 def _export(request: Request, query: Query, scope: Scope, chosen: str) -> StreamingHttpResponse:
     now = timezone.now()
+    project_key = _visible_project(query, scope)
     filters = {name: _plain(value) for name, value in query.filters.given().items()}
+    if project_key != filters.get("project_key", ""):
+        filters["project_key"] = "(not visible to the reader)"
     with transaction.atomic():
         record(
             Action.AUDIT_EXPORTED,
             actor=scope.reader or Actor.person(cast(AbstractUser, request.user), via="api"),
             target=Target("audit_trail", chosen, ""),
             now=now,
-            project_key=query.filters.project_key or "",
+            project_key=project_key,
             data={"format": chosen, "filters": filters, "from_cursor": query.after is not None},
         )
     # Names filled in per chunk, so an export of any length needs the memory of one chunk.
@@ -183,6 +186,12 @@ def _export(request: Request, query: Query, scope: Scope, chosen: str) -> Stream
     response = StreamingHttpResponse(lines, content_type=f"{media_type}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="audit-events-{now:%Y-%m-%dT%H%M%SZ}.{chosen}"'
     return response
+
+
+def _visible_project(query: Query, scope: Scope) -> str:
+    """The project asked for if the reader may see it, so that nobody writes into a stranger's part of the trail."""
+    key = query.filters.project_key or ""
+    return key if scope.project_keys is None or key in scope.project_keys else ""
 
 
 def _plain(value: Any) -> str:

@@ -177,6 +177,16 @@ def test_export__by_a_person__is_recorded_with_what_was_asked_for(auditor):
     }
 
 
+def test_export__project_the_reader_cannot_see__leaves_nothing_in_its_trail(settings, auditor):
+    settings.AUDIT_SCOPE = "tests.audits.trails.only_storefront"
+
+    text_of(auditor, f"{JSONL}&project=backoffice")
+
+    event = AuditEvent.objects.get(action=Action.AUDIT_EXPORTED)
+    assert (event.chain, event.project_key) == ("site", "")
+    assert "backoffice" not in event.data
+
+
 def test_export__by_a_token__is_recorded_as_the_service(settings, auditor):
     settings.AUDIT_SCOPE = "tests.audits.trails.staging_token"
 
