@@ -15,7 +15,8 @@ _BEFORE, _AFTER = 20, 60
 class Describe(Protocol):
     """Puts a value in words: cut to a readable length, or all of it."""
 
-    def __call__(self, value: Any, /, *, full: bool = False) -> str: ...
+    def __call__(self, value: Any, /, *, full: bool = False) -> str:
+        """The words."""
 
 
 def told_apart(old: Any, new: Any, describe: Describe) -> tuple[str, str]:
