@@ -100,7 +100,7 @@ class FlagAdmin(GovernedAdmin):
             with form_errors(form):
                 values = {**form.values(), "variants": variants.variants()}
                 flag = create_flag(project.pk, actor=actor_of(request), now=timezone.now(), **values)
-                messages.success(request, _created(flag))
+                messages.success(request, _created(user, flag))
                 return HttpResponseRedirect(reverse("admin:flags_flag_change", args=[flag.pk]))
         return self.page(
             request,
@@ -110,7 +110,7 @@ class FlagAdmin(GovernedAdmin):
             project=project,
             form=form,
             variants=variants,
-            protected=Environment.objects.filter(project=project, is_protected=True),
+            protected=_protected(user, project),
             crumbs=[*_crumbs(project), ("New flag", "")],
         )
 
@@ -186,9 +186,14 @@ def _filters(found: Matrix, query: MatrixQuery) -> list[dict[str, Any]]:
     return [dict(zip(names, select, strict=True)) for select in selects]
 
 
-def _created(flag: Flag) -> str:
+def _protected(user: AbstractUser, project: Project) -> QuerySet[Environment]:
+    """The protected environments the person may know of."""
+    return permissions.visible_environments(user).filter(project=project, is_protected=True)
+
+
+def _created(user: AbstractUser, flag: Flag) -> str:
     set_up = [config.environment.name for config in flag.configs.select_related("environment")]
-    waiting = Environment.objects.filter(project=flag.project, is_protected=True).values_list("name", flat=True)
+    waiting = [environment.name for environment in _protected(user, flag.project)]
     text = f"{flag.name} was created, switched off"
     text += f" in {' and '.join(set_up)}." if set_up else "."
     if waiting:

@@ -108,6 +108,14 @@ def test_new_flag__hostile_schema__is_an_error_of_the_form(world: World, schema:
     assert not Flag.objects.exists()
 
 
+def test_new_flag__protected_environment_out_of_sight__is_not_named(world: World) -> None:
+    world.grant(world.rita, world.production)
+    client, address = signed_in(world.rita), reverse("admin:flags_flag_add")
+
+    assert "Production" not in text_of(client.get(address))
+    assert "Production" not in text_of(client.post(address, form(), follow=True))
+
+
 def test_new_flag__key_taken__says_so(world: World) -> None:
     world.flag("fast-search")
 
