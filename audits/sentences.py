@@ -38,7 +38,7 @@ _SENTENCES: dict[str, str] = {
     Action.USER_PASSWORD_CHANGED: "changed the password of {target}",
     Action.USER_SIGNED_IN: "signed in",
     Action.USER_SIGNED_OUT: "signed out",
-    Action.USER_SIGN_IN_FAILED: "failed to sign in",
+    Action.USER_SIGN_IN_FAILED: "failed to sign in as {target}",
     Action.AUDIT_EXPORTED: "exported the audit trail",
     Action.AUDIT_PERSON_ERASED: "erased the name of a person from the audit trail",
 }

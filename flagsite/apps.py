@@ -11,8 +11,13 @@ class FlagsiteConfig(AppConfig):
     default = False
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from flagsite import checks  # noqa: F401
+        """Register the system checks; record sign-ins."""
+        from flagsite import (
+            checks,  # noqa: F401
+            sign_ins,
+        )
+
+        sign_ins.connect()
 
 
 class FlagsiteAdminConfig(AdminConfig):
