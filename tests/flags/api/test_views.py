@@ -107,11 +107,18 @@ def test_session__of_an_administrator__is_no_token(plane: Plane):
 
 
 def test_key__odd__is_not_found_in_the_words_of_the_protocol(plane: Plane):
-    for key in ["a%2Fb", "", "%0A", "%FF", "../../admin", "%00", "a?b=c"]:
+    for key in ["a%2Fb", "", "%0A", "%FF", "../../admin", "a?b=c"]:
         response = plane.post(key, CONTEXT)
 
         assert (key, response.status_code) == (key, 404)
         assert response.json()["errorCode"] == "FLAG_NOT_FOUND"
+
+
+def test_key__with_a_nul__is_a_bad_request_before_anything_reads_it(plane: Plane):
+    response = plane.post("%00", CONTEXT)
+
+    assert response.status_code == 400
+    assert response["Content-Type"] == "application/problem+json"
 
 
 def test_token__revoked__is_refused_after_the_next_poll(plane: Plane):
