@@ -163,7 +163,7 @@ def test_matrix__more_flags__same_number_of_queries(world: World) -> None:
 @pytest.mark.parametrize(
     "query",
     ["state=on&where=production", "state=nonsense", "sort=changed", "sort=;drop", "page=99", "page=-1", "page=²",
-     "owner=nobody", "owner=x", "kind=x", "tag=%00", "q=%F0%9F%9A%80", "q=" + "x" * 5000],
+     "owner=nobody", "owner=x", "kind=x", "q=%F0%9F%9A%80", "q=" + "x" * 5000],
 )  # fmt: skip
 def test_matrix__any_query__answers(world: World, flag: Flag, query: str) -> None:
     response = signed_in(world.vera).get(reverse("admin:flags_flag_changelist") + "?" + query)
