@@ -302,9 +302,9 @@ def test_save__floats_written_as_whole_numbers__stay_floats(world: World) -> Non
 
 def test_pages__hostile_text__is_escaped_and_hidden_characters_are_shown(world: World, flag: Flag) -> None:
     document = percent_document(flag.key, 40)
-    document["rules"][0]["description"] = HOSTILE + "\u202e"
+    document["rules"][0]["description"] = HOSTILE + "\u202e\u200b"
     client = signed_in(world.rita)
-    client.post(edit_url(flag, world.staging), posted(document, reason=HOSTILE + "\u200b"))
+    client.post(edit_url(flag, world.staging), posted(document, reason=HOSTILE))
 
     editor = text_of(client.get(edit_url(flag, world.staging)))
     history = text_of(client.get(edit_url(flag, world.staging, "history")))
