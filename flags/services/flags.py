@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from audits import trail
 from audits.actions import Action
-from audits.context import Actor
+from audits.context import Actor, ActorKind
 from flags import permissions
 from flags.authority import DirectEdit
 from flags.changes import ChangeSet, ConfigEdit
@@ -134,7 +135,8 @@ def _require_editor(actor: Actor, project: Project) -> None:
 
 
 def _set_up(flag: Flag, document: dict[str, Any], *, actor: Actor, now: datetime) -> None:
-    for environment in Environment.objects.filter(project=flag.project, is_protected=False):
+    own_opening = Q(unprotected_by_id=actor.id) if actor.kind is ActorKind.PERSON else Q(pk=None)
+    for environment in Environment.objects.filter(project=flag.project, is_protected=False).exclude(own_opening):
         if permissions.holds(actor, permissions.PROPOSE, environment):
             edit = ConfigEdit(flag_key=flag.key, base_version=0, document=document)
             change_set = ChangeSet(environment_id=str(environment.pk), edits=(edit,))

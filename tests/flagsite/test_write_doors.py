@@ -269,8 +269,9 @@ def test_every_route__forged_post__leaves_production_alone(role, doors):
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_every_route__other_methods__leave_production_alone(method, doors):
-    for _, url in all_urls(doors):
-        knock(doors, doors.clients["everything"], method, url, None)
+    answers = [knock(doors, doors.clients["everything"], method, url, None) for _, url in all_urls(doors)]
+
+    assert len(answers) > 40, "The matrix has lost its routes."
 
 
 @pytest.mark.parametrize("scope", ["evaluate", "audit", "nothing"])

@@ -161,6 +161,16 @@ def test_set_protection__taken_off_by_an_editor__somebody_else_has_to_edit(world
     with pytest.raises(ProtectedEnvironment, match="yourself"):
         edit(world.rolf, 1)
     edit(world.rita, 1)
+    created = create_flag(
+        world.project.pk,
+        actor=actor_of(world.rolf),
+        key="meanwhile",
+        name="Meanwhile",
+        kind="release",
+        value_type="boolean",
+        now=NOW,
+    )
+    assert not FlagConfig.objects.filter(flag=created, environment=world.production).exists()
 
     set_protection(world.production.pk, actor=actor_of(world.rolf), is_protected=True, now=NOW, reason="Over")
     with pytest.raises(ProtectedEnvironment, match="Propose"):
