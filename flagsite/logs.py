@@ -4,24 +4,29 @@ from typing import Any
 
 import structlog
 
+_SHARED: tuple[structlog.types.Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
 
-def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
-    """The LOGGING setting; configures structlog on the way so that both meet in one formatter."""
-    shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+
+def configure_structlog() -> None:
+    """Hand our lines to the logging module. Once per process: a logger keeps the processors it met at its first line."""
     structlog.configure(
         processors=[
-            *shared,
+            *_SHARED,
             structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
+    """The LOGGING setting, with one formatter in which our lines and everybody else's meet."""
     # Plain tracebacks: the values of local variables hold passwords and tokens, and logs are read by many.
     console = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     renderer: list[structlog.types.Processor] = (
@@ -30,7 +35,7 @@ def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
-        "foreign_pre_chain": shared,
+        "foreign_pre_chain": list(_SHARED),
     }
     return {
         "version": 1,

@@ -4,7 +4,7 @@ from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from flagsite import env as environment
 from flagsite.admin_theme import UNFOLD as UNFOLD
-from flagsite.logs import logging_settings
+from flagsite.logs import configure_structlog, logging_settings
 
 ENV = environment.read()
 BASE_DIR = environment.BASE_DIR
@@ -200,4 +200,5 @@ SNAPSHOT_POLL_SECONDS = ENV.SNAPSHOT_POLL_SECONDS
 SNAPSHOT_POLL_ENABLED = True
 # Nobody is looked up for a log line: an evaluation runs no query, whatever cookie comes along.
 DJANGO_STRUCTLOG_USER_ID_FIELD = ""
+configure_structlog()
 LOGGING = logging_settings(level=ENV.LOG_LEVEL, json=ENV.LOG_JSON)
