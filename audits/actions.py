@@ -13,11 +13,16 @@ class Action(StrEnum):
     ENVIRONMENT_UPDATED = "environment.updated"
     ENVIRONMENT_PROTECTION_CHANGED = "environment.protection_changed"
 
+    CONTEXT_ATTRIBUTE_CHANGED = "context_attribute.changed"
+    CONTEXT_ATTRIBUTE_REMOVED = "context_attribute.removed"
+
     FLAG_CREATED = "flag.created"
     FLAG_UPDATED = "flag.updated"
     FLAG_ARCHIVED = "flag.archived"
     FLAG_CONFIG_APPLIED = "flag_config.applied"
     SEGMENT_APPLIED = "segment.applied"
+    LOCAL_KILL_NOTICED = "local_kill.noticed"
+    LOCAL_KILL_LIFTED = "local_kill.lifted"
 
     ROLE_CHANGED = "role.changed"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an act, not a secret

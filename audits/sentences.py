@@ -12,11 +12,15 @@ _SENTENCES: dict[str, str] = {
     Action.ENVIRONMENT_CREATED: "created {target}",
     Action.ENVIRONMENT_UPDATED: "changed the details of {target}",
     Action.ENVIRONMENT_PROTECTION_CHANGED: "changed the protection of {target}",
+    Action.CONTEXT_ATTRIBUTE_CHANGED: "changed {target}",
+    Action.CONTEXT_ATTRIBUTE_REMOVED: "removed {target}",
     Action.FLAG_CREATED: "created {target}",
     Action.FLAG_UPDATED: "changed the details of {target}",
     Action.FLAG_ARCHIVED: "archived {target}",
     Action.FLAG_CONFIG_APPLIED: "applied a change to {target}{place}",
     Action.SEGMENT_APPLIED: "applied a change to {target}{place}",
+    Action.LOCAL_KILL_NOTICED: "forced a variant of {target}{place}",
+    Action.LOCAL_KILL_LIFTED: "stopped forcing a variant of {target}{place}",
     Action.ROLE_CHANGED: "changed the roles of {target}{place}",
     Action.TOKEN_ISSUED: "issued {target}{place}",
     Action.TOKEN_REVOKED: "revoked {target}{place}",
@@ -48,6 +52,8 @@ _NOUNS = {
     "environment": "the environment",
     "flag": "the flag",
     "flag_config": "the flag",
+    "context_attribute": "the attribute",
+    "local_kill": "the flag",
     "segment": "the segment",
     "environment_token": "the token",
     "change_request": "change request",
@@ -58,6 +64,7 @@ _NOUNS = {
 _ACTORS = {
     "rollouts.apply_due_changes": "The schedule",
     "rollouts.expire_old_requests": "The schedule",
+    "flags.kill_list": "A kill list",
 }
 
 

@@ -45,10 +45,33 @@ class Environment(BaseSettings):
     SNAPSHOT_POLL_SECONDS: float = Field(
         default=0.5, ge=0.1, le=60, description="How often a process looks for changed flags, in seconds."
     )
+    SNAPSHOT_FILE: str = Field(
+        default="", description="Signed copy of the flags, to start from without stores; empty: VAR_DIR/snapshots.json."
+    )
+    STALE_AFTER_SECONDS: float = Field(
+        default=10.0, ge=1, le=3600, description="After how long without its stores a process calls its answers stale."
+    )
+    KILL_LIST: str = Field(
+        default="", description="Forced variants: project/environment/flag=variant, comma-separated."
+    )
+    KILL_LIST_FILE: str = Field(
+        default="", description="File with forced variants, read every second; empty: VAR_DIR/kill-list."
+    )
+    STREAM_URL: str = Field(default="", description="Where browsers reach the stream process; empty: streams are off.")
+    EVALUATION_RATE_LIMIT: int = Field(
+        default=600_000, ge=0, le=1_000_000_000, description="Evaluation requests per token and minute; 0: no limit."
+    )
+    CORS_ALLOWED_ORIGINS: Names = Field(
+        default=("*",), description="Origins whose pages may evaluate, comma-separated; * is every one."
+    )
+    METRICS_TOKEN: str = Field(
+        default="", description="What Prometheus sends to read /metrics; empty: /metrics is off."
+    )
+    OTEL_ENABLED: bool = Field(default=False, description="Send OpenTelemetry traces; needs the extra `otel`.")
     SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
     SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")
 
-    @field_validator("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", mode="before")
+    @field_validator("ALLOWED_HOSTS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

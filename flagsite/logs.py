@@ -13,7 +13,7 @@ _SHARED: tuple[structlog.types.Processor, ...] = (
 
 
 def configure_structlog() -> None:
-    """Hand our lines to the logging module. Once per process: a logger keeps the processors it met at its first line."""
+    """Hand our lines to the logging module. Once per process: a logger keeps the processors of its first line."""
     structlog.configure(
         processors=[
             *_SHARED,

@@ -1,5 +1,7 @@
 """The one settings file. What differs between installations comes from `flagsite.env`."""
 
+from pathlib import Path
+
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from flagsite import env as environment
@@ -198,6 +200,15 @@ SPECTACULAR_SETTINGS = {
 SNAPSHOT_POLL_SECONDS = ENV.SNAPSHOT_POLL_SECONDS
 # Tests move snapshots by hand; everywhere else a background thread of each process keeps them fresh.
 SNAPSHOT_POLL_ENABLED = True
+SNAPSHOT_FILE = Path(ENV.SNAPSHOT_FILE or ENV.VAR_DIR / "snapshots.json")
+STALE_AFTER_SECONDS = ENV.STALE_AFTER_SECONDS
+KILL_LIST = ENV.KILL_LIST
+KILL_LIST_FILE = Path(ENV.KILL_LIST_FILE or ENV.VAR_DIR / "kill-list")
+STREAM_URL = ENV.STREAM_URL.rstrip("/")
+EVALUATION_RATE_LIMIT = ENV.EVALUATION_RATE_LIMIT
+CORS_ALLOWED_ORIGINS = frozenset(ENV.CORS_ALLOWED_ORIGINS)
+METRICS_TOKEN = ENV.METRICS_TOKEN
+REDIS_URL = ENV.REDIS_URL
 # Nobody is looked up for a log line: an evaluation runs no query, whatever cookie comes along.
 DJANGO_STRUCTLOG_USER_ID_FIELD = ""
 configure_structlog()

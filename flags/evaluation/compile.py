@@ -40,6 +40,7 @@ class Snapshot:
     generation: Generation
     flags: Mapping[str, FlagSource]
     segments: Mapping[str, Mapping[str, Any]]
+    requires_targeting_key: bool = False
 
 
 class CompiledSnapshot:

@@ -1,8 +1,10 @@
 """Facts and constraints; workflows live in services."""
 
+from flags.models.attributes import ContextAttribute
 from flags.models.configs import FlagConfig
 from flags.models.environments import Environment, EnvironmentUserGrant
 from flags.models.flags import Flag
+from flags.models.kills import LocalKill
 from flags.models.projects import Project
 from flags.models.segments import Segment
 from flags.models.tickets import ApplyTicket
@@ -10,11 +12,13 @@ from flags.models.tokens import EnvironmentToken
 
 __all__ = [
     "ApplyTicket",
+    "ContextAttribute",
     "Environment",
     "EnvironmentToken",
     "EnvironmentUserGrant",
     "Flag",
     "FlagConfig",
+    "LocalKill",
     "Project",
     "Segment",
 ]

@@ -40,6 +40,8 @@ class Environment(models.Model):
     unprotected_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    # Strict mode: an evaluation that needs a targeting key and has none is an error instead of the default.
+    requires_targeting_key = models.BooleanField(default=False)
     position = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
 

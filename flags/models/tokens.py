@@ -11,6 +11,9 @@ class TokenScope(models.TextChoices):
     """What a token may do; a token has exactly one scope."""
 
     EVALUATE = "evaluate", "Evaluate flags"
+    CLIENT = "client", "Evaluate client-visible flags"
+    FLAGD = "flagd", "Read the flagd definition"
+    MANAGE = "manage", "Explain evaluations"
     AUDIT = "audit", "Read audit events"
 
 

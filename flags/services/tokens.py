@@ -19,7 +19,13 @@ from flags.services.attempts import attempted
 from flags.services.keys import checked_text, problem
 from flags.services.locks import lock_environment
 
-PREFIXES = {TokenScope.EVALUATE: "fse_", TokenScope.AUDIT: "fsa_"}
+PREFIXES = {
+    TokenScope.EVALUATE: "fse_",
+    TokenScope.CLIENT: "fsc_",
+    TokenScope.FLAGD: "fsf_",
+    TokenScope.MANAGE: "fsm_",
+    TokenScope.AUDIT: "fsa_",
+}
 PREFIX_LENGTH = 10
 
 

@@ -85,6 +85,7 @@ def build(environment_id: uuid.UUID) -> Snapshot:
                 generation=Generation(facts["generation"]),
                 flags=flags,
                 segments=segments,
+                requires_targeting_key=facts["requires_targeting_key"],
             )
     raise EnvironmentUnreadable(f"Environment {environment_id} changed during {_ATTEMPTS} attempts to read it.")
 
@@ -98,6 +99,7 @@ def _read_flags(environment_id: uuid.UUID) -> tuple[dict[str, Any], dict[str, Fl
             "key",
             "revision",
             "generation",
+            "requires_targeting_key",
             "project__key",
             "configs__flag__key",
             "configs__flag__value_type",
