@@ -94,6 +94,12 @@ class SnapshotStore:
         """Whether the last attempt to look for changes failed."""
         return self._is_stale
 
+    @property
+    def served(self) -> Mapping[uuid.UUID, CompiledSnapshot]:
+        """What every environment serves now; empty while nothing is loaded. Loads nothing itself."""
+        state = self._state
+        return {} if state is None else state.snapshots
+
     def token(self, secret: str, *, now: datetime) -> TokenFacts | None:
         """The token a presented secret belongs to; None if unknown, revoked or expired. Raises SnapshotsUnavailable.
 
