@@ -3,14 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SCALARS = ("schema", "enabled", "off_variant", "default_variant", "salt")
+_SCALARS = ("schema", "enabled", "client_visible", "off_variant", "default_variant", "salt")
 _WORDS = {
     "enabled": "the switch",
+    "client_visible": "whether clients see it",
     "off_variant": "what OFF means",
     "default_variant": "what everyone else gets",
     "salt": "the salt",
     "schema": "the schema",
 }
+# Fields that say nothing when they are empty, and are absent then.
+_OPTIONAL = frozenset({"client_visible", "targets", "prerequisites"})
+_KINDS = {"rules": "the rule", "variants": "the variant", "prerequisites": "the prerequisite"}
+_TARGETS_NAMED = 3
 Item = dict[str, Any]
 
 
@@ -24,8 +29,15 @@ def merge(base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str,
     for field in _SCALARS:
         merged[field] = _pick(base.get(field), theirs.get(field), mine.get(field), _WORDS[field], clashes)
     merged["variants"] = _merge_list(base, theirs, mine, "variants", "name", clashes)
+    merged["prerequisites"] = _merge_list(base, theirs, mine, "prerequisites", "flag", clashes)
+    merged["targets"] = _merge_targets(base, theirs, mine, clashes)
     merged["rules"] = _merge_list(base, theirs, mine, "rules", "id", clashes)
-    return {key: merged[key] for key in mine if key in merged}, clashes
+    order = [*mine, *(field for field in theirs if field not in mine)]
+    return {key: merged[key] for key in order if key in merged and _says_something(key, merged[key])}, clashes
+
+
+def _says_something(field: str, value: Any) -> bool:
+    return bool(value) or field not in _OPTIONAL
 
 
 def _pick(base: Any, theirs: Any, mine: Any, words: str, clashes: list[str]) -> Any:
@@ -57,8 +69,7 @@ def _merge_list(
 
 def _words(field: str, name: str, mine: Mapping[str, Item], theirs: Mapping[str, Item]) -> str:
     item = mine.get(name) or theirs.get(name) or {}
-    what = "the rule" if field == "rules" else "the variant"
-    return f"{what} “{item.get('description') or name}”" if field == "rules" else f"{what} “{name}”"
+    return f"{_KINDS[field]} “{item.get('description') or name}”" if field == "rules" else f"{_KINDS[field]} “{name}”"
 
 
 def _interleaved(first: Sequence[str], second: Sequence[str]) -> list[str]:
@@ -70,3 +81,29 @@ def _interleaved(first: Sequence[str], second: Sequence[str]) -> list[str]:
         before = [other for other in second[:position] if other in result]
         result.insert(result.index(before[-1]) + 1 if before else 0, name)
     return result
+
+
+def _merge_targets(
+    base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str, Any], clashes: list[str]
+) -> list[Item]:
+    """Key by key, so that two people who name different ones never stand in each other's way."""
+    old, their, my = (_targeted(document) for document in (base, theirs, mine))
+    variants = dict.fromkeys(entry["variant"] for document in (mine, theirs) for entry in document.get("targets", []))
+    keys_of: dict[str, list[str]] = {variant: [] for variant in variants}
+    disputed: list[str] = []
+    for key in {**my, **their}:
+        variant = _pick(old.get(key), their.get(key), my.get(key), key, disputed)
+        if variant is not None:
+            keys_of[variant].append(key)
+    if disputed:
+        clashes.append(f"the individual target{'s' if len(disputed) > 1 else ''} {_named(disputed)}")
+    return [{"variant": variant, "keys": keys} for variant, keys in keys_of.items() if keys]
+
+
+def _targeted(document: Mapping[str, Any]) -> dict[str, str]:
+    return {key: entry["variant"] for entry in document.get("targets", []) for key in entry["keys"]}
+
+
+def _named(keys: Sequence[str]) -> str:
+    names = ", ".join(f"“{key}”" for key in keys[:_TARGETS_NAMED])
+    return names if len(keys) <= _TARGETS_NAMED else f"{names} and {len(keys) - _TARGETS_NAMED} more"

@@ -101,3 +101,89 @@ def test_merge__nothing_changed_by_them__is_mine(base, mine):
     merged, clashes = merge(before, before, after)
 
     assert (merged, clashes) == (after, [])
+
+
+def targets(**keys: list[str]) -> list[dict[str, Any]]:
+    return [{"variant": variant, "keys": names} for variant, names in keys.items()]
+
+
+def test_merge__targets_named_by_both__are_put_together_key_by_key():
+    base = document(targets=targets(on=["a", "b"]))
+    theirs = document(targets=targets(on=["a"], off=["t"]))
+    mine = document(targets=targets(on=["a", "b", "m"]))
+
+    merged, clashes = merge(base, theirs, mine)
+
+    assert merged["targets"] == targets(on=["a", "m"], off=["t"])
+    assert clashes == []
+
+
+def test_merge__same_key_targeted_elsewhere_by_both__mine_stays_and_is_named():
+    base = document(targets=targets(on=["a"]))
+
+    merged, clashes = merge(base, document(targets=targets(off=["a"])), document())
+
+    assert "targets" not in merged
+    assert clashes == ["the individual target “a”"]
+
+
+def test_merge__many_disputed_targets__are_counted():
+    keys = [f"k{number}" for number in range(5)]
+
+    _, clashes = merge(document(), document(targets=targets(on=keys)), document(targets=targets(off=keys)))
+
+    assert clashes == ["the individual targets “k0”, “k1”, “k2” and 2 more"]
+
+
+def test_merge__fields_only_they_added__are_kept():
+    needs = [{"flag": "parent", "variants": ["on"]}]
+
+    merged, clashes = merge(document(), document(prerequisites=needs, client_visible=True), document(rule("a")))
+
+    assert (merged["prerequisites"], merged["client_visible"]) == (needs, True)
+    assert clashes == []
+
+
+def test_merge__fields_only_they_took_away__are_gone():
+    needs = [{"flag": "parent", "variants": ["on"]}]
+    base = document(prerequisites=needs, client_visible=True, targets=targets(on=["a"]))
+
+    merged, clashes = merge(base, document(), {**base, "enabled": False})
+
+    assert merged == {**document(), "enabled": False}
+    assert clashes == []
+
+
+def test_merge__prerequisite_changed_by_both__mine_stays_and_is_named():
+    base, theirs, mine = (document(prerequisites=[{"flag": "p", "variants": [v]}]) for v in ("a", "b", "c"))
+
+    merged, clashes = merge(base, theirs, mine)
+
+    assert merged == mine
+    assert clashes == ["the prerequisite “p”"]
+
+
+TARGETED = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["on", "off", "maybe"]))
+
+
+def targeting(named: dict[str, str]) -> dict[str, Any]:
+    keys: dict[str, list[str]] = {}
+    for key, variant in named.items():
+        keys.setdefault(variant, []).append(key)
+    return document(targets=targets(**keys)) if keys else document()
+
+
+@given(base=TARGETED, theirs=TARGETED, mine=TARGETED)
+def test_merge__any_three_targetings__each_key_is_where_one_of_them_put_it(base, theirs, mine):
+    merged, clashes = merge(targeting(base), targeting(theirs), targeting(mine))
+
+    placed = {key: entry["variant"] for entry in merged.get("targets", []) for key in entry["keys"]}
+    expected = {
+        key: theirs.get(key) if mine.get(key) == base.get(key) else mine.get(key) for key in {**base, **theirs, **mine}
+    }
+    assert placed == {key: variant for key, variant in expected.items() if variant}
+    assert bool(clashes) == any(
+        len({base.get(key), theirs.get(key), mine.get(key)}) == 3
+        or (theirs.get(key) != base.get(key) != mine.get(key) and theirs.get(key) != mine.get(key))
+        for key in expected
+    )
