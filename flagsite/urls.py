@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from flagsite import health
+from flagsite import health, metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("ofrep/v1/", include("flags.api.urls")),
     path("healthz/live", health.live, name="healthz-live"),
     path("healthz/ready", health.ready, name="healthz-ready"),
+    path("metrics", metrics.view, name="metrics"),
 ]
 handler400 = "flagsite.problems.bad_request"
 handler403 = "flagsite.problems.permission_denied"
