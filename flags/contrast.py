@@ -43,6 +43,23 @@ def condition_notes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
     ]
 
 
+def listed_notes(old: list[str], new: list[str], *, variant: str) -> str:
+    """Who came to and who left a list of individual targets, and how many are on it now."""
+    was, becomes = set(old), set(new)
+    added = [key for key in new if key not in was]
+    removed = [key for key in old if key not in becomes]
+    # Long keys that begin alike are written out, else the same words would come and go.
+    full = bool({shown(key) for key in added} & {shown(key) for key in removed})
+    parts = [
+        f"{_names(keys, full=full)} {verb if len(keys) > 1 else f'{verb}s'} “{variant}”"
+        for keys, verb in ((added, "now get"), (removed, "no longer get"))
+        if keys
+    ]
+    words = "; ".join(parts) or f"the same keys for “{variant}” in another order"
+    growth = len(new) - len(old)
+    return f"{words} ({f'{growth:+d}, ' if growth else ''}{len(new)} in all)"
+
+
 def is_cut(value: Any) -> bool:
     """Whether the words for a condition leave a part of it out."""
     return describe_condition(value) != describe_condition(value, full=True)

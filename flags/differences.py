@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from audits.integrity import canonical_json
 
-from .contrast import condition_notes, told_apart
+from .contrast import condition_notes, listed_notes, told_apart
 from .documents import (
     describe_condition,
     describe_rule,
@@ -17,7 +17,7 @@ from .documents import (
     summarise,
 )
 from .documents.normalise import normalise_segment
-from .documents.words import shown
+from .documents.words import describe_bucketing, describe_prerequisite, instant_words, shown
 
 Kind = Literal["added", "removed", "changed"]
 Item = Mapping[str, Any]
@@ -45,7 +45,13 @@ def diff_configs(before: Item | None, after: Item) -> list[Difference]:
     old = normalise_config(before)
     if _same(old, new):
         return []
-    found = [*_switches(old, new), *_variants(old["variants"], new["variants"]), *_rules(old["rules"], new["rules"])]
+    found = [
+        *_switches(old, new),
+        *_variants(old["variants"], new["variants"]),
+        *_prerequisites(old.get("prerequisites", []), new.get("prerequisites", [])),
+        *_targets(old.get("targets", []), new.get("targets", [])),
+        *_rules(old["rules"], new["rules"]),
+    ]
     return found or [Difference("", "changed", "The document changed in its technical form only.", old, new)]
 
 
@@ -79,7 +85,9 @@ def _same(a: Any, b: Any) -> bool:
 
 def _first_config(new: Item) -> list[Difference]:
     start = Difference("", "added", f"First configuration here. {summarise(new).sentence}", None, new)
-    return [start, *_variants([], new["variants"]), *_rules([], new["rules"])]
+    found = [start, *_visibility({}, new), *_variants([], new["variants"])]
+    found += [*_prerequisites([], new.get("prerequisites", [])), *_targets([], new.get("targets", []))]
+    return found + _rules([], new["rules"])
 
 
 def _switches(old: Item, new: Item) -> list[Difference]:
@@ -97,7 +105,49 @@ def _switches(old: Item, new: Item) -> list[Difference]:
             was, becomes = (absent if value is None else value for value in (old[field], new[field]))
             sentence = f"{label}: {was} → {becomes}"
             found.append(Difference(field, "changed", sentence, old[field], new[field]))
-    return found
+    return found + _visibility(old, new)
+
+
+def _visibility(old: Item, new: Item) -> list[Difference]:
+    was, becomes = old.get("client_visible", False), new.get("client_visible", False)
+    if was == becomes:
+        return []
+    words = "Clients can now see this flag" if becomes else "Clients no longer see this flag"
+    return [Difference("client_visible", "changed", words, was, becomes)]
+
+
+def _prerequisites(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
+    was, becomes = ({item["flag"]: item for item in items} for items in (old, new))
+    found = []
+    for flag in [*was, *(flag for flag in becomes if flag not in was)]:
+        before, after = was.get(flag), becomes.get(flag)
+        if _same(before, after):
+            continue
+        kind: Kind = "added" if before is None else "removed" if after is None else "changed"
+        words = f"Prerequisite {kind}: {describe_prerequisite(after or before or {})}"
+        if before and after:
+            words = f"{words} (before: {describe_prerequisite(before)})"
+        found.append(Difference(f"prerequisites.{flag}", kind, words, before, after))
+    if found or list(was) == list(becomes):
+        return found
+    words = f"Prerequisites listed in another order: {', '.join(was)} → {', '.join(becomes)}"
+    return [Difference("prerequisites", "changed", words, list(was), list(becomes))]
+
+
+def _targets(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
+    was, becomes = ({item["variant"]: item["keys"] for item in items} for items in (old, new))
+    found = []
+    for variant in [*becomes, *(variant for variant in was if variant not in becomes)]:
+        before, after = was.get(variant), becomes.get(variant)
+        if before == after:
+            continue
+        kind: Kind = "added" if before is None else "removed" if after is None else "changed"
+        words = f"Individual targets: {listed_notes(before or [], after or [], variant=variant)}"
+        found.append(Difference(f"targets.{variant}", kind, words, before, after))
+    if found or list(was) == list(becomes):
+        return found
+    words = f"Individual targets listed in another order: {', '.join(was)} → {', '.join(becomes)}"
+    return [Difference("targets", "changed", words, list(was), list(becomes))]
 
 
 def _variants(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
@@ -186,6 +236,35 @@ def _rule(label: str, path: str, old: Item, new: Item) -> list[Difference]:
     if not _same(old["serve"], new["serve"]):
         words = f"{label}: {_serve(old['serve'], new['serve'])}"
         found.append(Difference(f"{path}.serve", "changed", words, old["serve"], new["serve"]))
+    return found + _windows(label, path, old, new) + _bucketing(label, path, old, new)
+
+
+def _windows(label: str, path: str, old: Item, new: Item) -> list[Difference]:
+    found = []
+    for field, verb, gone in (
+        ("starts_at", "starts", "no longer waits for a start"),
+        ("ends_at", "ends", "no longer ends"),
+    ):
+        before, after = old.get(field), new.get(field)
+        if before == after:
+            continue
+        words = f"{verb} {instant_words(after)}" if after is not None else gone
+        if before is not None:
+            words = f"{words} (before: {instant_words(before)})"
+        found.append(Difference(f"{path}.{field}", "changed", f"{label} {words}", before, after))
+    return found
+
+
+def _bucketing(label: str, path: str, old: Item, new: Item) -> list[Difference]:
+    found = []
+    before, after = describe_bucketing(old), describe_bucketing(new)
+    if before != after:
+        words = f"{label} splits by {after} instead of {before} (this reassigns people)"
+        found.append(Difference(f"{path}.bucket_by", "changed", words, old.get("bucket_by"), new.get("bucket_by")))
+    if old.get("salt") != new.get("salt"):
+        was, becomes = (f"the salt “{rule['salt']}”" if "salt" in rule else "the flag's salt" for rule in (old, new))
+        words = f"{label} splits with {becomes} instead of {was} (this reassigns people)"
+        found.append(Difference(f"{path}.salt", "changed", words, old.get("salt"), new.get("salt")))
     return found
 
 

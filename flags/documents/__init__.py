@@ -5,7 +5,18 @@ from .schema import MAX_NUMBER, TOTAL_WEIGHT, VALUE_TYPES, Document, Problem
 from .summary import Summary, summarise
 from .validate import validate_config, validate_segment
 from .values import validate_value_schema
-from .words import describe_condition, describe_rule, describe_serve, percent, rule_label
+from .words import (
+    describe_bucketing,
+    describe_condition,
+    describe_keys,
+    describe_prerequisite,
+    describe_rule,
+    describe_serve,
+    describe_window,
+    instant_words,
+    percent,
+    rule_label,
+)
 
 __all__ = [
     "MAX_NUMBER",
@@ -14,10 +25,15 @@ __all__ = [
     "Document",
     "Problem",
     "Summary",
+    "describe_bucketing",
     "describe_condition",
+    "describe_keys",
+    "describe_prerequisite",
     "describe_rule",
     "describe_serve",
+    "describe_window",
     "initial_document",
+    "instant_words",
     "normalise_config",
     "normalise_segment",
     "percent",

@@ -12,17 +12,17 @@ from .schema import (
     MAX_DEPTH,
     MAX_LIST_VALUES,
     Problem,
+    attribute_problem,
     field_problems,
     is_number,
     join,
-    name_problem,
 )
 
 _KINDS = ("and", "or", "not", "segment", "attribute")
 
 
-def condition_problems(condition: object, path: str, *, segment_keys: Collection[str] | None) -> list[Problem]:
-    """What is wrong with one condition. `segment_keys` None means that no segment may be named here."""
+def condition_problems(condition: object, path: str, *, segment_keys: Collection[str]) -> list[Problem]:
+    """What is wrong with one condition. `segment_keys` are the segments it may name."""
     if condition is None:
         return []
     count = _count(condition)
@@ -45,7 +45,7 @@ def _count(condition: object) -> int:
     return count
 
 
-def _problems(condition: object, path: str, *, segment_keys: Collection[str] | None, depth: int) -> list[Problem]:
+def _problems(condition: object, path: str, *, segment_keys: Collection[str], depth: int) -> list[Problem]:
     if depth > MAX_DEPTH:
         return [Problem(path, f"Conditions are nested more than {MAX_DEPTH} levels deep here. Flatten the groups.")]
     if not isinstance(condition, dict):
@@ -65,7 +65,7 @@ def _problems(condition: object, path: str, *, segment_keys: Collection[str] | N
     return unknown + _group_problems(condition[kind], join(path, kind), segment_keys=segment_keys, depth=depth)
 
 
-def _group_problems(parts: object, path: str, *, segment_keys: Collection[str] | None, depth: int) -> list[Problem]:
+def _group_problems(parts: object, path: str, *, segment_keys: Collection[str], depth: int) -> list[Problem]:
     if not isinstance(parts, list) or not parts:
         return [Problem(path, "A group must be a list with at least one condition.")]
     problems: list[Problem] = []
@@ -74,9 +74,7 @@ def _group_problems(parts: object, path: str, *, segment_keys: Collection[str] |
     return problems
 
 
-def _segment_problems(key: object, path: str, segment_keys: Collection[str] | None) -> list[Problem]:
-    if segment_keys is None:
-        return [Problem(path, "A segment cannot use another segment. Repeat its conditions here.")]
+def _segment_problems(key: object, path: str, segment_keys: Collection[str]) -> list[Problem]:
     if not isinstance(key, str) or key not in segment_keys:
         shown = f"“{key}”" if isinstance(key, str) else "this"
         message = f"There is no segment {shown} in this environment. Choose an existing one or create it first."
@@ -87,9 +85,7 @@ def _segment_problems(key: object, path: str, segment_keys: Collection[str] | No
 def _comparison_problems(condition: dict[str, Any], path: str) -> list[Problem]:
     problems = field_problems(condition, path, required=("attribute", "operator"), optional=("value",))
     attribute, operator = condition["attribute"], condition.get("operator")
-    message = name_problem(attribute, what="the attribute name")
-    if not message and "." in attribute:
-        message = "Use an attribute name without dots: flagd reads a dot as a path into an object."
+    message = attribute_problem(attribute)
     if message:
         problems.append(Problem(join(path, "attribute"), message))
     if "operator" not in condition:

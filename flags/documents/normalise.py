@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .schema import SCHEMA_VERSION, Document, is_integer
+from flags.evaluation.instants import parse_instant
+
+from .schema import SCHEMA_VERSION, TARGETING_KEY, Document, is_integer
 
 _STARTING_VARIANTS: dict[str, list[tuple[str, Any]]] = {
     "boolean": [("on", True), ("off", False)],
@@ -39,8 +41,9 @@ def initial_document(flag_key: str, value_type: str, variants: Sequence[Mapping[
 def normalise_config(document: Mapping[str, Any], *, value_type: str | None = None, flag_key: str = "") -> Document:
     """Return a deep copy with every optional field filled in; what cannot be understood stays for the validator.
 
-    With `value_type` "float" whole numbers become floats. With `flag_key` a missing salt becomes the usual one.
-    Doing it twice changes nothing.
+    Fields that came later (targets, prerequisites, visibility, windows, bucketing) are left out where they say
+    nothing instead, so that documents from before them keep their digest. With `value_type` "float" whole numbers
+    become floats. With `flag_key` a missing salt becomes the usual one. Doing it twice changes nothing.
     """
     result: Document = _copied(document)
     if not isinstance(result, dict):
@@ -54,7 +57,32 @@ def normalise_config(document: Mapping[str, Any], *, value_type: str | None = No
         if value_type == "float" and is_integer(variant.get("value")) and abs(variant["value"]) < 2**53:
             variant["value"] = float(variant["value"])
     _fill_rules(_objects(result["rules"]))
+    _drop_silent(result)
     return result
+
+
+def _drop_silent(document: dict[str, Any]) -> None:
+    """Leave out what says nothing, and write instants in one way."""
+    if isinstance(document.get("targets"), list):
+        document["targets"] = [item for item in document["targets"] if not _is_without_keys(item)]
+    _drop(document, targets=([], None), prerequisites=([], None), client_visible=(False, None))
+    for rule in _objects(document["rules"]):
+        _drop(rule, starts_at=("", None), ends_at=("", None), salt=("", None), bucket_by=("", None, TARGETING_KEY))
+        for field in ("starts_at", "ends_at"):
+            instant = parse_instant(rule.get(field))
+            if instant is not None:
+                rule[field] = instant.isoformat().replace("+00:00", "Z")
+
+
+def _is_without_keys(item: object) -> bool:
+    return isinstance(item, dict) and item.get("keys") in ([], None) and item.keys() <= {"variant", "keys"}
+
+
+def _drop(item: dict[str, Any], **silent: tuple[Any, ...]) -> None:
+    for field, values in silent.items():
+        # The type is compared too: 0 is not false here.
+        if field in item and any(type(item[field]) is type(value) and item[field] == value for value in values):
+            del item[field]
 
 
 def normalise_segment(document: Mapping[str, Any]) -> Document:
@@ -113,9 +141,13 @@ def _objects(items: object) -> list[dict[str, Any]]:
 
 
 def referenced_segments(document: Mapping[str, Any]) -> set[str]:
-    """The keys of all segments that the rules of a config document name."""
+    """The keys of all segments that the rules of a config document, or the condition of a segment document, name.
+
+    Directly: `references.segments_within` follows them further.
+    """
     found: set[str] = set()
     pending: list[object] = [rule.get("condition") for rule in _objects(document.get("rules"))]
+    pending.append(document.get("condition"))
     while pending:
         item = pending.pop()
         if isinstance(item, list):

@@ -19,7 +19,14 @@ MAX_LIST_VALUES: Final = 10_000
 MAX_VARIANTS: Final = 50
 MAX_NAME_CHARACTERS: Final = 100
 MAX_DESCRIPTION_CHARACTERS: Final = 2_000
+# Individual targets have a size of their own, so that ten thousand UUIDs fit beside a document of any size.
 MAX_DOCUMENT_BYTES: Final = 256 * 1024
+MAX_TARGET_BYTES: Final = 512 * 1024
+MAX_TARGET_KEYS: Final = 10_000
+MAX_KEY_CHARACTERS: Final = 1_024
+MAX_PREREQUISITES: Final = 20
+MAX_SEGMENT_DEPTH: Final = 8
+TARGETING_KEY: Final = "targetingKey"
 MAX_JSON_DEPTH: Final = 32
 
 # Characters that reorder or hide the text around them; a name with one can pass for another name in a review.
@@ -127,6 +134,14 @@ def name_problem(name: object, *, what: str, maximum: int = MAX_NAME_CHARACTERS)
     if any(character in REORDERING or unicodedata.category(character) in ("Cc", "Cs") for character in name):
         return f"Remove invisible, control or text-direction characters from {what}."
     return ""
+
+
+def attribute_problem(name: object) -> str:
+    """Say what is wrong with the name of a context attribute, or return an empty string."""
+    message = name_problem(name, what="the attribute name")
+    if not message and "." in str(name):
+        return "Use an attribute name without dots: flagd reads a dot as a path into an object."
+    return message
 
 
 def field_problems(

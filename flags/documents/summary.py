@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .schema import TOTAL_WEIGHT
-from .words import percent, shown
+from .words import describe_prerequisite, percent, shown
 
 State = Literal["off", "on", "partial", "targeted"]
 
@@ -33,12 +33,24 @@ def summarise(document: Mapping[str, Any]) -> Summary:
     targeted, everyone = _audience(document)
     share = everyone["split"][0]["weight"] if "split" in everyone else None
     state, headline = _everyone(document, everyone)
-    if not targeted:
-        return Summary(state, headline, f"Switched on: {_lower(headline)}.", share, off_means)
-    rules = "1 rule" if targeted == 1 else f"{targeted} rules"
-    otherwise = _lower(headline).removesuffix(" for everyone")
-    sentence = f"Switched on: {rules} for some, {otherwise} for everyone else."
-    return Summary("targeted", f"{rules}, else {otherwise}", sentence, share, off_means)
+    some = [*_counted(sum(len(item["keys"]) for item in document.get("targets", ())), "individual target")]
+    some += _counted(targeted, "rule")
+    sentence = f"Switched on: {_lower(headline)}."
+    if some:
+        otherwise = _lower(headline).removesuffix(" for everyone")
+        sentence = f"Switched on: {' and '.join(some)} for some, {otherwise} for everyone else."
+        state, headline = "targeted", f"{', '.join(some)}, else {otherwise}"
+    parents = document.get("prerequisites", ())
+    if not parents:
+        return Summary(state, headline, sentence, share, off_means)
+    needs = " and ".join(describe_prerequisite(item, verb="serves") for item in parents)
+    sentence = f"{sentence} Only where {needs}; else as if switched off. {off_means}"
+    behind = parents[0]["flag"] if len(parents) == 1 else f"{len(parents)} flags"
+    return Summary("targeted" if state != "off" else "off", f"{headline}, behind {behind}", sentence, share, off_means)
+
+
+def _counted(number: int, noun: str) -> list[str]:
+    return [f"{number} {noun}{'s' if number > 1 else ''}"] if number else []
 
 
 def _off_means(document: Mapping[str, Any]) -> str:
@@ -51,7 +63,7 @@ def _off_means(document: Mapping[str, Any]) -> str:
 def _audience(document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
     """How many rules are for some people only, and what everyone else is served."""
     for index, rule in enumerate(document["rules"]):
-        if rule["condition"] is None:
+        if rule["condition"] is None and not rule.keys() & {"starts_at", "ends_at"}:
             return index, rule["serve"]
     return len(document["rules"]), {"variant": document["default_variant"]}
 

@@ -10,6 +10,7 @@ from .schema import (
     MAX_DOCUMENT_BYTES,
     MAX_NAME_CHARACTERS,
     MAX_RULES,
+    MAX_TARGET_BYTES,
     MAX_VARIANTS,
     SCHEMA_VERSION,
     TOTAL_WEIGHT,
@@ -24,10 +25,12 @@ from .schema import (
     quote,
     variant_names,
 )
+from .targeting import BUCKETING_FIELDS, WINDOW_FIELDS, bucketing_problems, targeting_problems, window_problems
 from .values import schema_problems, validate_value_schema, value_problems
 from .words import percent
 
 _CONFIG_FIELDS = ("schema", "enabled", "off_variant", "variants", "default_variant", "salt", "rules")
+_OPTIONAL_FIELDS = ("prerequisites", "targets", "client_visible")
 
 
 def validate_config(
@@ -36,7 +39,8 @@ def validate_config(
     """Return what is wrong with a config document; an empty list means that its normalised form can be served.
 
     Normalise first: fields that normalising fills in are required here, descriptions excepted. `segment_keys` are the
-    segments of the environment. Raises ValueError for an unknown `value_type`.
+    segments of the environment; whether its flags and segments fit together is a question for `references`.
+    Raises ValueError for an unknown `value_type`.
     """
     if value_type not in VALUE_TYPES:
         raise ValueError(f"Unknown value type {value_type!r}. Use one of {', '.join(VALUE_TYPES)}.")
@@ -44,18 +48,22 @@ def validate_config(
     if problems or not isinstance(document, dict):
         return problems
     names = variant_names(document)
-    problems += field_problems(document, "", required=_CONFIG_FIELDS, optional=())
+    problems += field_problems(document, "", required=_CONFIG_FIELDS, optional=_OPTIONAL_FIELDS)
     problems += _schema_version_problems(document)
     if "enabled" in document and not isinstance(document["enabled"], bool):
         problems.append(Problem("enabled", "Say true (switched on) or false (switched off)."))
     problems += _variant_list_problems(document, value_type=value_type, value_schema=value_schema)
     problems += _chosen_variant_problems(document, names)
     problems += _salt_problems(document)
+    problems += targeting_problems(document, names)
     return problems + _rule_list_problems(document, names, segment_keys)
 
 
-def validate_segment(document: object) -> list[Problem]:
-    """Return what is wrong with a segment document; an empty list means it can be served."""
+def validate_segment(document: object, *, segment_keys: Collection[str] = ()) -> list[Problem]:
+    """Return what is wrong with a segment document; an empty list means it can be served.
+
+    `segment_keys` are the segments of the environment, which it may name. Circles are found by `references`.
+    """
     problems = _carrier_problems(document)
     if problems or not isinstance(document, dict):
         return problems
@@ -65,7 +73,7 @@ def validate_segment(document: object) -> list[Problem]:
         return problems
     if document["condition"] is None:
         return [*problems, Problem("condition", "Say who belongs to the segment: add at least one condition.")]
-    return problems + condition_problems(document["condition"], "condition", segment_keys=None)
+    return problems + condition_problems(document["condition"], "condition", segment_keys=segment_keys)
 
 
 def _carrier_problems(document: object) -> list[Problem]:
@@ -75,10 +83,14 @@ def _carrier_problems(document: object) -> list[Problem]:
     problems = json_problems(document)
     if problems:
         return problems
-    size = len(canonical_json(document))
+    size = len(canonical_json({name: part for name, part in document.items() if name != "targets"}))
     if size > MAX_DOCUMENT_BYTES:
         message = f"The document has {size} bytes; at most {MAX_DOCUMENT_BYTES} are allowed. Shorten lists or values."
         return [Problem("", message)]
+    size = len(canonical_json(document.get("targets")))
+    if size > MAX_TARGET_BYTES:
+        message = f"The individual targets have {size} bytes; at most {MAX_TARGET_BYTES} are allowed. Use a segment."
+        return [Problem("targets", message)]
     return []
 
 
@@ -170,7 +182,8 @@ def _rule_list_problems(document: dict[str, Any], names: list[str], segment_keys
 
 
 def _rule_problems(rule: dict[str, Any], path: str, names: list[str], segment_keys: Collection[str]) -> list[Problem]:
-    problems = field_problems(rule, path, required=("id", "condition", "serve"), optional=("description",))
+    optional = ("description", *WINDOW_FIELDS, *BUCKETING_FIELDS)
+    problems = field_problems(rule, path, required=("id", "condition", "serve"), optional=optional)
     problems += description_problems(rule, path)
     message = name_problem(rule["id"], what="the rule id") if "id" in rule else ""
     if message:
@@ -178,7 +191,7 @@ def _rule_problems(rule: dict[str, Any], path: str, names: list[str], segment_ke
     problems += condition_problems(rule.get("condition"), join(path, "condition"), segment_keys=segment_keys)
     if "serve" in rule:
         problems += _serve_problems(rule["serve"], join(path, "serve"), names)
-    return problems
+    return problems + window_problems(rule, path) + bucketing_problems(rule, path)
 
 
 def _serve_problems(serve: object, path: str, names: list[str]) -> list[Problem]:

@@ -3,6 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flags.evaluation.instants import parse_instant
+
+from .schema import TARGETING_KEY
+
 _SHOWN_VALUES = 3
 _MAX_TEXT = 60
 
@@ -110,10 +114,49 @@ def describe_serve(serve: Mapping[str, Any]) -> str:
 
 
 def describe_rule(rule: Mapping[str, Any]) -> str:
-    """A rule in words, without its description: If plan is “gold”: “on”."""
+    """A rule in words, without its description: If plan is “gold”: “on”, from 2026-12-01 08:00 UTC."""
     condition = rule.get("condition")
     who = "Everyone" if condition is None else f"If {describe_condition(condition)}"
-    return f"{who}: {describe_serve(rule['serve'])}"
+    details = [describe_serve(rule["serve"])]
+    if "bucket_by" in rule:
+        details.append(f"split by {rule['bucket_by']}")
+    if "salt" in rule:
+        details.append(f"with the salt “{_cut(rule['salt'])}”")
+    return f"{who}: {', '.join([*details, *filter(None, [describe_window(rule)])])}"
+
+
+def describe_window(rule: Mapping[str, Any]) -> str:
+    """When a rule counts: “from 2026-12-01 08:00 UTC until ...”, empty for always."""
+    parts = [("from", rule.get("starts_at")), ("until", rule.get("ends_at"))]
+    return " ".join(f"{word} {instant_words(instant)}" for word, instant in parts if instant is not None)
+
+
+def instant_words(instant: Any) -> str:
+    """An instant as people read it, in UTC: 2026-12-01 08:00 UTC. Seconds are shown where there are any."""
+    moment = parse_instant(instant)
+    if moment is None:
+        return str(instant)
+    text = moment.strftime("%H:%M:%S.%f").removesuffix(".000000").removesuffix(":00")
+    return f"{moment:%Y-%m-%d} {text} UTC"
+
+
+def describe_bucketing(rule: Mapping[str, Any]) -> str:
+    """What a split goes by: the targeting key, or an attribute."""
+    name = rule.get("bucket_by", TARGETING_KEY)
+    return "targeting key" if name == TARGETING_KEY else str(name)
+
+
+def describe_prerequisite(prerequisite: Mapping[str, Any], *, verb: str = "must serve") -> str:
+    """A prerequisite in words: checkout-redesign must serve “on” or “beta”."""
+    names = [f"“{name}”" for name in prerequisite["variants"]]
+    either = " or ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+    return f"{prerequisite['flag']} {verb} {either}"
+
+
+def describe_keys(keys: Sequence[str], *, limit: int = 10) -> str:
+    """Targeting keys in a sentence: “user-1”, “user-2” and 120 more. Long ones are cut."""
+    first = ", ".join(shown(key) for key in keys[:limit])
+    return first if len(keys) <= limit else f"{first} and {len(keys) - limit} more"
 
 
 def rule_label(rule: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from audits.integrity import canonical_json
+from flags.changes import document_digest
 from flags.documents import VALUE_TYPES, initial_document, normalise_config, referenced_segments, validate_config
 
 GOLD = {"attribute": "plan", "operator": "equals", "value": "gold"}
@@ -75,6 +76,68 @@ def test_normalise_config__what_it_cannot_read__is_left_for_validation(stored: A
     normalised = normalise_config(stored, value_type="float", flag_key="rate")
     assert validate_config(normalised, value_type="float", segment_keys=())
     assert normalise_config(normalised, value_type="float", flag_key="rate") == normalised
+
+
+# The digest of a document from before targets, prerequisites, visibility, windows and bucketing: approvals and audit
+# events hold digests, so the normal form of such a document may never change.
+GOLDEN = "6cdb60d5c746aa91ab2db1bfa65086016080a27b6fd8b5267884ce2a002d4c2d"
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        {},
+        {"targets": [], "prerequisites": [], "client_visible": False},
+        {"targets": None, "prerequisites": None, "client_visible": None},
+        {"targets": [{"variant": "on", "keys": []}, {"variant": "off"}]},
+    ],
+)
+def test_normalise_config__new_fields_that_say_nothing__leave_the_digest_as_it_was(silent: dict[str, Any]) -> None:
+    quiet = {"salt": None, "bucket_by": "targetingKey", "starts_at": None, "ends_at": ""} if silent else {}
+    split = {"split": [{"variant": "on", "weight": 5_000}, {"variant": "off", "weight": 95_000}]}
+    rule = {"id": "r1", "description": "Gold", "condition": GOLD, "serve": split} | quiet
+    stored = initial_document("checkout", "boolean") | {"enabled": True, "rules": [rule]} | silent
+    assert document_digest(normalise_config(stored, value_type="boolean", flag_key="checkout")) == GOLDEN
+
+
+def test_normalise_config__new_fields_that_say_something__stay_in_one_form() -> None:
+    stored = initial_document("checkout", "boolean") | {
+        "targets": [{"variant": "on", "keys": ["b", "a"]}, {"variant": "off", "keys": []}],
+        "prerequisites": [{"flag": "parent", "variants": ["on"]}],
+        "client_visible": True,
+        "rules": [{"id": "r1", "serve": {"variant": "on"}, "starts_at": "2026-12-01t09:30:00.500+01:00"}],
+    }
+    normalised = normalise_config(stored)
+    assert normalised["targets"] == [{"variant": "on", "keys": ["b", "a"]}]
+    assert normalised["prerequisites"] == stored["prerequisites"]
+    assert normalised["client_visible"] is True
+    assert normalised["rules"][0]["starts_at"] == "2026-12-01T08:30:00.500000Z"
+    assert normalise_config(normalised) == normalised
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"client_visible": 0},
+        {"client_visible": ""},
+        {"targets": {}},
+        {"targets": [{"variant": "on", "keys": [], "salt": 1}]},
+        {"prerequisites": ()},
+        {"rules": [{"serve": {"variant": "on"}, "starts_at": 0}]},
+        {"rules": [{"serve": {"variant": "on"}, "bucket_by": False}]},
+    ],
+)
+def test_normalise_config__wrong_type_that_looks_empty__is_left_for_validation(field: dict[str, Any]) -> None:
+    normalised = normalise_config(initial_document("checkout", "boolean") | field)
+    is_wrong = bool(validate_config(normalised, value_type="boolean", segment_keys=()))
+    assert is_wrong is (field != {"prerequisites": ()})
+
+
+def test_referenced_segments__of_a_segment__are_those_its_condition_names() -> None:
+    assert referenced_segments({"schema": 1, "condition": {"or": [{"segment": "a"}, {"not": {"segment": "b"}}]}}) == {
+        "a",
+        "b",
+    }
 
 
 def test_referenced_segments__at_any_depth__are_all_found() -> None:

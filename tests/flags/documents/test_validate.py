@@ -52,6 +52,18 @@ def compare(operator: str, value: Any = None, attribute: Any = "plan") -> dict[s
     return with_condition({"attribute": attribute, "operator": operator, "value": value})
 
 
+def with_rule(**fields: Any) -> dict[str, Any]:
+    return document(rules=[rule(**fields)])
+
+
+def targets(**keys: Any) -> dict[str, Any]:
+    return document(targets=[{"variant": variant, "keys": listed} for variant, listed in keys.items()])
+
+
+def needs(flag: Any, *variants: Any) -> dict[str, Any]:
+    return document(prerequisites=[{"flag": flag, "variants": list(variants)}])
+
+
 def share(variant: Any, weight: Any) -> dict[str, Any]:
     return {"variant": variant, "weight": weight}
 
@@ -202,6 +214,46 @@ S = "rules[0].serve"
         (compare("before", "tomorrow"), f"{C}.value"),
         (compare("after", "2026-11-21"), f"{C}.value"),
         (with_condition({"or": [GOLD] * 51}), C),
+        (document(client_visible=1), "client_visible"),
+        (document(client_visible=None), "client_visible"),
+        (document(targets={}), "targets"),
+        (document(targets=[5]), "targets[0]"),
+        (targets(on="user-1"), "targets[0].keys"),
+        (targets(on=[]), "targets[0].keys"),
+        (targets(on=["user-1", ""]), "targets[0].keys[1]"),
+        (targets(on=[7]), "targets[0].keys[0]"),
+        (targets(on=["x" * 1_025]), "targets[0].keys[0]"),
+        (targets(on=["user-1", "user-1"]), "targets[0].keys[1]"),
+        (targets(on=["user-1"], off=["user-2", "user-1"]), "targets[1].keys[1]"),
+        (targets(blue=["user-1"]), "targets[0].variant"),
+        (document(targets=[{"variant": ["on"], "keys": ["a"]}]), "targets[0].variant"),
+        (document(targets=[{"keys": ["a"]}]), "targets[0].variant"),
+        (document(targets=[{"variant": "on", "keys": ["a"], "salt": 1}]), "targets[0].salt"),
+        (document(targets=[{"variant": "on", "keys": [k]} for k in "ab"]), "targets[1].variant"),
+        (targets(on=[str(n) for n in range(6_000)], off=[str(n) for n in range(6_000, 10_001)]), "targets"),
+        (targets(on=[f"{n:0600d}" for n in range(1_000)]), "targets"),
+        (document(prerequisites={}), "prerequisites"),
+        (document(prerequisites=["parent"]), "prerequisites[0]"),
+        (needs("", "on"), "prerequisites[0].flag"),
+        (needs(5, "on"), "prerequisites[0].flag"),
+        (needs("parent"), "prerequisites[0].variants"),
+        (needs("parent", "on", "on"), "prerequisites[0].variants[1]"),
+        (needs("parent", None), "prerequisites[0].variants[0]"),
+        (document(prerequisites=[{"flag": "parent"}]), "prerequisites[0].variants"),
+        (document(prerequisites=[{"flag": "parent", "variants": "on"}]), "prerequisites[0].variants"),
+        (document(prerequisites=[{"flag": "parent", "variants": ["on"], "not": 1}]), "prerequisites[0].not"),
+        (document(prerequisites=[{"flag": "parent", "variants": ["on"]}] * 2), "prerequisites[1].flag"),
+        (document(prerequisites=[{"flag": f"p{n}", "variants": ["on"]} for n in range(21)]), "prerequisites"),
+        (with_rule(starts_at="tomorrow"), "rules[0].starts_at"),
+        (with_rule(starts_at=None), "rules[0].starts_at"),
+        (with_rule(ends_at="2026-12-01T08:00:00"), "rules[0].ends_at"),
+        (with_rule(starts_at="2026-12-01T08:00:00Z", ends_at="2026-12-01T09:00:00+01:00"), "rules[0].ends_at"),
+        (with_rule(salt="x"), "rules[0].salt"),
+        (with_rule(bucket_by="company"), "rules[0].bucket_by"),
+        (with_rule(serve={"split": [share("on", 100_000)]}, salt=""), "rules[0].salt"),
+        (with_rule(serve={"split": [share("on", 100_000)]}, salt="a\u202e"), "rules[0].salt"),
+        (with_rule(serve={"split": [share("on", 100_000)]}, bucket_by="user.company"), "rules[0].bucket_by"),
+        (with_rule(serve={"split": [share("on", 100_000)]}, bucket_by=5), "rules[0].bucket_by"),
         (nested(9), f"{C}.not.and[0].not.and[0].not.and[0].not.and[0]"),
     ],
 )
@@ -230,6 +282,14 @@ def test_validate_config__one_mistake__is_named_at_its_path(stored: Any, path: s
         compare("before", "2026-11-21T08:00:00+01:00"),
         nested(8),
         with_variant(name="on"),
+        document(client_visible=True),
+        targets(on=["x" * 1_024, " ", "漢"], off=["user-1"]),
+        targets(on=[f"{n:036d}" for n in range(9_999)], off=["last"]),
+        document(prerequisites=[{"flag": f"p{n}", "variants": ["on"]} for n in range(20)]),
+        needs("parent", "on", "blue"),
+        with_rule(starts_at="2026-12-01T08:00:00Z"),
+        with_rule(starts_at="2026-12-01T08:00:00Z", ends_at="2026-12-01T08:00:00.000001Z"),
+        with_rule(serve={"split": [share("on", 100_000)]}, salt="x" * 200, bucket_by="company"),
     ],
 )
 def test_validate_config__at_the_limits__is_accepted(stored: Any) -> None:
@@ -407,7 +467,11 @@ def test_validate_config__value_breaking_a_schema_often__names_five_places() -> 
     ],
 )
 def test_validate_segment__one_mistake__is_named_at_its_path(stored: Any, path: str) -> None:
-    assert path in [problem.path for problem in validate_segment(stored)]
+    assert path in [problem.path for problem in validate_segment(stored, segment_keys=["beta"])]
+
+
+def test_validate_segment__other_segment_of_the_environment__is_accepted() -> None:
+    assert validate_segment({"schema": 1, "condition": {"not": {"segment": "staff"}}}, segment_keys=["staff"]) == []
 
 
 @settings(max_examples=200)

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from flags.documents import describe_condition, describe_rule, initial_document, percent, rule_label, summarise
+from flags.documents import (
+    describe_condition,
+    describe_keys,
+    describe_rule,
+    initial_document,
+    percent,
+    rule_label,
+    summarise,
+)
 from flags.documents.words import _PHRASES
 from flags.evaluation.conditions import OPERATORS
 from tests.flags.strategies import conditions, config_documents
@@ -81,6 +89,19 @@ def test_phrases__every_operator__has_one() -> None:
             "If plan is “gold”: 25 % on, 75 % off",
             "“Plan is “gold””",
         ),
+        (
+            {
+                "condition": None,
+                "serve": {"split": [{"variant": "on", "weight": 100_000}]},
+                "bucket_by": "company",
+                "salt": "x",
+                "starts_at": "2026-12-01T09:00:00+01:00",
+                "ends_at": "2026-12-24T00:00:30.5Z",
+            },
+            "Everyone: 100 % on, split by company, with the salt “x”, "
+            "from 2026-12-01 08:00 UTC until 2026-12-24 00:00:30.500000 UTC",
+            "“Everyone”",
+        ),
     ],
 )
 def test_describe_rule__every_form__reads_like_a_sentence(rule: Any, words: str, label: str) -> None:
@@ -100,6 +121,8 @@ def split(first: int) -> dict[str, Any]:
     return {"split": [{"variant": "on", "weight": first}, {"variant": "off", "weight": 100_000 - first}]}
 
 
+TARGETS = [{"variant": "on", "keys": ["a", "b"]}, {"variant": "off", "keys": ["c"]}]
+NEEDS = [{"flag": "parent", "variants": ["on", "beta", "x"]}]
 COLOURS = [{"name": "blue", "value": 1}, {"name": "green", "value": 2}]
 
 
@@ -122,6 +145,21 @@ COLOURS = [{"name": "blue", "value": 1}, {"name": "green", "value": 2}]
             "2 rules, else on",
             None,
         ),
+        (on(targets=TARGETS), "targeted", "3 individual targets, else off", None),
+        (
+            on(targets=TARGETS, rules=[rule({"variant": "on"}, GOLD)], default_variant="on"),
+            "targeted",
+            "3 individual targets, 1 rule, else on",
+            None,
+        ),
+        (on(default_variant="on", prerequisites=NEEDS), "targeted", "On for everyone, behind parent", None),
+        (on(prerequisites=NEEDS * 2), "off", "Off for everyone, behind 2 flags", None),
+        (
+            on(rules=[rule({"variant": "on"}) | {"ends_at": "2026-12-01T08:00:00Z"}]),
+            "targeted",
+            "1 rule, else off",
+            None,
+        ),
         (on(variants=COLOURS, default_variant="green", off_variant="blue"), "on", "“green” for everyone", None),
     ],
 )
@@ -134,6 +172,16 @@ def test_summarise__every_shape__says_what_happens(stored: Any, state: str, head
 def test_summarise__two_kinds_of_off__are_told_apart() -> None:
     assert summarise(on()).off_means == "Off serves the variant “off” (false)."
     assert summarise(on(off_variant=None)).off_means == "Off means that the application's own default decides."
+
+
+def test_summarise__prerequisite__says_what_happens_without_it() -> None:
+    words = "Only where parent serves “on”, “beta” or “x”; else as if switched off. Off serves"
+    assert words in summarise(on(prerequisites=NEEDS)).sentence
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "“k0”"), (2, "“k0”, “k1”"), (4, "“k0”, “k1” and 2 more")])
+def test_describe_keys__long_list__is_cut_and_counted(count: int, words: str) -> None:
+    assert describe_keys([f"k{n}" for n in range(count)], limit=2) == words
 
 
 @given(stored=config_documents())
