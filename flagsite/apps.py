@@ -1,6 +1,7 @@
 """The composition root as Django apps."""
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin.apps import AdminConfig
 
 
@@ -11,13 +12,16 @@ class FlagsiteConfig(AppConfig):
     default = False
 
     def ready(self) -> None:
-        """Register the system checks; record sign-ins."""
+        """Register the system checks; record sign-ins; send traces where that is asked for."""
         from flagsite import (
             checks,  # noqa: F401
             sign_ins,
+            telemetry,
         )
 
         sign_ins.connect()
+        if settings.ENV.OTEL_ENABLED:
+            telemetry.start()
 
 
 class FlagsiteAdminConfig(AdminConfig):
