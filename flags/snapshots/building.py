@@ -3,29 +3,17 @@
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Count, Max, Q
 
 from flags.evaluation.bucketing import Generation
 from flags.evaluation.compile import FlagSource, Snapshot
 from flags.models import Environment, EnvironmentToken
-from flags.snapshots.registry import EnvironmentUnreadable
-from flags.snapshots.tokens import TokenFacts
+from flags.snapshots.sources import EnvironmentUnreadable
+from flags.snapshots.tokens import TokenFacts, TokenStamp
 
 _ATTEMPTS = 5
-
-
-class TokenStamp(NamedTuple):
-    """Moves whenever a token is issued or revoked.
-
-    The counts are what makes it safe: the newest `changed_at` alone misses a revocation that committed late, or
-    came from a machine with a slower clock.
-    """
-
-    issued: int
-    revoked: int
-    changed_at: datetime | None
 
 
 class DatabaseSource:

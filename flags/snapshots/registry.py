@@ -1,85 +1,83 @@
 """The registry of a process: which token may evaluate where, and the compiled snapshot of each environment.
 
-Readers take one reference to a frozen state and never wait. A single writer at a time builds the next state beside it
-and swaps the reference, so nobody sees a half-built one.
+Readers take one reference to a frozen state and never wait. A look at the source builds the next state beside it and
+swaps the reference, so nobody sees a half-built one. Looks may overlap, since one may hang with its database: whatever
+was read later wins, and revisions never go backwards.
 """
 
+import itertools
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal
 
 import structlog
+from django.conf import settings
+from django.utils import timezone
 
-from flags.evaluation.compile import CompiledSnapshot, Snapshot, compile_snapshot
-from flags.snapshots.tokens import TokenFacts, hash_secret
+from flags.evaluation.compile import CompiledSnapshot, compile_snapshot
+from flags.snapshots.kill_list import Kill, KillList
+from flags.snapshots.sources import EnvironmentUnreadable, Keeper, SnapshotsUnavailable, Source
+from flags.snapshots.states import EMPTY, NO_KILLS, SavedState, State, changed, ignored_kills, make_state, newer
+from flags.snapshots.tokens import TokenFacts, TokenStamp, hash_secret
 
 logger = structlog.get_logger(__name__)
 
 USE_WRITTEN_EVERY = timedelta(minutes=1)
 _FIRST_LOAD_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
+_TURN_SECONDS = 2.0
+_PUBLISH_SECONDS = 1.0
+
+Subscriber = Callable[[frozenset[uuid.UUID]], None]
 
 
-class SnapshotsUnavailable(RuntimeError):
-    """Nothing was ever loaded in this process, and the source does not answer."""
+def _nobody(store: "SnapshotStore") -> Keeper | None:
+    return None
 
 
-class EnvironmentUnreadable(RuntimeError):
-    """One environment cannot be read just now. Its last good snapshot goes on serving and the next poll tries again."""
-
-
-class Source(Protocol):
-    """Where states come from. A stamp is any value that differs once tokens have changed."""
-
-    def read_revisions(self) -> Mapping[uuid.UUID, int]:
-        """The current revision of every environment."""
-
-    def read_token_stamp(self) -> object:
-        """What tells whether tokens changed."""
-
-    def read_tokens(self) -> Mapping[str, TokenFacts]:
-        """Every token that is not revoked, by the hash of its secret."""
-
-    def build(self, environment_id: uuid.UUID) -> Snapshot:
-        """What an environment serves now. Raises EnvironmentUnreadable where only this one cannot be read."""
-
-    def write_last_use(self, token_id: uuid.UUID, used_at: datetime) -> None:
-        """Remember when a token was last used."""
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """Everything evaluation needs. Replaced as a whole, never changed."""
-
-    stamp: object
-    tokens: Mapping[str, TokenFacts]
-    snapshots: Mapping[uuid.UUID, CompiledSnapshot]
-
-
-_EMPTY = _State(stamp=None, tokens={}, snapshots={})
+def _nothing_saved() -> SavedState | None:
+    return None
 
 
 class SnapshotStore:
     """Answers who a secret belongs to and what an environment serves. Loads itself at first use.
 
-    With the source gone it answers from the last good state; `is_stale` says so. Revisions never go backwards.
+    With the source gone it answers from the last good state, at start from the saved one; `staleness` says how old that
+    is. `clock` is read once for each look.
     """
 
-    def __init__(self, source: Source, *, on_first_use: Callable[["SnapshotStore"], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        on_first_use: Callable[["SnapshotStore"], Keeper | None] = _nobody,
+        saved_state: Callable[[], SavedState | None] = _nothing_saved,
+        clock: Callable[[], datetime] = timezone.now,
+    ) -> None:
         self._source = source
         self._on_first_use = on_first_use
+        self._saved_state = saved_state
+        self._clock = clock
+        self._subscribers: tuple[Subscriber, ...] = ()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything and load again at the next use: for a forked child, and between tests."""
-        self._state: _State | None = None
-        self._writing = threading.Lock()
+        self._state: State | None = None
+        self._origin: Literal["database", "file"] = "database"
+        self._looked_at: datetime | None = None
+        self._failure = ""
+        self._kills = NO_KILLS
+        self._ignored: frozenset[Kill] = frozenset()
+        self._starting, self._looking, self._swapping = threading.RLock(), threading.Lock(), threading.Lock()
+        self._tried = threading.Event()
         self._is_used = False
-        self._is_stale = False
+        self._keeper: Keeper | None = None
+        self._looks, self._taken_look = itertools.count(1), 0
         self._retry_at = 0.0
         self._uses: dict[uuid.UUID, datetime] = {}
         self._written_uses: dict[uuid.UUID, datetime] = {}
@@ -91,14 +89,45 @@ class SnapshotStore:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the last attempt to look for changes failed."""
-        return self._is_stale
+        """Whether the last attempt to look for changes failed, or there was none that succeeded."""
+        return bool(self._failure) or self._origin == "file"
+
+    @property
+    def failure(self) -> str:
+        """The class of the error that the last look ended with; empty after one that succeeded."""
+        return self._failure
+
+    @property
+    def origin(self) -> Literal["database", "file"]:
+        """Where the served state was read. A state from the file is one from before this process began."""
+        return self._origin
+
+    @property
+    def looked_at(self) -> datetime | None:
+        """When the served state was last known to be the current one; None while nothing is loaded."""
+        return self._looked_at
+
+    @property
+    def kills(self) -> KillList:
+        """The kill list that is applied."""
+        return self._kills
 
     @property
     def served(self) -> Mapping[uuid.UUID, CompiledSnapshot]:
         """What every environment serves now; empty while nothing is loaded. Loads nothing itself."""
         state = self._state
-        return {} if state is None else state.snapshots
+        return {} if state is None else state.served
+
+    def staleness(self, *, now: datetime) -> float | None:
+        """Seconds since the source was last seen, once looks fail and that is STALE_AFTER_SECONDS ago; else None.
+
+        A state from the file is stale at once.
+        """
+        looked_at = self._looked_at
+        if looked_at is None or not self.is_stale:
+            return None
+        seconds = max(0.0, (now - looked_at).total_seconds())
+        return seconds if self._origin == "file" or seconds > settings.STALE_AFTER_SECONDS else None
 
     def token(self, secret: str, *, now: datetime) -> TokenFacts | None:
         """The token a presented secret belongs to; None if unknown, revoked or expired. Raises SnapshotsUnavailable.
@@ -112,27 +141,124 @@ class SnapshotStore:
         self._uses[facts.id] = now
         return facts
 
+    def token_facts(self, token_id: uuid.UUID) -> TokenFacts | None:
+        """A token by its id; None once it is revoked. Whether it is expired is for the caller to ask."""
+        return (self._state or self._load()).holders.get(token_id)
+
     def snapshot(self, environment_id: uuid.UUID) -> CompiledSnapshot | None:
         """What an environment serves; None if it has no live token. Raises SnapshotsUnavailable."""
-        return (self._state or self._load()).snapshots.get(environment_id)
+        return (self._state or self._load()).served.get(environment_id)
+
+    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
+        """Call `callback` with the environments that serve something else from now on, in the thread that found out.
+
+        Returns what ends it. The callback has to be quick; what it raises is logged.
+        """
+        with self._swapping:
+            self._subscribers = (*self._subscribers, callback)
+
+        def unsubscribe() -> None:
+            with self._swapping:
+                self._subscribers = tuple(other for other in self._subscribers if other is not callback)
+
+        return unsubscribe
+
+    def start(self) -> bool:
+        """Begin to load in the background, once, without waiting for it. Whether something runs there."""
+        with self._starting:
+            if not self._is_used:
+                self._is_used = True
+                self._keeper = self._on_first_use(self)
+        return self._keeper is not None
+
+    def wait_until_tried(self, *, seconds: float) -> bool:
+        """Wait for the first attempt to load, whatever came of it. Whether there was one."""
+        return self._tried.wait(seconds)
 
     def refresh(self) -> None:
         """Look for changes now and serve them. Raises what the source raises; the served state is then untouched."""
-        with self._writing:
-            self._refresh()
+        with self._turn():
+            number, began_at = next(self._looks), self._clock()
+            stamp, tokens, sources = self._look(self._state or EMPTY)
+            moved = self._take(number, began_at, stamp=stamp, tokens=tokens, sources=sources)
+        self._tried.set()
+        self._tell(moved)
 
     def try_refresh(self) -> bool:
         """`refresh` that never raises: a failure is logged once, until it is over, and marks the store stale."""
         try:
             self.refresh()
         except Exception as error:
-            self._note_failure(error)
+            self.note_failure(error)
             return False
         return True
 
+    def note_failure(self, error: BaseException) -> None:
+        """Remember that the source does not answer. Without a state, the saved one is taken from now on."""
+        was_fine, self._failure = not self._failure, type(error).__name__
+        if was_fine:
+            logger.warning("snapshots_stale", error=self._failure, detail=str(error))
+        self.fall_back()
+        self._tried.set()
+
+    def fall_back(self) -> bool:
+        """Serve the saved state if there is none yet. Whether there is a state now."""
+        if self._state is not None:
+            return True
+        saved = self._saved_state()
+        if saved is None:
+            return False
+        sources = {key: compile_snapshot(snapshot) for key, snapshot in saved.snapshots.items()}
+        with self._swapping:
+            if self._state is not None:
+                return True
+            # Without a stamp: the first look at the source reads tokens anew.
+            state = make_state(stamp=None, tokens=saved.tokens, sources=sources, kills=self._kills, previous=EMPTY)
+            self._state, self._origin, self._looked_at = state, "file", saved.looked_at
+            moved = changed(EMPTY, state)
+        logger.warning("snapshots_from_file", looked_at=saved.looked_at.isoformat(), environments=len(sources))
+        self._tried.set()
+        self._tell(moved)
+        return True
+
+    def force(self, kills: KillList) -> None:
+        """Apply a kill list from now on, whatever else goes on."""
+        with self._swapping:
+            self._kills, state = kills, self._state
+            if state is None or state.kills == kills:
+                return
+            self._state = make_state(
+                stamp=state.stamp, tokens=state.tokens, sources=state.sources, kills=kills, previous=state
+            )
+            moved = changed(state, self._state)
+        logger.warning("kill_list_applied", entries=[str(kill) for kill in kills.entries])
+        self._tell(moved)
+
+    def effective_kills(self) -> tuple[Kill, ...]:
+        """The entries of the kill list that force something here."""
+        state = self._state
+        if state is None:
+            return ()
+        ignored = ignored_kills(state)
+        return tuple(kill for kill in state.kills.entries if kill not in ignored)
+
+    def saved(self) -> SavedState | None:
+        """What to keep for a start without stores; None until the source was read."""
+        with self._swapping:
+            state, looked_at = self._state, self._looked_at
+        if state is None or looked_at is None or self._origin == "file":
+            return None
+        acts = state.stamp.acts if isinstance(state.stamp, TokenStamp) else 0
+        snapshots = {key: compiled.snapshot for key, compiled in state.sources.items()}
+        return SavedState(looked_at=looked_at, token_acts=acts, tokens=state.tokens, snapshots=snapshots)
+
     def publish(self, environment_id: uuid.UUID) -> None:
         """Serve a commit of this process at once. A process that has served nothing yet has nothing to refresh."""
-        if self._state is not None and not self.try_refresh():
+        if self._state is None:
+            return
+        keeper = self._keeper
+        is_done = self.try_refresh() if keeper is None else keeper.look_soon(wait_seconds=_PUBLISH_SECONDS)
+        if not is_done:
             logger.warning("snapshot_publish_failed", environment_id=str(environment_id))
 
     def flush_uses(self, *, now: datetime) -> None:
@@ -143,47 +269,44 @@ class SnapshotStore:
                 self._source.write_last_use(token_id, used_at)
                 self._written_uses[token_id] = used_at
 
-    def _load(self) -> _State:
-        """The first state. Requests that come meanwhile wait for it; while the source is gone they fail quickly."""
-        if not self._writing.acquire(timeout=_FIRST_LOAD_SECONDS):
-            raise SnapshotsUnavailable("The snapshots are still being loaded.")
+    def _load(self) -> State:
+        """The first state. Requests that come meanwhile wait for it; once an attempt has failed they fail quickly."""
+        if self.start():
+            self._tried.wait(_FIRST_LOAD_SECONDS)
+        else:
+            self._load_here()
+        state = self._state
+        if state is None:
+            raise SnapshotsUnavailable("The snapshots could not be loaded: neither the database nor a saved file.")
+        return state
+
+    def _load_here(self) -> None:
+        with self._starting:
+            if self._state is None and time.monotonic() >= self._retry_at and not self.try_refresh():
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One look after the other, which saves work; but behind one that hangs nobody waits for long."""
+        has_turn = self._looking.acquire(timeout=_TURN_SECONDS)
+        looking = self._looking
         try:
-            if self._state is None:
-                self._load_first()
-            if self._state is None:
-                raise SnapshotsUnavailable("The snapshots could not be loaded.")
-            return self._state
+            yield
         finally:
-            self._writing.release()
+            if has_turn:
+                looking.release()
 
-    def _load_first(self) -> None:
-        if not self._is_used:
-            self._is_used = True
-            self._on_first_use(self)
-        if time.monotonic() < self._retry_at:
-            return
-        try:
-            self._refresh()
-        except Exception as error:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-            self._note_failure(error)
-
-    def _refresh(self) -> None:
-        """Build the next state from what moved. Tokens are read first: the environment of each is then known."""
-        state = self._state or _EMPTY
+    def _look(self, state: State) -> tuple[object, Mapping[str, TokenFacts], dict[uuid.UUID, CompiledSnapshot]]:
+        """Read what moved. Tokens are read first: the environment of each is then known."""
         stamp = self._source.read_token_stamp()
         tokens = state.tokens if stamp == state.stamp else self._source.read_tokens()
         revisions = self._source.read_revisions()
-        served = {facts.environment_id for facts in tokens.values()}
-        snapshots = {}
-        for environment_id in served & revisions.keys():
-            snapshot = self._moved(state.snapshots.get(environment_id), environment_id, revisions[environment_id])
-            if snapshot is not None:
-                snapshots[environment_id] = snapshot
-        self._state = _State(stamp=stamp, tokens=tokens, snapshots=snapshots)
-        if self._is_stale:
-            self._is_stale = False
-            logger.info("snapshots_fresh_again")
+        sources = {}
+        for environment_id in {facts.environment_id for facts in tokens.values()} & revisions.keys():
+            compiled = self._moved(state.sources.get(environment_id), environment_id, revisions[environment_id])
+            if compiled is not None:
+                sources[environment_id] = compiled
+        return stamp, tokens, sources
 
     def _moved(
         self, current: CompiledSnapshot | None, environment_id: uuid.UUID, revision: int
@@ -192,14 +315,50 @@ class SnapshotStore:
         if current is not None and revision <= current.revision:
             return current
         try:
-            built = compile_snapshot(self._source.build(environment_id))
+            return compile_snapshot(self._source.build(environment_id))
         except EnvironmentUnreadable as error:
             logger.warning("snapshot_build_failed", environment_id=str(environment_id), detail=str(error))
             return current
-        # A replica that lags behind must not take people back.
-        return built if current is None or built.revision >= current.revision else current
 
-    def _note_failure(self, error: Exception) -> None:
-        if not self._is_stale:
-            self._is_stale = True
-            logger.warning("snapshots_stale", error=type(error).__name__, detail=str(error))
+    def _take(
+        self,
+        number: int,
+        began_at: datetime,
+        *,
+        stamp: object,
+        tokens: Mapping[str, TokenFacts],
+        sources: dict[uuid.UUID, CompiledSnapshot],
+    ) -> frozenset[uuid.UUID]:
+        """Serve what a look found, unless a later one was quicker. Returns the environments that changed by it."""
+        with self._swapping:
+            if number < self._taken_look:
+                return frozenset()
+            before = self._state or EMPTY
+            chosen = newer(before.sources, sources, known=sources)
+            after = make_state(stamp=stamp, tokens=tokens, sources=chosen, kills=self._kills, previous=before)
+            self._state, self._taken_look, self._looked_at, self._origin = after, number, began_at, "database"
+            was_failing, self._failure = bool(self._failure), ""
+        if was_failing:
+            logger.info("snapshots_fresh_again")
+        return changed(before, after)
+
+    def _tell(self, moved: frozenset[uuid.UUID]) -> None:
+        if self._kills.entries or self._ignored:
+            self._name_ignored()
+        if not moved:
+            return
+        for callback in self._subscribers:
+            try:
+                callback(moved)
+            except Exception:
+                logger.exception("snapshot_subscriber_failed")
+
+    def _name_ignored(self) -> None:
+        """Log once which entries of the kill list force nothing."""
+        state = self._state
+        ignored = ignored_kills(state) if state is not None else frozenset()
+        for kill in sorted(ignored - self._ignored, key=str):
+            logger.error(
+                "kill_list_entry_ignored", entry=str(kill), detail="No such environment, flag or variant here."
+            )
+        self._ignored = ignored

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,23 @@ class TokenFacts:
     def is_expired(self, now: datetime) -> bool:
         """Whether the token's time is over; the instant it expires at is already outside."""
         return self.expires_at is not None and self.expires_at <= now
+
+
+class TokenStamp(NamedTuple):
+    """Moves whenever a token is issued or revoked.
+
+    The counts are what makes it safe: the newest `changed_at` alone misses a revocation that committed late, or
+    came from a machine with a slower clock.
+    """
+
+    issued: int
+    revoked: int
+    changed_at: datetime | None
+
+    @property
+    def acts(self) -> int:
+        """How often tokens were issued or revoked so far: never less than a moment ago."""
+        return self.issued + self.revoked
 
 
 def hash_secret(secret: str) -> str:

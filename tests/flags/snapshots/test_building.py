@@ -11,7 +11,7 @@ from flags.services.tickets import governed_write
 from flags.services.tokens import revoke_token
 from flags.snapshots import build, building, hash_secret
 from flags.snapshots.building import DatabaseSource
-from flags.snapshots.registry import EnvironmentUnreadable
+from flags.snapshots.sources import EnvironmentUnreadable
 from tests.factories import NOW, SOON, actor_of, make_world
 from tests.flags.api.plane import DOCUMENTS, Plane
 

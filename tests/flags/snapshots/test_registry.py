@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from flags.evaluation.compile import Snapshot
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable
-from flags.snapshots.registry import EnvironmentUnreadable
+from flags.snapshots.sources import EnvironmentUnreadable
 from tests.factories import NOW
 from tests.flags.api.plane import DOCUMENTS, SECRET, FakeSource, fake_store
 
