@@ -21,6 +21,7 @@ from .documents.words import describe_bucketing, describe_prerequisite, instant_
 
 Kind = Literal["added", "removed", "changed"]
 Item = Mapping[str, Any]
+_Numbered = Mapping[str, tuple[int, Item]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +202,28 @@ def _rules(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
             words = f"Rule {number} {rule_label(rule)} added. {describe_rule(rule)}"
             found.append(Difference(f"rules[{number - 1}]", "added", words, None, rule))
             continue
-        from_number, former = was[rule_id]
+        former = was[rule_id][1]
         if rule_id in moved:
-            words = f"Rule {from_number} {rule_label(former)} moved to position {number}"
-            found.append(Difference(f"rules[{number - 1}]", "changed", words, from_number, number))
+            found.append(_move(rule_id, was, becomes, moved))
         found += _rule(f"Rule {number} {rule_label(former)}", f"rules[{number - 1}]", former, rule)
     return found
+
+
+def _move(rule_id: str, was: _Numbered, becomes: _Numbered, moved: set[str]) -> Difference:
+    (from_number, rule), number = was[rule_id], becomes[rule_id][0]
+    words = f"Rule {from_number} {rule_label(rule)} moved"
+    path = f"rules[{number - 1}]"
+    if from_number != number:
+        return Difference(path, "changed", f"{words} to position {number}", from_number, number)
+    # Others were added or removed around it, so that the number alone hides the move.
+    for other, (other_number, passed) in was.items():
+        if other in moved or other not in becomes:
+            continue
+        ahead = number < other_number, number < becomes[other][0]
+        if ahead[0] != ahead[1]:
+            sides = [f"{'ahead of' if is_ahead else 'behind'} {rule_label(passed)}" for is_ahead in ahead]
+            return Difference(path, "changed", f"{words} {sides[1]}", *sides)
+    raise AssertionError("A rule that passed none that stayed has not moved.")
 
 
 def _moved(old: list[str], new: list[str]) -> set[str]:

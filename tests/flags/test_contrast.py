@@ -75,6 +75,22 @@ def test_diff_rows__two_configs__no_changed_row_reads_the_same_on_both_sides(
             assert row.before.text != row.after.text
 
 
+orders = st.lists(st.sampled_from("abcdefg"), unique=True)
+
+
+@settings(max_examples=500)
+@given(old=orders, new=orders)
+def test_diff_rows__rules_in_any_two_orders__no_moved_rule_reads_the_same_on_both_sides(
+    old: list[str], new: list[str]
+) -> None:
+    rules = {name: {"id": name, "condition": None, "serve": {"variant": "on"}} for name in "abcdefg"}
+    start = initial_document("f", "boolean")
+    before, after = (start | {"rules": [rules[name] for name in order]} for order in (old, new))
+    rows = diff_rows(diff_configs(before, after), before, after)
+    assert bool(rows) == (old != new)
+    assert all(row.before.text != row.after.text for row in rows if row.kind == "changed")
+
+
 @given(old=segment_documents(), new=segment_documents())
 def test_diff_rows__two_segments__never_read_the_same_on_both_sides(old: Any, new: Any) -> None:
     differences = diff_segments(old, new)

@@ -117,6 +117,173 @@ def test_diff_configs__one_change__is_one_sentence(changed: Any, path: str, kind
     assert (found.path, found.kind, found.sentence) == (path, kind, sentence)
 
 
+def test_diff_configs__rule_that_moved_but_keeps_its_number__is_told_by_whom_it_passed() -> None:
+    a, b, c, gone = (rule(name, description=name.upper()) for name in ("a", "b", "c", "gone"))
+    found = diff_configs(after(rules=[gone, gone | {"id": "gone2"}, a, b, c]), after(rules=[b, c, a]))
+    (move,) = [difference for difference in found if difference.kind == "changed"]
+    assert move.sentence == "Rule 3 “A” moved behind “B”"
+    assert (move.before, move.after) == ("ahead of “B”", "behind “B”")
+
+
+def needing(*variants: str, flag: str = "parent") -> dict[str, Any]:
+    return {"flag": flag, "variants": list(variants)}
+
+
+def keys(variant: str, *targeted: str) -> dict[str, Any]:
+    return {"variant": variant, "keys": list(targeted)}
+
+
+MANY = [f"user-{number}" for number in range(130)]
+R = "Rule 1 “Everyone”"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "kind", "sentence"),
+    [
+        ({}, {"client_visible": True}, "client_visible", "changed", "Clients can now see this flag"),
+        ({"client_visible": True}, {}, "client_visible", "changed", "Clients no longer see this flag"),
+        (
+            {},
+            {"prerequisites": [needing("on")]},
+            "prerequisites.parent",
+            "added",
+            "Prerequisite added: parent must serve “on”",
+        ),
+        (
+            {"prerequisites": [needing("on")]},
+            {},
+            "prerequisites.parent",
+            "removed",
+            "Prerequisite removed: parent must serve “on”",
+        ),
+        (
+            {"prerequisites": [needing("on")]},
+            {"prerequisites": [needing("on", "beta", "blue")]},
+            "prerequisites.parent",
+            "changed",
+            "Prerequisite changed: parent must serve “on”, “beta” or “blue” (before: parent must serve “on”)",
+        ),
+        (
+            {"prerequisites": [needing("on"), needing("on", flag="other")]},
+            {"prerequisites": [needing("on", flag="other"), needing("on")]},
+            "prerequisites",
+            "changed",
+            "Prerequisites listed in another order: parent, other → other, parent",
+        ),
+        (
+            {},
+            {"targets": [keys("on", "user-1", "user-2")]},
+            "targets.on",
+            "added",
+            "Individual targets: “user-1”, “user-2” now get “on” (+2, 2 in all)",
+        ),
+        (
+            {"targets": [keys("on", "user-1", "user-2", "user-3")]},
+            {"targets": [keys("on", "user-3", "user-4")]},
+            "targets.on",
+            "changed",
+            "Individual targets: “user-4” now gets “on”; “user-1”, “user-2” no longer get “on” (-1, 2 in all)",
+        ),
+        (
+            {"targets": [keys("on", "user-1")]},
+            {},
+            "targets.on",
+            "removed",
+            "Individual targets: “user-1” no longer gets “on” (-1, 0 in all)",
+        ),
+        (
+            {"targets": [keys("on", *MANY[:10])]},
+            {"targets": [keys("on", *MANY)]},
+            "targets.on",
+            "changed",
+            "Individual targets: “user-10”, “user-11”, “user-12”, “user-13”, “user-14”, “user-15”, “user-16”, "
+            "“user-17”, “user-18”, “user-19” and 110 more now get “on” (+120, 130 in all)",
+        ),
+        (
+            {"targets": [keys("on", *MANY)]},
+            {"targets": [keys("on", *MANY[::-1])]},
+            "targets.on",
+            "changed",
+            "Individual targets: the same keys for “on” in another order (130 in all)",
+        ),
+        (
+            {"targets": [keys("on", "x" * 70 + "a")]},
+            {"targets": [keys("on", "x" * 70 + "b")]},
+            "targets.on",
+            "changed",
+            f"Individual targets: “{'x' * 70}b” now gets “on”; “{'x' * 70}a” no longer gets “on” (1 in all)",
+        ),
+        (
+            {"targets": [keys("on", "a"), keys("off", "b")]},
+            {"targets": [keys("off", "b"), keys("on", "a")]},
+            "targets",
+            "changed",
+            "Individual targets listed in another order: on, off → off, on",
+        ),
+        (
+            {},
+            {"rules": [rule(starts_at="2026-12-01T09:00:00+01:00")]},
+            "rules[0].starts_at",
+            "changed",
+            f"{R} starts 2026-12-01 08:00 UTC",
+        ),
+        (
+            {"rules": [rule(ends_at="2026-12-01T08:00:00Z")]},
+            {"rules": [rule(ends_at="2026-12-01T08:00:00.5Z")]},
+            "rules[0].ends_at",
+            "changed",
+            f"{R} ends 2026-12-01 08:00:00.500000 UTC (before: 2026-12-01 08:00 UTC)",
+        ),
+        (
+            {"rules": [rule(starts_at="2026-12-01T08:00:00Z")]},
+            {},
+            "rules[0].starts_at",
+            "changed",
+            f"{R} no longer waits for a start (before: 2026-12-01 08:00 UTC)",
+        ),
+        (
+            {},
+            {"rules": [rule(bucket_by="company")]},
+            "rules[0].bucket_by",
+            "changed",
+            f"{R} splits by company instead of targeting key (this reassigns people)",
+        ),
+        (
+            {},
+            {"rules": [rule(salt="x")]},
+            "rules[0].salt",
+            "changed",
+            f"{R} splits with the salt “x” instead of the flag's salt (this reassigns people)",
+        ),
+        (
+            {"rules": []},
+            {"rules": [rule(serve={"variant": "on"}, ends_at="2026-12-01T08:00:00Z")]},
+            "rules[0]",
+            "added",
+            f"{R} added. Everyone: “on”, until 2026-12-01 08:00 UTC",
+        ),
+    ],
+)
+def test_diff_configs__new_kind_of_change__is_one_sentence(
+    old: Any, new: Any, path: str, kind: str, sentence: str
+) -> None:
+    (found,) = diff_configs(after(**old), after(**new))
+    assert (found.path, found.kind, found.sentence) == (path, kind, sentence)
+
+
+def test_diff_configs__fields_that_say_nothing__are_no_difference() -> None:
+    silent = {"targets": [keys("on")], "prerequisites": [], "client_visible": False}
+    assert diff_configs(BASE, after(**silent, rules=[rule(bucket_by="targetingKey", starts_at=None)])) == []
+    instants = ("2026-12-01T08:00:00Z", "2026-12-01T09:00:00.000+01:00")
+    assert diff_configs(*(after(rules=[rule(starts_at=instant)]) for instant in instants)) == []
+
+
+def test_diff_configs__first_configuration__names_everything_in_it() -> None:
+    first = after(client_visible=True, targets=[keys("on", "user-1")], prerequisites=[needing("on")])
+    paths = [difference.path for difference in diff_configs(None, first)]
+    assert {"client_visible", "targets.on", "prerequisites.parent", "rules[0]"} <= set(paths)
+
+
 def test_diff_configs__switched_off__says_so() -> None:
     (found,) = diff_configs(after(enabled=True), BASE)
     assert (found.sentence, found.before, found.after) == ("Switched off", True, False)
