@@ -6,19 +6,13 @@ Two generations are live. `flagd-v2` hashes the UTF-8 bytes of the key, `flagd-v
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import lru_cache
-from struct import Struct, iter_unpack
+
+import mmh3
 
 MAX_TARGETING_KEY_CHARACTERS = 1_024
 
-REMEMBERED_KEY_CHARACTERS = 64
-
-_MASK = 0xFFFFFFFF
-# Multiplying a 32-bit number by this writes it twice in a row, so one shift makes a rotation.
-_TWICE = 0x1_0000_0001
-_READ_BLOCKS = tuple(Struct(f"<{count}I").unpack_from for count in range(66))
-
-Hash = Callable[[str, str], int | None]
+# `mmh3.hash` takes text as well, but ends the whole process when that holds half of a surrogate pair: encode first.
+hash_bytes: Callable[[bytes], int] = mmh3.mmh3_32_uintdigest
 
 
 class Generation(StrEnum):
@@ -28,45 +22,14 @@ class Generation(StrEnum):
     FLAGD_V3 = "flagd-v3"
 
 
-def murmur3_32(data: bytes, seed: int = 0) -> int:
-    """MurmurHash3 x86 32-bit (Austin Appleby, public domain), as an unsigned number."""
-    return _finish(seed & _MASK, data, len(data))
-
-
-def _finish(state: int, data: bytes, length: int) -> int:
-    """Hash the last bytes of `length` bytes; `state` has taken in the ones before, in whole blocks of four."""
-    count = len(data) >> 2
-    read = _READ_BLOCKS[count + 1] if count < 65 else Struct(f"<{count + 1}I").unpack_from
-    *blocks, tail = read(data + b"\0\0\0\0")
-    for block in blocks:
-        state ^= ((block * 0xCC9E2D51 & _MASK) * _TWICE >> 17) * 0x1B873593 & _MASK
-        state = (state * _TWICE >> 19) * 5 + 0xE6546B64 & _MASK
-    if tail:
-        state ^= ((tail * 0xCC9E2D51 & _MASK) * _TWICE >> 17) * 0x1B873593 & _MASK
-    state ^= length
-    state = (state ^ state >> 16) * 0x85EBCA6B & _MASK
-    state = (state ^ state >> 13) * 0xC2B2AE35 & _MASK
-    return state ^ state >> 16
-
-
-def _begin(data: bytes) -> tuple[int, bytes, int]:
-    """Take in the whole blocks of a beginning that many keys share: the state, the bytes left over, the bytes taken."""
-    taken = len(data) & ~3
-    state = 0
-    for (block,) in iter_unpack("<I", data[:taken]):
-        state ^= ((block * 0xCC9E2D51 & _MASK) * _TWICE >> 17) * 0x1B873593 & _MASK
-        state = (state * _TWICE >> 19) * 5 + 0xE6546B64 & _MASK
-    return state, data[taken:], taken
-
-
 def hash_v2(key: str) -> int:
     """The `flagd-v2` hash of a key. Raises UnicodeEncodeError where the key holds a lone surrogate."""
-    return murmur3_32(key.encode("utf-8"))
+    return hash_bytes(key.encode("utf-8"))
 
 
 def hash_v3(key: str | Sequence[str]) -> int:
     """The `flagd-v3` hash of a text key, or of the array flagd builds where a split names no key."""
-    return murmur3_32(cbor(key))
+    return hash_bytes(cbor(key))
 
 
 def cbor(value: str | Sequence[str]) -> bytes:
@@ -109,62 +72,24 @@ def bucket(key: str, *, salt: str, total: int, generation: Generation) -> int:
 _HASHES: dict[Generation, Callable[[str], int]] = {Generation.FLAGD_V2: hash_v2, Generation.FLAGD_V3: hash_v3}
 
 
-@lru_cache(maxsize=4_096)
-def _begin_v2(salt: str) -> tuple[int, bytes, int]:
-    return _begin(salt.encode("utf-8"))
+# Heads of the texts that are usual; longer ones get theirs when they come.
+_TEXT_HEADS = tuple(_head(0x60, length) for length in range(256))
 
 
-@lru_cache(maxsize=4_096)
-def _begin_v3(salt: str, key_bytes: int) -> tuple[int, bytes, int]:
-    data = salt.encode("utf-8")
-    return _begin(_head(0x60, len(data) + key_bytes) + data)
+def key_hash(salt: str, *, generation: Generation) -> Callable[[str], int]:
+    """Return the function key -> hash of `salt + key`.
 
-
-def _salted_v2(salt: str, key: str) -> int | None:
-    try:
-        data = key.encode("utf-8")
-        state, left, taken = _begin_v2(salt)
-    except UnicodeEncodeError:
-        return None
-    data = left + data
-    return _finish(state, data, taken + len(data))
-
-
-def _salted_v3(salt: str, key: str) -> int | None:
-    try:
-        data = key.encode("utf-8")
-        state, left, taken = _begin_v3(salt, len(data))
-    except UnicodeEncodeError:
-        return None
-    data = left + data
-    return _finish(state, data, taken + len(data))
-
-
-_SALTED: dict[Generation, Hash] = {Generation.FLAGD_V2: _salted_v2, Generation.FLAGD_V3: _salted_v3}
-# The same people come back, so their hashes are remembered: in memory only, and never more than these.
-_REMEMBERED: dict[Generation, Hash] = {
-    generation: lru_cache(maxsize=32_768)(salted) for generation, salted in _SALTED.items()
-}
-
-
-def salted_hash(generation: Generation) -> Hash:
-    """Return the function (salt, key) -> hash of one generation. It answers None for a key with a lone surrogate.
-
-    It remembers; give it keys of at most `REMEMBERED_KEY_CHARACTERS`, so that hostile keys cannot fill the memory.
+    Raises UnicodeEncodeError for a salt with a lone surrogate, and so does the function for a key with one.
     """
-    return _REMEMBERED[generation]
+    prefix, hashed = salt.encode("utf-8"), hash_bytes
+    if generation is Generation.FLAGD_V2:
+        return lambda key: hashed(prefix + key.encode("utf-8"))
+    taken, heads = len(prefix), _TEXT_HEADS
 
+    def of_cbor(key: str) -> int:
+        data = key.encode("utf-8")
+        length = taken + len(data)
+        head = heads[length] if length < 256 else _head(0x60, length)
+        return hashed(head + prefix + data)
 
-def unusual_hash(generation: Generation) -> Callable[[str, object], int | None]:
-    """Return the function for everything `salted_hash` is not made for: it remembers nothing and takes any value.
-
-    It answers None for what cannot be bucketed: no text, more than `MAX_TARGETING_KEY_CHARACTERS`, a lone surrogate.
-    """
-    fresh = _SALTED[generation]
-
-    def hash_of(salt: str, key: object) -> int | None:
-        if not isinstance(key, str) or len(key) > MAX_TARGETING_KEY_CHARACTERS:
-            return None
-        return fresh(salt, key)
-
-    return hash_of
+    return of_cbor

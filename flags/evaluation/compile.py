@@ -3,75 +3,59 @@
 Every resolution a flag can give is built here, once; evaluation only chooses among them.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from itertools import accumulate
 from typing import Any
 
-from .bucketing import REMEMBERED_KEY_CHARACTERS, Generation, salted_hash, unusual_hash
-from .conditions import Condition, Context, compile_condition, never
+from .flags import Dependent, FlagCompiler, Known, Program, metadata_of, values_of
+from .ordering import dependency_order, flags_required
+from .prerequisites import STRIDE, CompiledFlag, link
 from .resolution import ErrorCode, Reason, Resolution, failure
+from .segments import UNREADABLE, Segments
+from .sources import FlagSource, Metadata, Snapshot
+from .splits import Evaluator
 
-Evaluator = Callable[[Context], Resolution]
-Metadata = dict[str, bool | str | int | float]
+__all__ = ["CompiledSnapshot", "FlagSource", "Snapshot", "compile_snapshot"]
 
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
-
-
-@dataclass(frozen=True, slots=True)
-class FlagSource:
-    """One flag as it is in an environment: its value type, its config document and the version of that."""
-
-    value_type: str
-    document: Mapping[str, Any]
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The frozen input of evaluation: everything an environment serves at one revision."""
-
-    project_key: str
-    environment_id: str
-    environment_key: str
-    revision: int
-    generation: Generation
-    flags: Mapping[str, FlagSource]
-    segments: Mapping[str, Mapping[str, Any]]
-    requires_targeting_key: bool = False
+_NOTHING_FORCED: Mapping[str, str] = {}
 
 
 class CompiledSnapshot:
     """A snapshot that evaluates. Immutable, so threads share it."""
 
-    __slots__ = ("_answers", "_evaluators", "_failed", "_invalid_context", "_not_found", "snapshot")
+    __slots__ = (
+        "_compiled",
+        "_dependents",
+        "_everything",
+        "_failed",
+        "_invalid_context",
+        "_not_found",
+        "_segments",
+        "_simple",
+        "_visible",
+        "client_flag_keys",
+        "forced",
+        "ignored_forced",
+        "snapshot",
+    )
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(
+        self, snapshot: Snapshot, *, forced: Mapping[str, str], compiled: dict[str, CompiledFlag], segments: Segments
+    ) -> None:
+        """Use `compile_snapshot`: what is given here has to fit together."""
         self.snapshot = snapshot
-        metadata: Metadata = {"environment": snapshot.environment_key, "revision": snapshot.revision}
-        segments = _Segments(snapshot.segments)
-        flags = {key: _compile_flag(source, snapshot, segments) for key, source in snapshot.flags.items()}
-        self._evaluators: dict[str, Evaluator] = {key: evaluator for key, (evaluator, _) in flags.items()}
-        self._answers = {key: answers for key, (_, answers) in flags.items()}
-        self._not_found = failure(
-            ErrorCode.FLAG_NOT_FOUND,
-            f"Environment “{snapshot.environment_key}” serves no flag with this key. "
-            "Check the spelling, or set the flag up in this environment.",
-            metadata=metadata,
-        )
-        self._invalid_context = failure(
-            ErrorCode.INVALID_CONTEXT,
-            "The evaluation context is not an object. Send a JSON object of attributes.",
-            metadata=metadata,
-        )
-
-        self._failed = failure(
-            ErrorCode.GENERAL,
-            "An attribute of the evaluation context cannot be compared. Send JSON values only.",
-            metadata=metadata,
-        )
+        self._compiled = compiled
+        self._segments = segments
+        self.forced, self.ignored_forced = _sorted_out(snapshot, forced)
+        self.client_flag_keys = frozenset(key for key, source in snapshot.flags.items() if _is_visible(source.document))
+        self._simple: dict[str, Evaluator] = {
+            key: flag.program.as_simple() for key, flag in compiled.items() if flag.program.dependent is None
+        }
+        self._dependents = _reachable(compiled)
+        self._everything = _Plan(compiled, compiled.keys())
+        self._visible = _Plan(compiled, self.client_flag_keys, dependents=self._dependents)
+        self._not_found, self._invalid_context, self._failed = _failures(snapshot)
 
     @property
     def revision(self) -> int:
@@ -86,16 +70,17 @@ class CompiledSnapshot:
     @property
     def flag_keys(self) -> tuple[str, ...]:
         """The keys of all flags served, in the order of the snapshot."""
-        return tuple(self._evaluators)
+        return tuple(self._compiled)
 
     def answers(self, flag_key: str) -> tuple[Resolution, ...]:
         """Every resolution this flag can give; `evaluate` returns these very objects, so they can be rendered ahead."""
-        return self._answers.get(flag_key, ())
+        flag = self._compiled.get(flag_key)
+        return () if flag is None else flag.answers
 
     def evaluate(self, flag_key: str, context: Mapping[str, Any], now: datetime) -> Resolution:
         """Return the resolution of one flag. Never raises, whatever it is given.
 
-        `now` is the instant of the question, for rules that depend on time; no rule does so today.
+        `now` is the aware instant of the question, for rules that start or end.
         """
         if type(context) is not dict:
             plain = _as_dict(context)
@@ -103,25 +88,204 @@ class CompiledSnapshot:
                 return self._invalid_context
             context = plain
         try:
-            evaluator = self._evaluators.get(flag_key)
-            return self._not_found if evaluator is None else evaluator(context)
+            evaluator = self._simple.get(flag_key)
+            if evaluator is not None:
+                return evaluator(context)
+            dependent = self._dependents.get(flag_key)
+            return self._not_found if dependent is None else dependent(context, now, {})
         except Exception:
             # No JSON value gets here; an attribute of a foreign class whose comparison raises does.
             return self._failed
 
-    def evaluate_all(self, context: Mapping[str, Any], now: datetime) -> dict[str, Resolution]:
-        """Return the resolution of every flag for one context. Never raises; see `evaluate`."""
+    def evaluate_all(
+        self, context: Mapping[str, Any], now: datetime, *, client_only: bool = False
+    ) -> dict[str, Resolution]:
+        """Return the resolution of every flag for one context, or of those that clients may see. Never raises."""
+        plan = self._visible if client_only else self._everything
+        if type(context) is dict:
+            try:
+                return plan.run(context, now)
+            except Exception:  # noqa: S110 - the flags that can be answered are answered one by one below
+                pass
+        return {key: self.evaluate(key, context, now) for key in plan.keys}
+
+    def with_forced(self, forced: Mapping[str, str]) -> "CompiledSnapshot":
+        """Return this snapshot with exactly these variants forced (flag key -> variant), whatever documents say.
+
+        Only flags whose answers this can change are compiled again. `ignored_forced` of the result names what it
+        cannot force.
+        """
+        wanted, _ = _sorted_out(self.snapshot, forced)
+        changed = {key for key in wanted.keys() | self.forced.keys() if wanted.get(key) != self.forced.get(key)}
+        stale = _with_children(self.snapshot, changed)
+        kept = {key: flag for key, flag in self._compiled.items() if key not in stale}
+        compiled = _compile_flags(self.snapshot, self._segments, wanted, kept)
+        return CompiledSnapshot(self.snapshot, forced=forced, compiled=compiled, segments=self._segments)
+
+
+def compile_snapshot(snapshot: Snapshot, *, forced: Mapping[str, str] = _NOTHING_FORCED) -> CompiledSnapshot:
+    """Return the evaluating form of a snapshot. A document that cannot be read fails its own flag only.
+
+    `forced` is the kill list: flag key -> variant to answer, before anything else is looked at.
+    """
+    segments = Segments(snapshot.segments)
+    wanted, _ = _sorted_out(snapshot, forced)
+    compiled = _compile_flags(snapshot, segments, wanted, {})
+    return CompiledSnapshot(snapshot, forced=forced, compiled=compiled, segments=segments)
+
+
+class _Plan:
+    """How to answer several flags at once: what is known ahead, what the context decides, and then the rest.
+
+    Flags that depend on others come behind them, so that nothing is asked twice and no call goes deep.
+    """
+
+    __slots__ = ("_dependents", "_shared", "_simple", "_template", "keys")
+
+    def __init__(
+        self,
+        compiled: Mapping[str, CompiledFlag],
+        keys: Collection[str],
+        *,
+        dependents: Mapping[str, Dependent] | None = None,
+    ) -> None:
+        flags = {key: flag for key, flag in compiled.items() if key in keys}
+        self.keys = tuple(flags)
+        # None stands for what the context decides; it is gone when the plan has run.
+        self._template: dict[str, Any] = {key: flag.program.constant for key, flag in flags.items()}
+        self._simple = tuple((key, flag.program.simple) for key, flag in flags.items() if flag.program.simple)
+        behind = sorted((flag.depth, key) for key, flag in flags.items() if flag.program.dependent)
+        self._dependents = tuple(
+            (key, flags[key].program.as_dependent() if dependents is None else dependents[key]) for _, key in behind
+        )
+        # Without `dependents` the plan is for all flags, and what evaluations know is what they answer.
+        self._shared = dependents is None
+
+    def run(self, context: dict[str, Any], now: datetime) -> dict[str, Resolution]:
+        answers: Known = self._template.copy()
+        for key, evaluate in self._simple:
+            answers[key] = evaluate(context)
+        if self._dependents:
+            known = answers if self._shared else answers.copy()
+            for key, dependent in self._dependents:
+                answer: Resolution | None = known.get(key)
+                answers[key] = known[key] = dependent(context, now, known) if answer is None else answer
+        return answers
+
+
+def _compile_flags(
+    snapshot: Snapshot, segments: Segments, forced: Mapping[str, str], kept: Mapping[str, CompiledFlag]
+) -> dict[str, CompiledFlag]:
+    """Compile every flag that is not kept, each behind those it requires, and return all in the snapshot's order."""
+    required = {
+        key: set() if key in forced else flags_required(source.document) for key, source in snapshot.flags.items()
+    }
+    order, circular = dependency_order(required)
+    compiled = dict(kept)
+    for key in order:
+        if key not in compiled:
+            compiled[key] = _compile_flag(key, snapshot, segments, forced, compiled, is_circular=False)
+    for key in circular - compiled.keys():
+        compiled[key] = _compile_flag(key, snapshot, segments, forced, compiled, is_circular=True)
+    return {key: compiled[key] for key in snapshot.flags}
+
+
+def _compile_flag(
+    key: str,
+    snapshot: Snapshot,
+    segments: Segments,
+    forced: Mapping[str, str],
+    compiled: Mapping[str, CompiledFlag],
+    *,
+    is_circular: bool,
+) -> CompiledFlag:
+    source = snapshot.flags[key]
+    if key in forced:
+        return _constant(_forced(snapshot, source, forced[key]))
+    try:
+        flag = FlagCompiler(source, snapshot=snapshot, segments=segments)
+        if source.document["enabled"] is not True or is_circular:
+            # What requires itself is never met, and nothing that requires that either.
+            return _constant(flag.off())
+        required = source.document.get("prerequisites") or []
+        return link(flag, required=required, find=compiled.get, strict=snapshot.requires_targeting_key)
+    except UNREADABLE:
+        return _constant(unreadable(snapshot, source))
+
+
+def unreadable(snapshot: Snapshot, source: FlagSource) -> Resolution:
+    """The answer of a flag whose document validation would have refused."""
+    return failure(
+        ErrorCode.PARSE_ERROR,
+        "The configuration of this flag cannot be read. Save it again in the environment it belongs to.",
+        metadata=metadata_of(snapshot, source),
+    )
+
+
+def _constant(resolution: Resolution) -> CompiledFlag:
+    return CompiledFlag(Program(constant=resolution), (resolution,))
+
+
+def _forced(snapshot: Snapshot, source: FlagSource, variant: str) -> Resolution:
+    metadata = metadata_of(snapshot, source) | {"forced": True}
+    return Resolution(values_of(source)[variant], variant, Reason.STATIC, metadata=metadata)
+
+
+def _sorted_out(snapshot: Snapshot, forced: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Part what can be forced from what cannot: no such flag, no such variant, or a document nobody can read."""
+    usable: dict[str, str] = {}
+    for key, variant in forced.items():
+        source = snapshot.flags.get(key)
         try:
-            if type(context) is dict:
-                return {key: evaluator(context) for key, evaluator in self._evaluators.items()}
-        except Exception:  # noqa: S110 - the flags that can be answered are answered one by one below
-            pass
-        return {key: self.evaluate(key, context, now) for key in self._evaluators}
+            if source is not None and variant in values_of(source):
+                usable[key] = variant
+        except UNREADABLE:
+            continue
+    return usable, {key: variant for key, variant in forced.items() if key not in usable}
 
 
-def compile_snapshot(snapshot: Snapshot) -> CompiledSnapshot:
-    """Return the evaluating form of a snapshot. A document that cannot be read fails its own flag only."""
-    return CompiledSnapshot(snapshot)
+def _with_children(snapshot: Snapshot, changed: Iterable[str]) -> set[str]:
+    """These flags and all that require them, directly or not."""
+    children: dict[str, list[str]] = {}
+    for key, source in snapshot.flags.items():
+        for parent in flags_required(source.document):
+            children.setdefault(parent, []).append(key)
+    found: set[str] = set()
+    pending = list(changed)
+    while pending:
+        key = pending.pop()
+        if key not in found:
+            found.add(key)
+            pending.extend(children.get(key, ()))
+    return found
+
+
+def _reachable(compiled: Mapping[str, CompiledFlag]) -> dict[str, Dependent]:
+    """The flags that depend on more than the context, each safe to ask on its own at any depth."""
+    flags = [(flag.depth, key) for key, flag in compiled.items() if flag.program.dependent]
+    stones = sorted((depth, key) for depth, key in flags if depth and depth % STRIDE == 0)
+    steps = [(key, compiled[key].program.as_dependent()) for _, key in stones]
+    depths = [depth for depth, _ in stones]
+    return {key: _stepwise(steps[: bisect_left(depths, depth)], compiled[key]) for depth, key in flags}
+
+
+def _stepwise(steps: list[tuple[str, Dependent]], flag: CompiledFlag) -> Dependent:
+    """Ask some of the flags below in advance, the lowest first, so that no call goes deeper than `STRIDE` flags."""
+    evaluate = flag.program.as_dependent()
+    if not steps:
+        return evaluate
+
+    def stepwise(context: Any, now: datetime, known: Known) -> Resolution:
+        for key, step in steps:
+            if known.get(key) is None:
+                known[key] = step(context, now, known)
+        return evaluate(context, now, known)
+
+    return stepwise
+
+
+def _is_visible(document: object) -> bool:
+    return isinstance(document, Mapping) and document.get("client_visible") is True
 
 
 def _as_dict(context: object) -> dict[str, Any] | None:
@@ -136,133 +300,23 @@ def _as_dict(context: object) -> dict[str, Any] | None:
         return None
 
 
-class _Segments:
-    """The compiled segments of a snapshot. They do not see each other, and an unreadable one spoils no other."""
-
-    def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
-        self._conditions: dict[str, Condition] = {}
-        self._unreadable: set[str] = set()
-        for key, document in documents.items():
-            try:
-                self._conditions[key] = compile_condition(document["condition"], segment=lambda _: never)
-            except _MALFORMED:
-                self._unreadable.add(key)
-
-    def condition(self, key: str) -> Condition:
-        """The condition of a segment; a missing one holds for no one. Raises ValueError for an unreadable one."""
-        if key in self._unreadable:
-            raise ValueError(f"Segment {key!r} cannot be read.")
-        return self._conditions.get(key, never)
-
-
-def _compile_flag(
-    source: FlagSource, snapshot: Snapshot, segments: _Segments
-) -> tuple[Evaluator, tuple[Resolution, ...]]:
-    metadata: Metadata = {
-        "environment": snapshot.environment_key,
-        "revision": snapshot.revision,
-        "version": source.version,
-    }
-    try:
-        flag = _FlagCompiler(source, snapshot.generation, segments, metadata)
-        return flag.evaluator(), flag.answers()
-    except _MALFORMED:
-        broken = failure(
-            ErrorCode.PARSE_ERROR,
-            "The configuration of this flag cannot be read. Save it again in the environment it belongs to.",
+def _failures(snapshot: Snapshot) -> tuple[Resolution, Resolution, Resolution]:
+    metadata: Metadata = {"environment": snapshot.environment_key, "revision": snapshot.revision}
+    return (
+        failure(
+            ErrorCode.FLAG_NOT_FOUND,
+            f"Environment “{snapshot.environment_key}” serves no flag with this key. "
+            "Check the spelling, or set the flag up in this environment.",
             metadata=metadata,
-        )
-        return _constant(broken), (broken,)
-
-
-def _constant(resolution: Resolution) -> Evaluator:
-    return lambda context: resolution
-
-
-class _FlagCompiler:
-    """Turns one config document into a closure, and keeps the resolutions it can give."""
-
-    def __init__(self, source: FlagSource, generation: Generation, segments: _Segments, metadata: Metadata) -> None:
-        self._document = source.document
-        self._generation = generation
-        self._segments = segments
-        self._metadata = metadata
-        as_value: Callable[[Any], Any] = float if source.value_type == "float" else lambda value: value
-        self._values = {variant["name"]: as_value(variant["value"]) for variant in source.document["variants"]}
-        self._built: dict[tuple[str | None, Reason], Resolution] = {}
-
-    def answers(self) -> tuple[Resolution, ...]:
-        return tuple(self._built.values())
-
-    def evaluator(self) -> Evaluator:
-        document = self._document
-        if document["enabled"] is not True:
-            return _constant(self._resolution(document["off_variant"], Reason.DISABLED))
-        rules = document["rules"]
-        if not rules:
-            reason = Reason.DEFAULT if document["default_variant"] is None else Reason.STATIC
-            return _constant(self._resolution(document["default_variant"], reason))
-        conditional: list[tuple[Condition, Evaluator]] = []
-        for rule in rules:
-            serve = self._serve(rule["serve"])
-            if rule["condition"] is None:
-                # Rules behind one for everyone are never reached.
-                return _first_match(conditional, serve)
-            conditional.append((compile_condition(rule["condition"], segment=self._segments.condition), serve))
-        return _first_match(conditional, _constant(self._default()))
-
-    def _resolution(self, variant: str | None, reason: Reason) -> Resolution:
-        resolution = self._built.get((variant, reason))
-        if resolution is None:
-            if variant is None:
-                resolution = Resolution(None, None, reason, metadata=self._metadata, has_value=False)
-            else:
-                resolution = Resolution(self._values[variant], variant, reason, metadata=self._metadata)
-            self._built[variant, reason] = resolution
-        return resolution
-
-    def _default(self) -> Resolution:
-        return self._resolution(self._document["default_variant"], Reason.DEFAULT)
-
-    def _serve(self, serve: Mapping[str, Any]) -> Evaluator:
-        if "variant" in serve:
-            return _constant(self._resolution(serve["variant"], Reason.TARGETING_MATCH))
-        shares = [(share["variant"], share["weight"]) for share in serve["split"]]
-        total = sum(weight for _, weight in shares)
-        if total < 1:
-            return _constant(self._default())
-        # bucket < end is hash < ceil(end * 2**32 / total): the multiplication is done here instead of per evaluation.
-        ends = [-((-end << 32) // total) for end in accumulate(weight for _, weight in shares)]
-        split = [self._resolution(variant, Reason.SPLIT) for variant, _ in shares]
-        return self._split(ends, split)
-
-    def _split(self, ends: list[int], split: list[Resolution]) -> Evaluator:
-        salt: str = self._document["salt"]
-        if not isinstance(salt, str):
-            raise TypeError("The salt is no text.")
-        remembered, unusual = salted_hash(self._generation), unusual_hash(self._generation)
-        default = self._default()
-
-        def serve(context: Context) -> Resolution:
-            key = context.get("targetingKey")
-            if isinstance(key, str) and len(key) <= REMEMBERED_KEY_CHARACTERS:
-                hashed = remembered(salt, key)
-            else:
-                hashed = unusual(salt, key)
-            return default if hashed is None else split[bisect_right(ends, hashed)]
-
-        return serve
-
-
-def _first_match(rules: list[tuple[Condition, Evaluator]], otherwise: Evaluator) -> Evaluator:
-    if not rules:
-        return otherwise
-    ordered = tuple(rules)
-
-    def evaluate(context: Context) -> Resolution:
-        for holds, serve in ordered:
-            if holds(context):
-                return serve(context)
-        return otherwise(context)
-
-    return evaluate
+        ),
+        failure(
+            ErrorCode.INVALID_CONTEXT,
+            "The evaluation context is not an object. Send a JSON object of attributes.",
+            metadata=metadata,
+        ),
+        failure(
+            ErrorCode.GENERAL,
+            "An attribute of the evaluation context cannot be compared. Send JSON values only.",
+            metadata=metadata,
+        ),
+    )

@@ -1,24 +1,26 @@
 """Compile one condition of a document to a closure.
 
-A missing or wrongly typed attribute makes a comparison false, and an operator called `not_*` is the exact negation of
-its positive. Numbers and booleans are never confused: true is not 1. Constants are parsed once, here.
-Attributes have the types that reading JSON gives; subclasses of numbers are not looked for.
+Comparisons are built by `operators`; here they are put together. What always or never holds is folded away, and a
+group looks at its cheap parts first: on the values JSON has, conditions have no effects and never fail.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from operator import ge, gt, le, lt
-from typing import Any
+from typing import Any, NamedTuple
 
-from .instants import parse_instant
-from .versions import MAX_VERSION_CHARACTERS, Version, parse_short_version, parse_version
+from .operators import OPERATORS, Builder, Condition, Context, cost_of, negated
 
-Context = Mapping[str, Any]
-Condition = Callable[[Context], bool]
-Builder = Callable[[str, Any], Condition]
+__all__ = ["OPERATORS", "Builder", "Condition", "Context", "Weighed", "always", "compile_condition", "never"]
 
-# The class of a boolean is not among these, although bool is a subclass of int.
-_NUMBERS = frozenset({int, float})
+# Documents may nest 8 levels deep; what is deeper than this came around the validation and is not run.
+_MAX_DEPTH = 64
+
+
+class Weighed(NamedTuple):
+    """A compiled condition, what it costs at most, and what it compares if it is a comparison with one text."""
+
+    holds: Condition
+    cost: int = 1
+    text: tuple[str, str] | None = None
 
 
 def always(context: Context) -> bool:
@@ -31,33 +33,92 @@ def never(context: Context) -> bool:
     return False
 
 
-def compile_condition(condition: Mapping[str, Any] | None, *, segment: Callable[[str], Condition]) -> Condition:
+def compile_condition(
+    condition: Mapping[str, Any] | None, *, segment: Callable[[str], Condition | Weighed]
+) -> Condition:
     """Return the closure of a condition; None is everyone. `segment` returns the compiled condition of a segment key.
 
     Raises KeyError, TypeError, ValueError or AttributeError for a condition that validation would refuse.
     """
+    return weigh_condition(condition, segment=segment).holds
+
+
+def weigh_condition(
+    condition: Mapping[str, Any] | None, *, segment: Callable[[str], Condition | Weighed], depth: int = 0
+) -> Weighed:
+    """`compile_condition` with what evaluating it costs at most."""
     if condition is None:
-        return always
-    if "and" in condition:
-        return _all_of([compile_condition(part, segment=segment) for part in condition["and"]])
-    if "or" in condition:
-        return _any_of([compile_condition(part, segment=segment) for part in condition["or"]])
+        return Weighed(always, 0)
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"Conditions are nested more than {_MAX_DEPTH} levels deep.")
+    for kind, grouped in _GROUPS.items():
+        if kind in condition:
+            return grouped([weigh_condition(part, segment=segment, depth=depth + 1) for part in condition[kind]])
     if "not" in condition:
-        return _negated(compile_condition(condition["not"], segment=segment))
+        return _negated(weigh_condition(condition["not"], segment=segment, depth=depth + 1))
     if "segment" in condition:
-        return segment(condition["segment"])
-    return OPERATORS[condition["operator"]](condition["attribute"], condition.get("value"))
+        found = segment(condition["segment"])
+        return found if isinstance(found, Weighed) else Weighed(found)
+    return _comparison(condition)
 
 
-def _all_of(parts: list[Condition]) -> Condition:
+def _comparison(condition: Mapping[str, Any]) -> Weighed:
+    attribute, operator, value = condition["attribute"], condition["operator"], condition.get("value")
+    holds = OPERATORS[operator](attribute, value)
+    text = (attribute, value) if operator == "equals" and isinstance(value, str) else None
+    return Weighed(holds, cost_of(operator), text)
+
+
+def _negated(part: Weighed) -> Weighed:
+    if part.holds is always:
+        return Weighed(never, 0)
+    if part.holds is never:
+        return Weighed(always, 0)
+    return Weighed(negated(part.holds), part.cost)
+
+
+def _all_of(parts: list[Weighed]) -> Weighed:
+    if any(part.holds is never for part in parts):
+        return Weighed(never, 0)
+    asked = sorted((part for part in parts if part.holds is not always), key=_by_cost)
+    if len(asked) < 2:
+        return asked[0] if asked else Weighed(always, 0)
+    first, *others = asked
+    rest = _every(tuple(part.holds for part in others))
+    cost = sum(part.cost for part in asked)
+    if first.text is not None:
+        return Weighed(_text_and(*first.text, rest), cost)
+    return Weighed(_every(tuple(part.holds for part in asked)), cost)
+
+
+def _any_of(parts: list[Weighed]) -> Weighed:
+    if any(part.holds is always for part in parts):
+        return Weighed(always, 0)
+    asked = sorted((part for part in parts if part.holds is not never), key=_by_cost)
+    if len(asked) < 2:
+        return asked[0] if asked else Weighed(never, 0)
+    return Weighed(_some(tuple(part.holds for part in asked)), sum(part.cost for part in asked))
+
+
+_GROUPS: dict[str, Callable[[list[Weighed]], Weighed]] = {"and": _all_of, "or": _any_of}
+
+
+def _by_cost(part: Weighed) -> tuple[int, bool]:
+    """Of equally cheap parts, a comparison with a text comes first: it needs no call of its own."""
+    return part.cost, part.text is None
+
+
+def _text_and(attribute: str, text: str, rest: Condition) -> Condition:
+    # Nothing but text equals text, so the type needs no look.
+    return lambda context: context.get(attribute) == text and rest(context)
+
+
+def _every(parts: tuple[Condition, ...]) -> Condition:
     if len(parts) == 1:
         return parts[0]
     if len(parts) == 2:
         first, second = parts
         return lambda context: first(context) and second(context)
-    if len(parts) == 3:
-        one, two, three = parts
-        return lambda context: one(context) and two(context) and three(context)
 
     def every(context: Context) -> bool:
         for part in parts:  # noqa: SIM110 - a loop is twice as fast as all() with a generator
@@ -68,9 +129,10 @@ def _all_of(parts: list[Condition]) -> Condition:
     return every
 
 
-def _any_of(parts: list[Condition]) -> Condition:
-    if len(parts) == 1:
-        return parts[0]
+def _some(parts: tuple[Condition, ...]) -> Condition:
+    if len(parts) == 2:
+        first, second = parts
+        return lambda context: first(context) or second(context)
 
     def some(context: Context) -> bool:
         for part in parts:  # noqa: SIM110 - a loop is twice as fast as any() with a generator
@@ -79,199 +141,3 @@ def _any_of(parts: list[Condition]) -> Condition:
         return False
 
     return some
-
-
-def _negated(part: Condition) -> Condition:
-    return lambda context: not part(context)
-
-
-def _not(builder: Builder) -> Builder:
-    return lambda attribute, value: _negated(builder(attribute, value))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("This operator compares with a text.")
-    return value
-
-
-def _number(value: Any) -> int | float:
-    if type(value) not in _NUMBERS:
-        raise TypeError("This operator compares with a number.")
-    number: int | float = value
-    return number
-
-
-def _equals(attribute: str, value: Any) -> Condition:
-    if isinstance(value, bool):
-        return lambda context: context.get(attribute) is value
-    if not isinstance(value, str):
-        return _number_equals(attribute, value)
-    # Nothing but text equals text, so the type needs no look.
-    return lambda context: context.get(attribute) == value
-
-
-def _in(attribute: str, value: Any) -> Condition:
-    texts = frozenset(item for item in value if isinstance(item, str))
-    numbers = frozenset(_number(item) for item in value if not isinstance(item, str))
-
-    def in_texts(context: Context) -> bool:
-        try:
-            return context.get(attribute) in texts
-        except TypeError:
-            # A list or an object has no hash, and is in no list of texts.
-            return False
-
-    def in_either(context: Context) -> bool:
-        given = context.get(attribute)
-        if given.__class__ in _NUMBERS:
-            return given in numbers
-        return isinstance(given, str) and given in texts
-
-    return in_either if numbers else in_texts
-
-
-def _contains(attribute: str, value: Any) -> Condition:
-    text = _text(value)
-
-    def contains(context: Context) -> bool:
-        given = context.get(attribute)
-        return isinstance(given, str) and text in given
-
-    return contains
-
-
-def _starts_with(attribute: str, value: Any) -> Condition:
-    text = _text(value)
-
-    def starts_with(context: Context) -> bool:
-        given = context.get(attribute)
-        return isinstance(given, str) and given.startswith(text)
-
-    return starts_with
-
-
-def _ends_with(attribute: str, value: Any) -> Condition:
-    text = _text(value)
-
-    def ends_with(context: Context) -> bool:
-        given = context.get(attribute)
-        return isinstance(given, str) and given.endswith(text)
-
-    return ends_with
-
-
-def _number_equals(attribute: str, value: Any) -> Condition:
-    number = _number(value)
-
-    def number_equals(context: Context) -> bool:
-        given: Any = context.get(attribute)
-        return given.__class__ in _NUMBERS and given == number
-
-    return number_equals
-
-
-def _number_compare(compare: Callable[[Any, Any], bool]) -> Builder:
-    def build(attribute: str, value: Any) -> Condition:
-        number = _number(value)
-
-        def number_compare(context: Context) -> bool:
-            given = context.get(attribute)
-            return given.__class__ in _NUMBERS and compare(given, number)
-
-        return number_compare
-
-    return build
-
-
-def _version_compare(compare: Callable[[Version, Version], bool]) -> Builder:
-    def build(attribute: str, value: Any) -> Condition:
-        version = parse_version(value)
-        if version is None:
-            raise ValueError("This operator compares with a version.")
-
-        def version_compare(context: Context) -> bool:
-            given = context.get(attribute)
-            if not isinstance(given, str) or len(given) > MAX_VERSION_CHARACTERS:
-                return False
-            parsed = parse_short_version(given)
-            return parsed is not None and compare(parsed, version)
-
-        return version_compare
-
-    return build
-
-
-def _same_version(a: Version, b: Version) -> bool:
-    return a == b
-
-
-def _same_major(a: Version, b: Version) -> bool:
-    return a[0] == b[0]
-
-
-def _same_minor(a: Version, b: Version) -> bool:
-    return a[:2] == b[:2]
-
-
-def _instant_compare(compare: Callable[[datetime, datetime], bool]) -> Builder:
-    def build(attribute: str, value: Any) -> Condition:
-        instant = parse_instant(value)
-        if instant is None:
-            raise ValueError("This operator compares with an RFC 3339 instant.")
-
-        def instant_compare(context: Context) -> bool:
-            given = parse_instant(context.get(attribute))
-            return given is not None and compare(given, instant)
-
-        return instant_compare
-
-    return build
-
-
-def _is_set(attribute: str, value: Any) -> Condition:
-    return lambda context: context.get(attribute) is not None
-
-
-def _is_not_set(attribute: str, value: Any) -> Condition:
-    return lambda context: context.get(attribute) is None
-
-
-def _is_true(attribute: str, value: Any) -> Condition:
-    return lambda context: context.get(attribute) is True
-
-
-def _is_false(attribute: str, value: Any) -> Condition:
-    return lambda context: context.get(attribute) is False
-
-
-OPERATORS: Mapping[str, Builder] = {
-    "equals": _equals,
-    "not_equals": _not(_equals),
-    "in": _in,
-    "not_in": _not(_in),
-    "contains": _contains,
-    "not_contains": _not(_contains),
-    "starts_with": _starts_with,
-    "not_starts_with": _not(_starts_with),
-    "ends_with": _ends_with,
-    "not_ends_with": _not(_ends_with),
-    "number_equals": _number_equals,
-    "less_than": _number_compare(lt),
-    "less_or_equal": _number_compare(le),
-    "greater_than": _number_compare(gt),
-    "greater_or_equal": _number_compare(ge),
-    "version_equals": _version_compare(_same_version),
-    "version_less_than": _version_compare(lt),
-    "version_less_or_equal": _version_compare(le),
-    "version_greater_than": _version_compare(gt),
-    "version_greater_or_equal": _version_compare(ge),
-    "version_same_major": _version_compare(_same_major),
-    "version_same_minor": _version_compare(_same_minor),
-    "is_set": _is_set,
-    "is_not_set": _is_not_set,
-    "is_true": _is_true,
-    "is_false": _is_false,
-    "before": _instant_compare(lt),
-    "after": _instant_compare(gt),
-}

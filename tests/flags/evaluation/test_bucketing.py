@@ -8,17 +8,16 @@ from hypothesis import strategies as st
 
 from flags.documents import TOTAL_WEIGHT
 from flags.evaluation.bucketing import (
-    MAX_TARGETING_KEY_CHARACTERS,
     Generation,
     bucket,
     cbor,
+    hash_bytes,
     hash_v2,
     hash_v3,
     implicit_hash,
-    murmur3_32,
-    salted_hash,
-    unusual_hash,
+    key_hash,
 )
+from tests.flags.evaluation.murmur import murmur3_32
 
 V2, V3 = Generation.FLAGD_V2, Generation.FLAGD_V3
 SEED = 0x9747B28C
@@ -52,6 +51,13 @@ SEED = 0x9747B28C
 )
 def test_murmur3__published_vectors__are_reproduced(data: bytes, seed: int, expected: int) -> None:
     assert murmur3_32(data, seed) == expected
+    if seed == 0:
+        assert hash_bytes(data) == expected
+
+
+@given(data=st.binary(max_size=5_000))
+def test_hash_bytes__any_bytes__is_the_reference(data: bytes) -> None:
+    assert hash_bytes(data) == murmur3_32(data)
 
 
 @pytest.mark.parametrize(
@@ -104,23 +110,24 @@ def test_bucket__total_out_of_range__is_refused(total: int) -> None:
 
 
 @given(salt=st.text(st.characters(exclude_categories=["Cs"])), key=st.text(st.characters(exclude_categories=["Cs"])))
-def test_salted_hash__any_salt_and_key__is_the_hash_of_both_together(salt: str, key: str) -> None:
-    for generation, expected in ((V2, hash_v2(salt + key)), (V3, hash_v3(salt + key))):
-        assert salted_hash(generation)(salt, key) == expected
-        assert unusual_hash(generation)(salt, key) == expected
+def test_key_hash__any_salt_and_key__is_the_hash_of_both_together(salt: str, key: str) -> None:
+    assert key_hash(salt, generation=V2)(key) == hash_v2(salt + key)
+    assert key_hash(salt, generation=V3)(key) == hash_v3(salt + key)
+
+
+@pytest.mark.parametrize("characters", [14, 15, 16, 246, 247, 248, 1_024])
+def test_key_hash__edges_of_the_cbor_heads__are_the_hash_of_both_together(characters: int) -> None:
+    for key in ("x" * characters, "漢" * characters):
+        assert key_hash("checkout/", generation=V3)(key) == hash_v3("checkout/" + key)
 
 
 @pytest.mark.parametrize("generation", Generation)
-@pytest.mark.parametrize("key", [None, True, 5, 1.5, [], {}, b"user-1", "\ud800", "user-\udfff", "x" * 1_025])
-def test_unusual_hash__key_that_is_no_usable_text__is_none(key: object, generation: Generation) -> None:
-    assert unusual_hash(generation)("checkout/", key) is None
-
-
-@pytest.mark.parametrize("generation", Generation)
-def test_unusual_hash__longest_key__is_hashed(generation: Generation) -> None:
-    assert unusual_hash(generation)("checkout/", "x" * MAX_TARGETING_KEY_CHARACTERS) is not None
-    assert salted_hash(generation)("checkout/", "\ud800") is None
-    assert salted_hash(generation)("\ud800", "user-1") is None
+@pytest.mark.parametrize("text", ["\ud800", "user-\udfff", "\udc00\ud800"], ids=["high", "low", "swapped"])
+def test_key_hash__half_of_a_surrogate_pair__raises_and_ends_no_process(text: str, generation: Generation) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        key_hash("checkout/", generation=generation)(text)
+    with pytest.raises(UnicodeEncodeError):
+        key_hash(text, generation=generation)
 
 
 @pytest.mark.parametrize("generation", Generation)
