@@ -44,12 +44,22 @@ class NotLoadedYet(APIException):
     """Tokens cannot be checked because this process has not read them yet."""
 
     status_code = 503
+    wait = 1
     default_detail = "This process has not been able to read the tokens since it started. Try again in a moment."
     default_code = "snapshots_unavailable"
 
 
+def accepted_scope(request: Request) -> str:
+    """The scope of tokens that the view of a request accepts; exactly one, so that no token grows by accident."""
+    view = (request.parser_context or {}).get("view")
+    return str(getattr(view, "token_scope", TokenScope.AUDIT.value))
+
+
 class TokenAuthentication(BaseAuthentication):
-    """`X-API-Key` or `Authorization: Bearer` with a token of the scope “audit”. `request.auth` is its TokenFacts."""
+    """`X-API-Key` or `Authorization: Bearer` with a token of the scope that the view names, “audit” unless it does.
+
+    A view names it as `token_scope`. `request.auth` is the token's TokenFacts.
+    """
 
     def authenticate(self, request: Request) -> tuple[ServiceAccount, TokenFacts] | None:
         """The service and its token; None where no token is presented, so that a session may speak."""
@@ -65,8 +75,9 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed(
                 "The token is not valid. It may be unknown, expired or revoked.", "token_required"
             )
-        if token.scope != TokenScope.AUDIT:
-            raise PermissionDenied("This token may not read this. Use one with the scope “audit”.", "wrong_scope")
+        wanted = accepted_scope(request)
+        if token.scope != wanted:
+            raise PermissionDenied(f"This token may not do this. Use one with the scope “{wanted}”.", "wrong_scope")
         return ServiceAccount(token), token
 
     def authenticate_header(self, request: Request) -> str:

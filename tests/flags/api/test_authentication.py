@@ -2,16 +2,18 @@
 
 import uuid
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from flags import snapshots
 from flags.api.authentication import ServiceAccount, TokenAuthentication
+from flags.models.tokens import TokenScope
 from flags.permissions import visible_environments
 from flags.snapshots import SnapshotStore
 from tests.flags.api.plane import FakeSource
@@ -67,6 +69,27 @@ def test_authenticate__other_scheme__is_refused_and_not_passed_on(source: FakeSo
         authenticate(HTTP_AUTHORIZATION="Basic dTpw")
 
     assert caught.value.status_code == 401
+
+
+@pytest.mark.parametrize("scope", TokenScope.values)
+@pytest.mark.parametrize("accepted", [*TokenScope.values, None])
+def test_authenticate__view_names_its_scope__takes_that_one_alone(
+    scope: str, accepted: str | None, source: FakeSource, monkeypatch: pytest.MonkeyPatch
+):
+    fresh = FakeSource()
+    fresh.add_token(fresh.add_environment({}), "fs_secret", scope=scope)
+    monkeypatch.setattr(snapshots, "store", SnapshotStore(fresh))
+    view = SimpleNamespace(**({"token_scope": accepted} if accepted else {}))
+    factory = APIRequestFactory().get("/api/v1/anything", headers={"X-API-Key": "fs_secret"})
+    request = Request(factory, parser_context={"view": view})
+
+    if scope == (accepted or "audit"):
+        authenticated = TokenAuthentication().authenticate(request)
+        assert authenticated is not None
+        assert authenticated[1].scope == scope
+    else:
+        with pytest.raises(PermissionDenied, match=f"“{accepted or 'audit'}”"):
+            TokenAuthentication().authenticate(request)
 
 
 def test_authenticate__nothing_loaded__is_unavailable(source: FakeSource):
