@@ -9,15 +9,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from audits.errors import GovernanceError
-from flags.admin.governed import GovernedAdmin, signed_in
+from flags.admin.editor_facts import editor_facts
+from flags.admin.governed import GovernedAdmin
 from flags.admin.merging import merge
 from flags.admin.places import Place, Version, as_text, document_at, versions_of
 from flags.admin.posted import Draft, version_number
 from flags.changes import Difference, diff_configs
-from flags.documents import Problem, describe_condition, normalise_config, validate_config
-from flags.models import FlagConfig, Segment
-
-ATTRIBUTE_SOURCES = 100
+from flags.documents import Problem, normalise_config, validate_config
+from flags.models import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def editor_page(
     """The editor with a draft in it. A draft that was refused comes back as it was typed, with status 400 or 409."""
     behind = context.pop("behind", None) or meanwhile(place, draft.base_version, draft.document)
     status = context.pop("status", 409 if behind else 400 if draft.problems or draft.error else 200)
-    data = _data(signed_in(request), place, draft, behind, purpose)
+    data = _data(place, draft, behind, purpose)
     flag, environment = place.flag, place.environment
     shown = {
         "subtitle": "",
@@ -124,19 +123,14 @@ def editor_page(
     return admin.page(request, "flags/config_edit.html", title=title, status=status, **shown)
 
 
-def _data(user: AbstractUser, place: Place, draft: Draft, behind: Meanwhile | None, purpose: Purpose) -> dict[str, Any]:
-    segments = list(Segment.objects.filter(environment=place.environment).order_by("name"))
-    differences = [] if draft.problems or draft.document is None else examine(place, draft.document)[1]
+def _data(place: Place, draft: Draft, behind: Meanwhile | None, purpose: Purpose) -> dict[str, Any]:
+    is_good = not draft.problems and draft.document is not None
+    differences = examine(place, draft.document)[1] if is_good else []
     return {
-        "valueType": place.flag.value_type,
-        "segments": [
-            {"key": item.key, "name": item.name, "sentence": describe_condition(item.document["condition"])}
-            for item in segments
-        ],
-        "attributes": _attributes(place, segments),
-        "current": place.document,
+        **editor_facts(place),
         "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
         "differences": [difference_facts(difference) for difference in differences],
+        "findings": [],
         "merged": behind.merged if behind else None,
         "mayPostUnchanged": purpose.may_post_unchanged,
     }
@@ -145,23 +139,6 @@ def _data(user: AbstractUser, place: Place, draft: Draft, behind: Meanwhile | No
 def difference_facts(difference: Difference) -> dict[str, str]:
     """A difference as the editor's panel shows it."""
     return {"path": difference.path, "kind": difference.kind, "sentence": difference.sentence}
-
-
-def _attributes(place: Place, segments: list[Segment]) -> list[str]:
-    """Attribute names in use in this environment, to suggest."""
-    configs = FlagConfig.objects.filter(environment=place.environment).order_by("-updated_at")
-    documents = list(configs.values_list("document", flat=True)[:ATTRIBUTE_SOURCES])
-    found: set[str] = set()
-    pending: list[Any] = [*documents, *(segment.document for segment in segments)]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list):
-            pending.extend(item)
-        elif isinstance(item, dict):
-            if isinstance(item.get("attribute"), str):
-                found.add(item["attribute"])
-            pending.extend(item.get(part) for part in ("rules", "condition", "and", "or", "not"))
-    return sorted(found)
 
 
 def _crumbs(place: Place, here: str) -> list[tuple[str, str]]:

@@ -73,6 +73,7 @@ class FlagConfigAdmin(GovernedAdmin):
             {
                 "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
                 "differences": [difference_facts(difference) for difference in differences],
+                "findings": [],
                 "is_stale": draft.base_version != place.version,
                 "current_version": place.version,
             }

@@ -16,14 +16,16 @@ from django.utils import timezone
 from audits.errors import GovernanceError
 from flags import permissions
 from flags.admin.config_editor import problems_in
+from flags.admin.editor_facts import attribute_names, segment_facts
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import as_text
 from flags.admin.posted import Draft, read_draft
 from flags.changes import diff_segments
-from flags.documents import Problem, describe_condition, referenced_segments, validate_segment
+from flags.documents import Problem, describe_condition, validate_segment
 from flags.errors import PermissionMissing
-from flags.models import Environment, FlagConfig, Segment
+from flags.models import Environment, Segment
 from flags.selectors.environments import shown_project
+from flags.selectors.segments import SegmentUse, allowed_inside, usage
 from flags.services.configs import edit_segment
 from flags.services.keys import checked_key, checked_text
 
@@ -65,11 +67,11 @@ class SegmentPurpose:
 
 @dataclass(frozen=True, slots=True)
 class SegmentLine:
-    """One segment in the list: who belongs to it, and the flags that use it."""
+    """One segment in the list: who belongs to it, and who uses it."""
 
     segment: Segment
     sentence: str
-    flags: list[tuple[uuid.UUID, str]]
+    use: SegmentUse
 
 
 def find_segment_place(user: AbstractUser, environment_id: uuid.UUID, key: str) -> SegmentPlace:
@@ -85,11 +87,16 @@ def find_segment_place(user: AbstractUser, environment_id: uuid.UUID, key: str) 
 def read_segment_draft(fields: Mapping[str, str]) -> SegmentDraft:
     """The draft in a form."""
     read = read_draft(fields)
-    draft = SegmentDraft(read.text, read.base_version, read.document, reason=read.reason, problems=read.problems)
+    draft = SegmentDraft(read.text, read.base_version, read.document, read.is_json, read.reason, "", read.problems)
     draft.key, draft.name = fields.get("key", "").strip(), fields.get("name", "")
-    if not draft.problems:
-        draft.problems += validate_segment(draft.document)
     return draft
+
+
+def check_segment(place: SegmentPlace, draft: SegmentDraft) -> None:
+    """Note in a draft what is wrong with its document."""
+    if draft.is_json:
+        keys = Segment.objects.filter(environment=place.environment).values_list("key", flat=True)
+        draft.problems += validate_segment(draft.document, segment_keys=set(keys))
 
 
 def segment_purpose(place: SegmentPlace) -> SegmentPurpose:
@@ -114,42 +121,34 @@ def segment_page(
     status = context.pop("status", 400 if draft.problems or draft.error else 200)
     environment, segment = place.environment, place.segment
     name = segment.name if segment else "New segment"
-    current = segment.document if segment else None
+    use = usage([environment.pk]).get((environment.pk, segment.key)) if segment else None
     shown: dict[str, Any] = {
         "purpose": segment_purpose(place),
         "crumbs": [("Segments", _list_address(environment)), (f"{name} in {environment.name}", "")],
         "environment": environment,
         "segment": segment,
         "draft": draft,
-        "usage": flags_using(segment) if segment else [],
+        "use": use,
         "is_behind": segment is not None and draft.base_version not in {place.version, -1},
         "meanwhile": [],
-        "editor_data": {
-            "segments": [],
-            "attributes": [],
-            "current": current,
-            "currentName": segment.name if segment else "",
-            "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
-        },
+        "editor_data": _editor_data(place, draft),
         **context,
     }
     return owner.page(request, "flags/segment_edit.html", title=name, status=status, **shown)
 
 
-def flags_using(segment: Segment) -> list[tuple[uuid.UUID, str]]:
-    """The flags whose rules name a segment, in its environment: one query."""
-    return _usage(segment.environment_id).get((segment.environment_id, segment.key), [])
-
-
-def _usage(*environment_ids: uuid.UUID) -> dict[tuple[uuid.UUID, str], list[tuple[uuid.UUID, str]]]:
-    """Flags by environment and the key of a segment they use: one query."""
-    found: dict[tuple[uuid.UUID, str], list[tuple[uuid.UUID, str]]] = {}
-    configs = FlagConfig.objects.filter(environment__in=environment_ids).order_by("flag__name")
-    rows = configs.values_list("environment_id", "flag_id", "flag__name", "document")
-    for environment_id, flag_id, flag_name, document in rows:
-        for key in referenced_segments(document):
-            found.setdefault((environment_id, key), []).append((flag_id, flag_name))
-    return found
+def _editor_data(place: SegmentPlace, draft: SegmentDraft) -> dict[str, Any]:
+    segment = place.segment
+    segments = list(Segment.objects.filter(environment=place.environment).order_by("name"))
+    allowed = allowed_inside(segments, segment.key) if segment else segments
+    documents = [item.document for item in segments]
+    return {
+        "segments": [segment_facts(item) for item in allowed],
+        "attributes": attribute_names(place.environment.project_id, documents),
+        "current": segment.document if segment else None,
+        "currentName": segment.name if segment else "",
+        "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
+    }
 
 
 @admin.register(Segment)
@@ -209,7 +208,9 @@ class SegmentAdmin(GovernedAdmin):
             return HttpResponseNotAllowed([*READING, "POST"])
         permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
         if request.method == "POST":
-            return self._save(request, place, read_segment_draft({k: str(v) for k, v in request.POST.items()}))
+            draft = read_segment_draft({k: str(v) for k, v in request.POST.items()})
+            check_segment(place, draft)
+            return self._save(request, place, draft)
         segment = place.segment
         document = segment.document if segment else EMPTY
         draft = SegmentDraft(as_text(document), place.version, document)
@@ -258,11 +259,11 @@ def _moved(place: SegmentPlace, draft: SegmentDraft) -> list[str]:
 
 def _lines(environments: list[Environment]) -> dict[uuid.UUID, list[SegmentLine]]:
     ids = [environment.pk for environment in environments]
-    usage = _usage(*ids)
+    used = usage(ids)
     lines: dict[uuid.UUID, list[SegmentLine]] = {}
     for segment in Segment.objects.filter(environment__in=ids).order_by("name"):
         sentence = describe_condition(segment.document["condition"])
-        line = SegmentLine(segment, sentence, usage.get((segment.environment_id, segment.key), []))
+        line = SegmentLine(segment, sentence, used.get((segment.environment_id, segment.key), SegmentUse()))
         lines.setdefault(segment.environment_id, []).append(line)
     return lines
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,18 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Max
 
 from flags.documents import Summary, describe_rule, rule_label, summarise
+from flags.documents.words import describe_keys
+from flags.evaluation.instants import parse_instant
 from flags.models import Environment, Flag, FlagConfig, Project
 from flags.permissions import (
     PROPOSE,
     environments_with,
     visible_environments,
 )
+from flags.selectors.prerequisites import Dependent, Need, dependents_by_place, needs_by_place
 
 PAGE_SIZE = 50
+TARGETS_NAMED = 3
 STATES = {"off": "Off", "on": "On", "partial": "For a share", "targeted": "Targeted", "none": "Not set up"}
 SORTS = {"name": "Name", "key": "Key", "changed": "Last changed", "newest": "Newest first"}
 
@@ -46,6 +50,15 @@ class Cell:
     changed_at: datetime | None
     may_propose: bool
     detail: str = ""
+    needs: Sequence[Need] = ()
+    dependents: Sequence[Dependent] = ()
+    is_client_visible: bool = False
+    document: Mapping[str, Any] | None = None
+
+    @property
+    def unmet(self) -> Sequence[Need]:
+        """The prerequisites whose parents serve none of what is wanted."""
+        return [need for need in self.needs if need.is_unmet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +90,12 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class RuleLine:
-    """A rule as its page says it: what people call it, and what it does."""
+    """A rule as its page says it: what people call it, what it does, and between which instants it is asked."""
 
     label: str
     sentence: str
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +105,14 @@ class FlagCard:
     cell: Cell
     enabled: bool = False
     rules: Sequence[RuleLine] = ()
+    targets: Sequence[tuple[str, int, str]] = ()
     otherwise: str = ""
     off_means: str = ""
     change: Any = None
 
 
 def matrix(user: AbstractUser, project: Project, query: MatrixQuery) -> Matrix:
-    """One page of a project's flags with what each serves in every environment the person may look at: five queries."""
+    """One page of a project's flags with what each serves in every environment the person may look at: 8 queries."""
     environments = list(visible_environments(user).filter(project=project).order_by("position", "key"))
     flags = list(Flag.objects.filter(project=project).select_related("owner").defer("value_schema", "links"))
     proposes = environments_with(user, PROPOSE)
@@ -111,7 +127,7 @@ def matrix(user: AbstractUser, project: Project, query: MatrixQuery) -> Matrix:
         rows = _rows(chosen[_slice(query.page, pages)], environments, proposes)
     return Matrix(
         environments=environments,
-        rows=rows,
+        rows=_with_neighbours(rows, project.pk),
         total=len(flags),
         found=found,
         page=min(max(query.page, 1), pages),
@@ -176,8 +192,35 @@ def _cell(environment: Environment, config: FlagConfig | None, may_propose: bool
     if config is None:
         return Cell(environment, None, 0, None, may_propose)
     summary = summarise(config.document)
-    detail = _targets(config.document) if summary.state == "targeted" else ""
-    return Cell(environment, summary, config.version, config.updated_at, may_propose, detail)
+    return Cell(
+        environment,
+        summary,
+        config.version,
+        config.updated_at,
+        may_propose,
+        detail=_targets(config.document) if summary.state == "targeted" else "",
+        is_client_visible=config.document.get("client_visible", False),
+        document=config.document,
+    )
+
+
+def _with_neighbours(rows: Sequence[Row], project_id: uuid.UUID) -> list[Row]:
+    """The rows with what each flag needs and which flags need it: three queries at most."""
+    cells = {(cell.environment.pk, row.flag.key): cell for row in rows for cell in row.cells}
+    documents = {place: cell.document for place, cell in cells.items() if cell.document is not None}
+    needs = needs_by_place(documents, project_id)
+    dependents = dependents_by_place({place[0] for place in cells})
+    return [
+        Row(
+            row.flag,
+            [
+                replace(cell, needs=needs.get(place, ()), dependents=dependents.get(place, ()))
+                for cell in row.cells
+                for place in [(cell.environment.pk, row.flag.key)]
+            ],
+        )
+        for row in rows
+    ]
 
 
 def _targets(document: Mapping[str, Any]) -> str:
@@ -187,15 +230,15 @@ def _targets(document: Mapping[str, Any]) -> str:
 
 
 def flag_cards(user: AbstractUser, flag: Flag) -> list[FlagCard]:
-    """What a flag serves in every environment the person may look at: four queries."""
+    """What a flag serves in every environment the person may look at: seven queries."""
     environments = list(visible_environments(user).filter(project=flag.project_id).order_by("position", "key"))
     proposes = environments_with(user, PROPOSE)
     configs = {config.environment_id: config for config in flag.configs.filter(environment__in=environments)}
     changes = _current_changes(configs.values())
+    cells = [_cell(item, configs.get(item.pk), item.pk in proposes) for item in environments]
     cards = []
-    for environment in environments:
-        config = configs.get(environment.pk)
-        cell = _cell(environment, config, environment.pk in proposes)
+    for cell in _with_neighbours([Row(flag, cells)], flag.project_id)[0].cells:
+        config = configs.get(cell.environment.pk)
         if config is None:
             cards.append(FlagCard(cell))
         else:
@@ -211,17 +254,28 @@ def _current_changes(configs: Iterable[FlagConfig]) -> dict[uuid.UUID, Any]:
 
 
 def _described(cell: Cell, document: Mapping[str, Any], change: Any) -> FlagCard:
-    rules = [RuleLine(str(rule["description"]).strip(), describe_rule(rule)) for rule in document["rules"]]
-    everyone_has_a_rule = any(rule["condition"] is None for rule in document["rules"])
+    rules = [_rule_line(rule) for rule in document["rules"]]
+    everyone_has_a_rule = any(
+        rule["condition"] is None and not rule.keys() & {"starts_at", "ends_at"} for rule in document["rules"]
+    )
     off_means = cell.summary.off_means if cell.summary else ""
     return FlagCard(
         cell,
         enabled=document["enabled"],
         rules=rules,
-        otherwise="" if everyone_has_a_rule else _otherwise(document, bool(rules)),
+        targets=[
+            (entry["variant"], len(entry["keys"]), describe_keys(entry["keys"], limit=TARGETS_NAMED))
+            for entry in document.get("targets", ())
+        ],
+        otherwise="" if everyone_has_a_rule else _otherwise(document, bool(rules or document.get("targets"))),
         off_means=off_means,
         change=change,
     )
+
+
+def _rule_line(rule: Mapping[str, Any]) -> RuleLine:
+    starts_at, ends_at = (parse_instant(rule[name]) if name in rule else None for name in ("starts_at", "ends_at"))
+    return RuleLine(str(rule["description"]).strip(), describe_rule(rule), starts_at, ends_at)
 
 
 def _otherwise(document: Mapping[str, Any], has_rules: bool) -> str:

@@ -26,6 +26,7 @@ from flags.admin.posted import Draft, read_draft
 from flags.admin.segments import (
     SegmentDraft,
     SegmentPlace,
+    check_segment,
     find_segment_place,
     read_segment_draft,
     segment_page,
@@ -80,6 +81,7 @@ class EditingViews(GovernedAdmin):
         place = find_segment_place(user, environment_id, draft.key)
         permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
         draft.problems += missing_texts(fields)
+        check_segment(place, draft)
         if draft.problems:
             return segment_page(self, request, place, draft)
         try:
@@ -147,6 +149,7 @@ class EditingViews(GovernedAdmin):
             return segment_page(self, request, place, draft, **shown)
         fields = _fields(request)
         draft = read_segment_draft({**fields, "key": key})
+        check_segment(place, draft)
         if draft.problems:
             return segment_page(self, request, place, draft, **shown)
         try:

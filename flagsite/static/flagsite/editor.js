@@ -5,11 +5,14 @@ import { checkConfig } from "./editor/checks.js";
 import { Context } from "./editor/context.js";
 import { append, h, replace } from "./editor/dom.js";
 import { isDrawable, knownAttributes, sameJson } from "./editor/model.js";
-import { differenceList, drawChanges, drawSummary } from "./editor/panel.js";
+import { differenceList, drawChanges, drawSummary, findingList } from "./editor/panel.js";
+import { prerequisitesBrief, prerequisitesSection } from "./editor/prerequisites.js";
 import { clearProblems, covers, placeOf, problemList, showProblem } from "./editor/problems.js";
 import { rulesSection } from "./editor/rules.js";
 import { Checker } from "./editor/server.js";
+import { targetsBrief, targetsSection } from "./editor/targets.js";
 import { variantChips, variantsSection } from "./editor/variants.js";
+import { visibilityBrief, visibilitySection } from "./editor/visibility.js";
 
 const form = document.getElementById("config-editor");
 const data = JSON.parse(document.getElementById("config-editor-data").textContent);
@@ -23,6 +26,7 @@ let asked = false;
 let isBroken = false;
 let serverProblems = data.problems;
 let differences = data.differences;
+let findings = data.findings;
 const visited = new Set();
 
 const ctx = new Context({
@@ -33,9 +37,12 @@ const ctx = new Context({
   sections: {
     quick: { slot: slot("quick"), draw: quickSection },
     switch: { slot: slot("switch"), draw: switchSection },
+    prerequisites: { slot: slot("prerequisites"), draw: prerequisitesSection },
+    targets: { slot: slot("targets"), draw: targetsSection },
     rules: { slot: slot("rules"), draw: rulesSection },
     default: { slot: slot("default"), draw: defaultSection },
     variants: { slot: slot("variants"), draw: variantsSection },
+    visibility: { slot: slot("visibility"), draw: visibilitySection },
   },
   onChange: changed,
 });
@@ -132,7 +139,10 @@ function showTab(name) {
 
 function answered(answer) {
   serverProblems = answer.problems;
-  if (!serverProblems.length) differences = answer.differences;
+  if (!serverProblems.length) {
+    differences = answer.differences;
+    findings = answer.findings;
+  }
   slot("status").textContent = "";
   if (answer.is_stale) slot("status").textContent = "Somebody saved a newer version meanwhile. You will see what changed when you go on.";
   refresh();
@@ -143,11 +153,21 @@ function refresh() {
   if (drawable) {
     drawSummary(ctx, slot("summary"));
     replace(slot("variants-brief"), variantChips(ctx));
+    replace(slot("prerequisites-brief"), prerequisitesBrief(ctx));
+    replace(slot("targets-brief"), targetsBrief(ctx));
+    replace(slot("visibility-brief"), visibilityBrief(ctx));
   }
+  drawFindings();
   if (!drawable) replace(slot("summary"), h("p", { class: "fe-panel-note" }, "The builder cannot read this document. Correct it under JSON."));
   drawChanges(slot("changes"), differences, { isDirty, isNew: data.current === null, isUnfinished: serverProblems.length > 0 });
   refreshProblems(drawable);
   refreshAction();
+}
+
+function drawFindings() {
+  const place = slot("findings");
+  place.hidden = !findings.length;
+  replace(place, findings.length ? [h("h2", {}, "Worth a second look"), h("p", { class: "fe-panel-note" }, "Nothing here stops you. Reviewers see it too."), findingList(findings, { go })] : []);
 }
 
 function refreshProblems(drawable) {
@@ -167,10 +187,10 @@ function go(problem) {
   const rule = /^rules\[(\d+)\]/.exec(problem.path);
   showTab(isBroken || !isDrawable(ctx.doc) ? "json" : "builder");
   if (rule && ctx.doc.rules?.[rule[1]]) ctx.setOpen(ctx.doc.rules[rule[1]], "card", true);
-  if (problem.path.startsWith("variants")) slot("variants").closest("details").open = true;
   if (isDrawable(ctx.doc)) ctx.render();
   refreshProblems(isDrawable(ctx.doc));
   const place = isBroken ? area : (placeOf(form, problem.path) ?? area);
+  for (let fold = place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   place.scrollIntoView({ block: "center", behavior: "smooth" });
   (place.matches("input,select,textarea") ? place : place.querySelector("input,select,textarea,button"))?.focus({ preventScroll: true });
 }
@@ -246,6 +266,8 @@ async function openReview(event) {
   await checker.now();
   if (stopAtProblems()) return;
   replace(slot("review-changes"), differences.length ? differenceList(differences) : h("p", {}, "Nothing that changes what is served."));
+  const warnings = findings.filter((finding) => finding.severity === "warning");
+  replace(slot("review-findings"), warnings.length ? [h("p", { class: "fe-label" }, "Worth a second look"), findingList(warnings)] : []);
   const title = form.elements.title;
   if (title && (!title.value || title.dataset.suggested === title.value)) {
     title.value = suggestedTitle(title.dataset.title);

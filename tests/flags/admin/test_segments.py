@@ -146,7 +146,7 @@ def test_edit__open_environment__is_the_next_version(world: World, segment: Segm
         ({"reason": "a\x00b"}, "reason"),
         ({"document": "{"}, "not valid JSON"),
         ({"document": '{"schema": 1, "condition": null}'}, "at least one condition"),
-        ({"document": '{"schema": 1, "condition": {"segment": "beta"}}'}, "cannot use another segment"),
+        ({"document": '{"schema": 1, "condition": {"segment": "nowhere"}}'}, "There is no segment"),
         ({"document": "[" * 5000}, "not valid JSON"),
         (
             {"document": '{"schema": 1, "condition": {"attribute": "\\ud800", "operator": "is_set"}}'},

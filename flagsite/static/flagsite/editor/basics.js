@@ -1,7 +1,7 @@
 // The three parts every flag has: the switch with what OFF means, the share of everyone, and the default.
 
 import { button, field, h, icon, replace, select } from "./dom.js";
-import { everyoneShare, growingVariant, isForEveryone, restVariant, setEveryoneShare, textFromWeight, TOTAL_WEIGHT, variantNames, weightFromText } from "./model.js";
+import { decidesForAll, everyoneShare, growingVariant, restVariant, setEveryoneShare, textFromWeight, TOTAL_WEIGHT, variantNames, weightFromText } from "./model.js";
 
 const PRESETS = [0, 5, 10, 25, 50, 100];
 
@@ -128,7 +128,7 @@ export function defaultSection(ctx) {
 
 // What is left for the default once a rule speaks of everyone.
 function decidedNote(ctx) {
-  const index = ctx.doc.rules.findIndex(isForEveryone);
+  const index = ctx.doc.rules.findIndex(decidesForAll);
   if (index === -1) return null;
   const text = ctx.doc.rules[index].serve.split
     ? `Rule ${index + 1} already decides for everyone. This is only for applications that do not say who is asking (no targeting key).`

@@ -4,6 +4,9 @@ import { splitSum, TOTAL_WEIGHT } from "./model.js";
 import { kindOf } from "./operators.js";
 import { shareText } from "./words.js";
 
+const MAX_TARGET_KEYS = 10000;
+const MAX_KEY_CHARACTERS = 1024;
+
 export function checkConfig(document) {
   const problems = [];
   const names = document.variants.map((variant) => variant.name);
@@ -11,8 +14,40 @@ export function checkConfig(document) {
     const path = `rules[${index}]`;
     checkCondition(rule.condition ?? null, `${path}.condition`, problems);
     checkServe(rule.serve, `${path}.serve`, names, problems);
+    checkSpread(rule, path, problems);
   });
+  checkTargets(document.targets ?? [], problems);
+  (document.prerequisites ?? []).forEach((entry, index) => checkPrerequisite(entry, `prerequisites[${index}]`, problems));
   return problems;
+}
+
+function checkSpread(rule, path, problems) {
+  const [from, to] = [rule.starts_at, rule.ends_at].map((text) => (text ? new Date(text).getTime() : null));
+  if (from !== null && to !== null && from >= to) problems.push({ path: `${path}.ends_at`, message: "The end must come after the start." });
+  if (rule.bucket_by?.includes(".")) problems.push({ path: `${path}.bucket_by`, message: "Name an attribute without dots." });
+}
+
+// Each key gets one variant: the first list that names it, in the order of the document, keeps it.
+function checkTargets(targets, problems) {
+  const owner = new Map();
+  let count = 0;
+  targets.forEach((entry, index) => {
+    const path = `targets[${index}].keys`;
+    count += entry.keys.length;
+    const twice = entry.keys.find((key) => owner.has(key) || (owner.set(key, entry.variant), false));
+    if (twice !== undefined) {
+      const other = owner.get(twice);
+      problems.push({ path, message: other === entry.variant ? `“${twice}” stands there twice.` : `“${twice}” is named for ${other} too. Name each key once.` });
+    }
+    const long = entry.keys.find((key) => key.length > MAX_KEY_CHARACTERS);
+    if (long) problems.push({ path, message: `“${long.slice(0, 40)}…” is longer than ${MAX_KEY_CHARACTERS} characters.` });
+  });
+  if (count > MAX_TARGET_KEYS) problems.push({ path: "targets", message: `${count.toLocaleString("en")} keys are named; at most ${MAX_TARGET_KEYS.toLocaleString("en")} are allowed. Make a segment from an attribute instead.` });
+}
+
+function checkPrerequisite(entry, path, problems) {
+  if (!entry.flag) problems.push({ path: `${path}.flag`, message: "Choose the flag this one needs." });
+  else if (!entry.variants?.length) problems.push({ path: `${path}.variants`, message: "Choose at least one variant it must serve." });
 }
 
 function checkServe(serve, path, names, problems) {

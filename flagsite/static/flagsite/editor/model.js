@@ -13,8 +13,24 @@ export function isDrawable(document) {
     Array.isArray(document.variants) &&
     document.variants.every((variant) => isRecord(variant) && typeof variant.name === "string") &&
     Array.isArray(document.rules) &&
-    document.rules.every((rule) => isRecord(rule) && isServe(rule.serve) && isCondition(rule.condition ?? null))
+    document.rules.every((rule) => isRecord(rule) && isServe(rule.serve) && isCondition(rule.condition ?? null) && RULE_TEXTS.every((name) => isText(rule[name]))) &&
+    listOf(document.targets, (entry) => typeof entry.variant === "string" && isTextList(entry.keys)) &&
+    listOf(document.prerequisites, (entry) => isText(entry.flag) && isTextList(entry.variants))
   );
+}
+
+const RULE_TEXTS = ["salt", "bucket_by", "starts_at", "ends_at"];
+
+function isText(value) {
+  return value === undefined || value === null || typeof value === "string";
+}
+
+function isTextList(value) {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function listOf(value, isGood) {
+  return value === undefined || (Array.isArray(value) && value.every((entry) => isRecord(entry) && isGood(entry)));
 }
 
 function isServe(serve) {
@@ -61,6 +77,7 @@ export function freshCondition() {
 export function renameVariant(document, from, to) {
   if (document.default_variant === from) document.default_variant = to;
   if (document.off_variant === from) document.off_variant = to;
+  for (const entry of document.targets ?? []) if (entry.variant === from) entry.variant = to;
   for (const rule of document.rules) {
     if (rule.serve.variant === from) rule.serve.variant = to;
     for (const part of rule.serve.split ?? []) if (part.variant === from) part.variant = to;
@@ -71,6 +88,7 @@ export function usesOfVariant(document, name) {
   const uses = [];
   if (document.off_variant === name) uses.push("when switched off");
   if (document.default_variant === name) uses.push("for everyone else");
+  if (targetKeys(document, name).length) uses.push("to individual targets");
   document.rules.forEach((rule, index) => {
     const served = rule.serve.split ? rule.serve.split.some((part) => part.variant === name) : rule.serve.variant === name;
     if (served) uses.push(`in rule ${index + 1}`);
@@ -82,10 +100,40 @@ export function isForEveryone(rule) {
   return (rule.condition ?? null) === null;
 }
 
+// A rule that leaves nobody to those below it, at any time.
+export function decidesForAll(rule) {
+  return isForEveryone(rule) && !rule.starts_at && !rule.ends_at;
+}
+
 // The last rule when it speaks of everyone: what the quick control edits.
 export function everyoneRule(document) {
   const last = document.rules.at(-1);
-  return last && isForEveryone(last) ? last : null;
+  return last && decidesForAll(last) ? last : null;
+}
+
+// ---------------------------------------------------------------- individual targets
+
+export function targetKeys(document, variant) {
+  return document.targets?.find((entry) => entry.variant === variant)?.keys ?? [];
+}
+
+export function targetCount(document) {
+  return (document.targets ?? []).reduce((sum, entry) => sum + (entry.keys?.length ?? 0), 0);
+}
+
+// A list without keys says nothing, and neither does a field without lists.
+export function setTargetKeys(document, variant, keys) {
+  const entry = document.targets?.find((item) => item.variant === variant);
+  if (entry && keys.length) entry.keys = keys;
+  else if (entry) document.targets = document.targets.filter((item) => item !== entry);
+  else if (keys.length) (document.targets ??= []).push({ variant, keys });
+  if (!document.targets?.length) delete document.targets;
+}
+
+// key -> the other variant it is named for
+export function otherVariantsOf(document, variant) {
+  const others = (document.targets ?? []).filter((entry) => entry.variant !== variant);
+  return new Map(others.flatMap((entry) => entry.keys.map((key) => [key, entry.variant])));
 }
 
 // The variant a rollout grows: true for booleans, else the first that is neither the default nor the off variant.
@@ -163,7 +211,10 @@ export function knownAttributes(document, more = []) {
     for (const part of [condition.and, condition.or].filter(Array.isArray).flat()) visit(part);
     if (condition.not) visit(condition.not);
   };
-  for (const rule of document?.rules ?? []) visit(rule.condition);
+  for (const rule of document?.rules ?? []) {
+    visit(rule.condition);
+    if (typeof rule.bucket_by === "string" && rule.bucket_by) found.add(rule.bucket_by);
+  }
   return [...found].sort();
 }
 

@@ -49,5 +49,8 @@ export function whereOf(path) {
   if (rule) return `Rule ${Number(rule[1]) + 1}: `;
   const variant = /^variants\[(\d+)\]/.exec(path ?? "");
   if (variant) return `Variant ${Number(variant[1]) + 1}: `;
-  return { off_variant: "When off: ", default_variant: "For everyone else: ", variants: "Variants: " }[path] ?? "";
+  const needs = /^prerequisites\[(\d+)\]/.exec(path ?? "");
+  if (needs) return `Prerequisite ${Number(needs[1]) + 1}: `;
+  if (/^targets\b/.test(path ?? "")) return "Individual targets: ";
+  return { client_visible: "Browsers and apps: ", prerequisites: "Prerequisites: ", off_variant: "When off: ", default_variant: "For everyone else: ", variants: "Variants: " }[path] ?? "";
 }

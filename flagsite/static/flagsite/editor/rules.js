@@ -2,13 +2,14 @@
 
 import { button, field, h, icon, select } from "./dom.js";
 import { conditionBuilder } from "./conditions.js";
-import { freshRuleId, growingVariant, isForEveryone, restVariant, TOTAL_WEIGHT, variantNames } from "./model.js";
+import { decidesForAll, freshRuleId, growingVariant, restVariant, TOTAL_WEIGHT, variantNames } from "./model.js";
 import { shareBar, splitEditor } from "./split.js";
+import { moreBrief, moreSection } from "./spread.js";
 import { audienceText, sentence, serveText } from "./words.js";
 
 export function rulesSection(ctx) {
   const rules = ctx.doc.rules;
-  const stop = rules.findIndex(isForEveryone);
+  const stop = rules.findIndex(decidesForAll);
   return h(
     "div",
     { class: "fe-rules", "data-path": "rules" },
@@ -33,7 +34,7 @@ function addRule(ctx) {
     condition: { attribute: "", operator: "equals", value: "" },
     serve: { variant: growingVariant(ctx.doc) ?? "" },
   };
-  const place = rules.length && isForEveryone(rules.at(-1)) ? rules.length - 1 : rules.length;
+  const place = rules.length && decidesForAll(rules.at(-1)) ? rules.length - 1 : rules.length;
   ctx.setOpen(rule, "card", true);
   ctx.edit(() => { rules.splice(place, 0, rule); }, `rules[${place}].description`);
 }
@@ -56,11 +57,13 @@ function cardHead(ctx, rule, index, isOpen) {
   const title = h("span", { class: "fe-card-title" });
   const audience = h("span", { class: "fe-card-audience" });
   const serves = h("span", { class: "fe-card-serves" });
+  const notes = h("span", { class: "fe-card-notes" });
   ctx.live(() => {
     const text = sentence(audienceText(rule, ctx.segmentNames));
     title.textContent = rule.description || text;
     audience.textContent = rule.description && rule.description !== text ? text : "";
     serves.replaceChildren(...servedPills(ctx, rule.serve));
+    notes.replaceChildren(...moreBrief(ctx, rule));
   });
   const toggle = () => { ctx.setOpen(rule, "card", !isOpen); ctx.render(`${path}.toggle`); };
   return h(
@@ -70,7 +73,7 @@ function cardHead(ctx, rule, index, isOpen) {
     h(
       "button",
       { type: "button", class: "fe-card-toggle", "aria-expanded": String(isOpen), "data-key": `${path}.toggle`, onClick: toggle },
-      h("span", { class: "fe-card-words" }, title, audience),
+      h("span", { class: "fe-card-words" }, title, audience, notes),
       serves,
       icon(isOpen ? "expand_less" : "expand_more"),
     ),
@@ -140,6 +143,7 @@ function cardBody(ctx, rule, path) {
     field("Name of this rule", description, { path: `${path}.description`, hint: "Shown in summaries, reviews and the audit trail." }),
     h("div", { class: "fe-step" }, h("h4", { class: "fe-step-title" }, "If"), conditionBuilder(ctx, slot)),
     h("div", { class: "fe-step" }, h("h4", { class: "fe-step-title" }, "then serve"), serveEditor(ctx, rule, path)),
+    moreSection(ctx, rule, path),
   );
 }
 
@@ -149,7 +153,7 @@ function serveEditor(ctx, rule, path) {
   const choice = (value, label, checked) => h(
     "label",
     { class: "fe-choice" },
-    h("input", { type: "radio", name, value, checked, "data-key": `${name}.${value}`, onChange: () => ctx.edit(() => { rule.serve = servedAs(ctx, rule.serve, value); }) }),
+    h("input", { type: "radio", name, value, checked, "data-key": `${name}.${value}`, onChange: () => ctx.edit(() => serveAs(ctx, rule, value)) }),
     label,
   );
   return h(
@@ -166,6 +170,19 @@ function oneVariant(ctx, rule, path) {
     onChange: (event) => ctx.touch(() => { rule.serve.variant = event.target.value; }),
   });
   return field("Variant", picker, { path: `${path}.serve.variant`, hidden: true });
+}
+
+// How a split spreads people means nothing without one; it comes back with the split.
+function serveAs(ctx, rule, kind) {
+  rule.serve = servedAs(ctx, rule.serve, kind);
+  ctx.memory.spread ??= new WeakMap();
+  if (kind === "variant") {
+    ctx.memory.spread.set(rule, { salt: rule.salt, bucket_by: rule.bucket_by });
+    delete rule.salt;
+    delete rule.bucket_by;
+  } else {
+    for (const [name, value] of Object.entries(ctx.memory.spread.get(rule) ?? {})) if (value) rule[name] = value;
+  }
 }
 
 function servedAs(ctx, serve, kind) {

@@ -63,7 +63,7 @@ function isDirty() {
 
 function drawCondition(context) {
   const place = { get: () => context.doc.condition, set: (value) => { context.doc.condition = value; }, path: "condition" };
-  return conditionBuilder(context, place, { segments: false });
+  return conditionBuilder(context, place);
 }
 
 function changed() {

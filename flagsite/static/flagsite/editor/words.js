@@ -1,6 +1,6 @@
 // The document in plain words, as the person edits it. The server's sentences decide; these only keep pace with typing.
 
-import { isForEveryone, textFromWeight } from "./model.js";
+import { decidesForAll, isForEveryone, textFromWeight } from "./model.js";
 import { OPERATORS } from "./operators.js";
 
 const SHOWN = 3;
@@ -56,16 +56,25 @@ export function serveText(serve) {
 export function summaryLines(document, names) {
   const lines = [];
   let isFirst = true;
+  for (const entry of document.targets ?? []) {
+    if (!entry.keys?.length) continue;
+    lines.push({ who: `${namedText(entry.keys)}, by name`, serve: { variant: entry.variant } });
+    isFirst = false;
+  }
   for (const rule of document.rules) {
     const everyone = isForEveryone(rule);
     const who = everyone ? (isFirst ? "Everyone" : "Everyone else") : rule.description || audienceText(rule, names);
-    lines.push({ who, serve: rule.serve });
-    if (everyone) return lines;
+    lines.push({ who, serve: rule.serve, rule });
+    if (decidesForAll(rule)) return lines;
     isFirst = false;
   }
   const fallback = document.default_variant === null ? { codeDefault: true } : { variant: document.default_variant };
   lines.push({ who: isFirst ? "Everyone" : "Everyone else", serve: fallback });
   return lines;
+}
+
+export function namedText(keys) {
+  return keys.length > SHOWN ? `${keys.slice(0, SHOWN).join(", ")} and ${(keys.length - SHOWN).toLocaleString("en")} more` : keys.join(", ");
 }
 
 export function sentence(text) {
