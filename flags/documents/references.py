@@ -1,0 +1,190 @@
+"""What the documents of one environment need from each other: prerequisites between flags, segments in segments. Pure.
+
+Nothing here recurses: prerequisites may be chained as deep as an environment has flags.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .schema import MAX_SEGMENT_DEPTH, quote, variant_names
+
+Documents = Mapping[str, Mapping[str, Any]]
+Kind = Literal["flag", "segment"]
+_SHOWN_STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentProblem:
+    """Something that does not fit together: the flag or segment, where in its document, and what to do about it."""
+
+    kind: Kind
+    key: str
+    path: str
+    message: str
+
+
+def prerequisite_keys(document: Mapping[str, Any]) -> list[str]:
+    """The keys of the flags that a config document names as prerequisites, in order."""
+    return [item["flag"] for item in document.get("prerequisites") or ()]
+
+
+def segment_places(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and key of every segment that a config or segment document names."""
+    rules = document.get("rules") or ()
+    pending: list[tuple[str, Any]] = [("condition", document.get("condition"))]
+    pending += [(f"rules[{index}].condition", rule.get("condition")) for index, rule in enumerate(rules)]
+    while pending:
+        path, condition = pending.pop()
+        if not condition:
+            continue
+        if "segment" in condition:
+            yield f"{path}.segment", condition["segment"]
+        for group in ("and", "or"):
+            pending.extend((f"{path}.{group}[{index}]", part) for index, part in enumerate(condition.get(group, ())))
+        pending.append((f"{path}.not", condition.get("not")))
+
+
+def segments_within(keys: Collection[str], segments: Documents) -> set[str]:
+    """`keys` and the segments these name, at any depth; a missing one is in the answer, and leads no further."""
+    found, pending = set(keys), list(keys)
+    while pending:
+        for _, key in segment_places(segments.get(pending.pop(), {})):
+            if key not in found:
+                found.add(key)
+                pending.append(key)
+    return found
+
+
+def flags_above(key: str, configs: Documents) -> set[str]:
+    """The flags that a flag needs, at any depth. It is among them itself only in a circle."""
+    found: set[str] = set()
+    pending = [key]
+    while pending:
+        above = [parent for parent in prerequisite_keys(configs.get(pending.pop(), {})) if parent not in found]
+        found.update(above)
+        pending.extend(above)
+    return found
+
+
+def flags_below(key: str, configs: Documents) -> list[str]:
+    """The flags that name a flag as their prerequisite directly."""
+    return [child for child, document in configs.items() if key in prerequisite_keys(document)]
+
+
+def environment_problems(configs: Documents, segments: Documents) -> list[EnvironmentProblem]:
+    """What does not fit together among valid, normalised documents by key; an empty list means that all can be served.
+
+    A circle is a problem of each of its members. Documents that neither have prerequisites nor are one may be missing.
+    """
+    nested = {key: sorted({name for _, name in segment_places(document)}) for key, document in segments.items()}
+    needed = {key: prerequisite_keys(document) for key, document in configs.items()}
+    problems = [problem for key, document in segments.items() for problem in _missing_segments(key, document, segments)]
+    problems += [problem for key, document in configs.items() for problem in _parent_problems(key, document, configs)]
+    circles = _circles(nested)
+    problems += [problem for circle in circles for problem in _segment_circle(circle, segments)]
+    problems += [problem for circle in _circles(needed) for problem in _flag_circle(circle, needed)]
+    return problems if circles else problems + _too_deep(nested)
+
+
+def _missing_segments(key: str, document: Mapping[str, Any], segments: Documents) -> Iterator[EnvironmentProblem]:
+    for path, name in segment_places(document):
+        if name not in segments:
+            message = f"There is no segment “{name}” in this environment. Choose an existing one or create it first."
+            yield EnvironmentProblem("segment", key, path, message)
+
+
+def _parent_problems(key: str, document: Mapping[str, Any], configs: Documents) -> Iterator[EnvironmentProblem]:
+    for index, item in enumerate(document.get("prerequisites") or ()):
+        parent, path = item["flag"], f"prerequisites[{index}]"
+        if parent not in configs:
+            message = (
+                f"“{key}” needs “{parent}”, which is not set up in this environment. "
+                "Set that flag up first, in the same change if you like, or remove the prerequisite."
+            )
+            yield EnvironmentProblem("flag", key, f"{path}.flag", message)
+            continue
+        names = variant_names(configs[parent])
+        for place, variant in enumerate(item["variants"]):
+            if variant not in names:
+                message = (
+                    f"“{key}” needs “{parent}” to serve “{variant}”, but “{parent}” has the variants {quote(names)} "
+                    f"only. Keep that variant of “{parent}”, or change the prerequisite of “{key}” in the same change."
+                )
+                yield EnvironmentProblem("flag", key, f"{path}.variants[{place}]", message)
+
+
+def _flag_circle(circle: Sequence[str], needed: Mapping[str, list[str]]) -> Iterator[EnvironmentProblem]:
+    words = f"Flags need each other in a circle: {_route(circle)}. Remove one of these prerequisites."
+    for key, parent in zip(circle, [*circle[1:], circle[0]], strict=True):
+        yield EnvironmentProblem("flag", key, f"prerequisites[{needed[key].index(parent)}].flag", words)
+
+
+def _segment_circle(circle: Sequence[str], segments: Documents) -> Iterator[EnvironmentProblem]:
+    words = f"Segments use each other in a circle: {_route(circle)}. Take one out of another."
+    for key, inner in zip(circle, [*circle[1:], circle[0]], strict=True):
+        path = next(path for path, name in segment_places(segments[key]) if name == inner)
+        yield EnvironmentProblem("segment", key, path, words)
+
+
+def _too_deep(nested: Mapping[str, list[str]]) -> list[EnvironmentProblem]:
+    chains = _longest_chains(nested)
+    return [
+        EnvironmentProblem(
+            "segment",
+            key,
+            "condition",
+            f"Segments are nested {len(chain)} deep here: {' -> '.join(chain[:_SHOWN_STEPS])} -> … "
+            f"At most {MAX_SEGMENT_DEPTH} are allowed. Repeat some conditions instead.",
+        )
+        for key, chain in chains.items()
+        if len(chain) > MAX_SEGMENT_DEPTH
+    ]
+
+
+def _route(circle: Sequence[str]) -> str:
+    steps = list(circle)
+    if len(steps) > _SHOWN_STEPS:
+        steps = [*steps[: _SHOWN_STEPS - 1], "…", steps[-1]]
+    return " -> ".join([*steps, circle[0]])
+
+
+def _circles(edges: Mapping[str, list[str]]) -> list[list[str]]:
+    """One circle for every edge that leads back to a node on the way to it."""
+    circles: list[list[str]] = []
+    done: set[str] = set()
+    for start in edges:
+        if start in done:
+            continue
+        way, place = [start], {start: 0}
+        steps = [iter(edges[start])]
+        while way:
+            following = next(steps[-1], None)
+            if following is None:
+                done.add(way[-1])
+                del place[way.pop()]
+                steps.pop()
+            elif following in place:
+                circles.append(way[place[following] :])
+            elif following in edges and following not in done:
+                place[following] = len(way)
+                way.append(following)
+                steps.append(iter(edges[following]))
+    return circles
+
+
+def _longest_chains(edges: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The longest way down from every node, itself first. `edges` have no circles."""
+    chains: dict[str, list[str]] = {}
+    for start in edges:
+        pending = [start]
+        while pending:
+            key = pending[-1]
+            below = [inner for inner in edges[key] if inner in edges]
+            waiting = [inner for inner in below if inner not in chains]
+            if waiting:
+                pending.extend(waiting)
+                continue
+            chains[key] = [key, *max((chains[inner] for inner in below), key=len, default=[])]
+            pending.pop()
+    return chains

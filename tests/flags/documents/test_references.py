@@ -1,0 +1,144 @@
+"""What the documents of an environment need from each other."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flags.documents import initial_document
+from flags.documents.references import (
+    environment_problems,
+    flags_above,
+    flags_below,
+    prerequisite_keys,
+    segment_places,
+    segments_within,
+)
+
+GOLD = {"attribute": "plan", "operator": "equals", "value": "gold"}
+
+
+def flag(**needs: Any) -> dict[str, Any]:
+    """A config whose prerequisites are the flags named, serving "on" or the variants given."""
+    prerequisites = [{"flag": key, "variants": names or ["on"]} for key, names in needs.items()]
+    return initial_document("f", "boolean") | ({"prerequisites": prerequisites} if prerequisites else {})
+
+
+def segment(*inner: str) -> dict[str, Any]:
+    return {"schema": 1, "condition": {"and": [GOLD, *({"not": {"segment": key}} for key in inner)]}}
+
+
+def chain(length: int, last: dict[str, Any]) -> dict[str, Any]:
+    return {f"s{n}": segment(f"s{n + 1}") for n in range(1, length)} | {f"s{length}": last}
+
+
+FITTING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nothing": ({}, {}),
+    "parent and child": ({"child": flag(parent=["on", "off"]), "parent": flag()}, {}),
+    "diamond": ({"a": flag(b=0, c=0), "b": flag(d=0), "c": flag(d=0), "d": flag()}, {}),
+    "eight segments deep": ({}, chain(8, segment())),
+    "segment twice": ({}, {"a": segment("b", "b"), "b": segment()}),
+}
+
+WRONG: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[str, str]], str]] = {
+    "missing parent": ({"child": flag(parent=0)}, {}, [("child", "prerequisites[0].flag")], "“parent”, which is not"),
+    "missing variant": (
+        {"child": flag(parent=["on", "blue"]), "parent": flag()},
+        {},
+        [("child", "prerequisites[0].variants[1]")],
+        "“child” needs “parent” to serve “blue”, but “parent” has the variants “on”, “off” only",
+    ),
+    "flag needs itself": ({"a": flag(a=0)}, {}, [("a", "prerequisites[0].flag")], "circle: a -> a."),
+    "two flags": (
+        {"a": flag(c=0, b=0), "b": flag(a=0), "c": flag()},
+        {},
+        [("a", "prerequisites[1].flag"), ("b", "prerequisites[0].flag")],
+        "circle: a -> b -> a.",
+    ),
+    "three flags behind another": (
+        {"x": flag(a=0), "a": flag(b=0), "b": flag(c=0), "c": flag(a=0)},
+        {},
+        [("a", "prerequisites[0].flag"), ("b", "prerequisites[0].flag"), ("c", "prerequisites[0].flag")],
+        "circle: a -> b -> c -> a.",
+    ),
+    "missing segment": ({}, {"a": segment("b")}, [("a", "condition.and[1].not.segment")], "no segment “b”"),
+    "segment in itself": ({}, {"a": segment("a")}, [("a", "condition.and[1].not.segment")], "circle: a -> a."),
+    "two segments": (
+        {},
+        {"a": segment("b"), "b": segment("a")},
+        [("a", "condition.and[1].not.segment"), ("b", "condition.and[1].not.segment")],
+        "circle: a -> b -> a.",
+    ),
+    "nine segments deep": ({}, chain(9, segment()), [("s1", "condition")], "nested 9 deep"),
+}
+
+
+@pytest.mark.parametrize("case", FITTING)
+def test_environment_problems__what_fits_together__is_left_alone(case: str) -> None:
+    assert environment_problems(*FITTING[case]) == []
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_environment_problems__what_does_not_fit__is_named_where_it_stands(case: str) -> None:
+    configs, segments, places, words = WRONG[case]
+    problems = environment_problems(configs, segments)
+    assert [(problem.key, problem.path) for problem in problems] == places
+    assert all(words in problem.message for problem in problems)
+    assert {problem.kind for problem in problems} == {"segment" if segments else "flag"}
+
+
+def test_environment_problems__long_circle__is_named_in_short() -> None:
+    keys = [f"f{number}" for number in range(2_000)]
+    configs = {key: flag(**{keys[number - 1]: 0}) for number, key in enumerate(keys)}
+    problems = environment_problems(configs, {})
+    assert len(problems) == 2_000
+    assert len(problems[0].message) < 200
+    assert "…" in problems[0].message
+
+
+def test_environment_problems__two_thousand_in_a_row__need_no_recursion() -> None:
+    configs = {f"f{n}": flag(**{f"f{n + 1}": 0}) for n in range(2_000)} | {"f2000": flag()}
+    assert environment_problems(configs, {}) == []
+    assert len(flags_above("f0", configs)) == 2_000
+    assert len(environment_problems({}, chain(2_000, segment()))) == 1_992
+
+
+def _reaches_itself(edges: dict[str, list[str]], key: str) -> bool:
+    found: set[str] = set()
+    while more := {inner for outer in (found or {key}) for inner in edges[outer]} - found:
+        found |= more
+    return key in found
+
+
+keys = st.sampled_from("abcdef")
+
+
+@given(st.dictionaries(keys, st.lists(keys, unique=True), min_size=1))
+def test_environment_problems__any_graph__names_a_circle_where_there_is_one(edges: dict[str, list[str]]) -> None:
+    edges = {key: edges.get(key, []) for key in "abcdef"}
+    in_circles = {key for key in edges if _reaches_itself(edges, key)}
+    configs = {key: flag(**dict.fromkeys(parents, 0)) for key, parents in edges.items()}
+    segments = {key: segment(*inner) for key, inner in edges.items()}
+
+    for found in (environment_problems(configs, {}), environment_problems({}, segments)):
+        assert {problem.key for problem in found} <= in_circles
+        assert bool(found) == bool(in_circles)
+    for key in edges:
+        assert flags_above(key, configs) == segments_within(edges[key], segments)
+        assert flags_below(key, configs) == [child for child in edges if key in edges[child]]
+
+
+def test_segments_within__missing_one__is_in_the_answer() -> None:
+    assert segments_within(["a"], {"a": segment("b"), "b": segment("gone"), "c": segment()}) == {"a", "b", "gone"}
+
+
+def test_segment_places__config__gives_the_path_of_each() -> None:
+    document = {"rules": [{"condition": None}, {"condition": {"or": [GOLD, {"not": {"segment": "a"}}]}}]}
+    assert list(segment_places(document)) == [("rules[1].condition.or[1].not.segment", "a")]
+    assert list(segment_places({})) == []
+
+
+def test_prerequisite_keys__none__is_empty() -> None:
+    assert prerequisite_keys(initial_document("f", "boolean")) == []
+    assert prerequisite_keys(flag(b=0, a=0)) == ["b", "a"]
