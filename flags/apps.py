@@ -11,7 +11,13 @@ class FlagsConfig(AppConfig):
     verbose_name = "Flags"
 
     def ready(self) -> None:
-        """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table."""
+        """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
+
+        Let the polling thread write down what the kill list of this host forces.
+        """
+        from flags import snapshots
         from flags.guards import reinstall_guards
+        from flags.services.kills import settle_this_host
 
         post_migrate.connect(reinstall_guards, sender=self)
+        snapshots.on_settled(settle_this_host)

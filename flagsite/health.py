@@ -1,11 +1,22 @@
-"""Health for load balancers: is the process alive, can it answer?"""
+"""Health for load balancers and operators: is the process alive, can it answer, and from what?
+
+Nothing here waits for a database: the thread that keeps the snapshots fresh knows whether it answers.
+"""
+
+from datetime import datetime
+from typing import Any
 
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from flags import snapshots
+from flags.snapshots import SnapshotStore
+
+# What a load balancer waits for the first state of a process that has just begun.
+_LOADING_SECONDS = 0.7
 
 
 @require_safe
@@ -18,19 +29,60 @@ def live(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> HttpResponse:
-    """200 if the database answers or flags are loaded: without a database, evaluation goes on from memory."""
-    database = _database_answers()
-    loaded = snapshots.store.is_loaded
-    facts = {
-        "database": database,
-        "snapshots": "none" if not loaded else "stale" if snapshots.store.is_stale else "fresh",
-    }
-    if database or loaded:
+    """200 if flags are loaded or the database answers: without a database, evaluation goes on from memory or file."""
+    store = snapshots.store
+    database = _database_answers(store)
+    facts = {"database": database, "snapshots": _condition(store, now=timezone.now())}
+    if database or store.is_loaded:
         return JsonResponse({"status": "ready", **facts})
     return JsonResponse({"status": "not ready", **facts}, status=503)
 
 
-def _database_answers() -> bool:
+@require_safe
+@never_cache
+def snapshot(request: HttpRequest) -> HttpResponse:
+    """What this process answers from, and since when. 200 also when that is stale: it answers all the same."""
+    store, now = snapshots.store, timezone.now()
+    if store.start():
+        store.wait_until_tried(seconds=_LOADING_SECONDS)
+    return JsonResponse(_facts(store, now=now), status=200 if store.is_loaded else 503)
+
+
+def _facts(store: SnapshotStore, *, now: datetime) -> dict[str, Any]:
+    looked_at, staleness = store.looked_at, store.staleness(now=now)
+    effective = store.effective_kills()
+    return {
+        "status": _condition(store, now=now),
+        "origin": store.origin if store.is_loaded else None,
+        "looked_at": looked_at.isoformat() if looked_at else None,
+        "age_seconds": max(0.0, round((now - looked_at).total_seconds(), 3)) if looked_at else None,
+        "stale_seconds": None if staleness is None else round(staleness, 3),
+        "last_error": store.failure or None,
+        "revisions": {
+            f"{compiled.snapshot.project_key}/{compiled.environment_key}": compiled.revision
+            for compiled in store.served.values()
+        },
+        "kill_list": {
+            "entries": len(store.kills.entries),
+            "in_force": len(effective),
+            "lines_ignored": len(store.kills.problems),
+        },
+    }
+
+
+def _condition(store: SnapshotStore, *, now: datetime) -> str:
+    """`none`, `fresh`, `failing` (looks fail, but not for long) or `stale`."""
+    if not store.is_loaded:
+        return "none"
+    if store.staleness(now=now) is not None:
+        return "stale"
+    return "failing" if store.is_stale else "fresh"
+
+
+def _database_answers(store: SnapshotStore) -> bool:
+    if store.start():
+        store.wait_until_tried(seconds=_LOADING_SECONDS)
+        return store.looked_at is not None and not store.is_stale
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -13,6 +13,7 @@ urlpatterns = [
     path("ofrep/v1/", include("flags.api.urls")),
     path("healthz/live", health.live, name="healthz-live"),
     path("healthz/ready", health.ready, name="healthz-ready"),
+    path("healthz/snapshot", health.snapshot, name="healthz-snapshot"),
     path("metrics", metrics.view, name="metrics"),
 ]
 handler400 = "flagsite.problems.bad_request"

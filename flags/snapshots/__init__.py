@@ -6,22 +6,40 @@
 import os
 import uuid
 
+from django.conf import settings
+
+from flags.snapshots.announcing import announce
 from flags.snapshots.building import DatabaseSource, build
-from flags.snapshots.polling import start_polling
-from flags.snapshots.registry import SnapshotStore, SnapshotsUnavailable
+from flags.snapshots.kill_list import Kill
+from flags.snapshots.polling import snapshot_file, start_polling
+from flags.snapshots.registry import SnapshotStore
+from flags.snapshots.settling import on_settled
+from flags.snapshots.sources import SnapshotsUnavailable
 from flags.snapshots.tokens import TokenFacts, hash_secret
 
-__all__ = ["SnapshotStore", "SnapshotsUnavailable", "TokenFacts", "build", "hash_secret", "publish", "store"]
+__all__ = [
+    "Kill",
+    "SnapshotStore",
+    "SnapshotsUnavailable",
+    "TokenFacts",
+    "build",
+    "hash_secret",
+    "on_settled",
+    "publish",
+    "store",
+]
 
-store = SnapshotStore(DatabaseSource(), on_first_use=start_polling)
+store = SnapshotStore(DatabaseSource(), on_first_use=start_polling, saved_state=lambda: snapshot_file().load())
 
 # A child has no polling thread and maybe a lock that nobody will release, so it starts over at its first request.
 os.register_at_fork(after_in_child=store.reset)
 
 
 def publish(environment_id: uuid.UUID) -> None:
-    """Serve what was just committed in an environment, in this process, at once. Never raises.
+    """Serve what was just committed in an environment: in this process at once, in others as soon as they hear of it.
 
-    For `transaction.on_commit`. Other processes see it at their next poll, and so does this one should it fail here.
+    For `transaction.on_commit`. Never raises and never waits long: a process that does not hear of it polls.
     """
+    if settings.SNAPSHOT_POLL_ENABLED:
+        announce(environment_id, revision=None)
     store.publish(environment_id)

@@ -58,7 +58,7 @@ def _served(key: uuid.UUID, source: CompiledSnapshot, kills: KillList, previous:
     forced = kills.forced(place)
     if previous.sources.get(key) is source and previous.kills.forced(place) == forced:
         return previous.served[key]
-    return _with_forced(source, forced) if forced else source
+    return source.with_forced(forced) if forced else source
 
 
 def newer(current: Compiled, found: Compiled, *, known: Iterable[uuid.UUID]) -> dict[uuid.UUID, CompiledSnapshot]:
@@ -89,10 +89,5 @@ def ignored_kills(state: State) -> frozenset[Kill]:
     return frozenset(
         kill
         for kill in state.kills.entries
-        if kill.place not in places or kill.flag_key in getattr(places[kill.place], "ignored_forced", ())
+        if kill.place not in places or kill.flag_key in places[kill.place].ignored_forced
     )
-
-
-def _with_forced(source: CompiledSnapshot, forced: Mapping[str, str]) -> CompiledSnapshot:
-    apply = getattr(source, "with_forced", None)
-    return apply(forced) if apply else source

@@ -50,7 +50,7 @@ def test_ready__nothing_to_answer_from__is_not_ready(db: None, database_down: No
     assert response.json() == {"status": "not ready", "database": False, "snapshots": "none"}
 
 
-@pytest.mark.parametrize(("is_stale", "word"), [(False, "fresh"), (True, "stale")])
+@pytest.mark.parametrize(("is_stale", "word"), [(False, "fresh"), (True, "failing")])
 def test_ready__snapshots_without_database__is_ready(
     is_stale: bool, word: str, db: None, database_down: None, monkeypatch: pytest.MonkeyPatch
 ):
