@@ -309,8 +309,8 @@ def test_every_task__run_now_and_twice__leaves_production_alone(doors):
             assert doors.digest() == before
 
 
-# Commands that start servers or fill an empty database in demo mode; the demo's own test runs them.
-STARTERS = {"demo", "load_demo"}
+# Commands that start servers or fill an empty database in demo mode; tests of their own run them.
+STARTERS = {"demo", "load_demo", "stream"}
 
 
 def test_every_command__run__leaves_production_alone(doors):

@@ -25,7 +25,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Command(BaseCommand):
     """Prepares the database, starts everything, and stops everything."""
 
-    help = "Start the demo: web, worker, beat and a sample service. Ctrl-C stops all of it; the data stays."
+    help = "Start the demo: web, stream, worker, beat and a sample service. Ctrl-C stops all of it; the data stays."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """`--port`: where the web server listens, on this machine only."""
@@ -42,6 +42,7 @@ class Command(BaseCommand):
         lock = _lock(self.var)
         try:
             self._refuse_taken(port)
+            self.stream_url = f"http://{HOST}:{self._stream_port(port)}"
             self._prepare()
             self._run(port)
         except KeyboardInterrupt:
@@ -55,6 +56,16 @@ class Command(BaseCommand):
             other = next_free_port(port)
             raise CommandError(f"Port {port} is taken by another program; choose another one: make demo PORT={other}")
 
+    def _stream_port(self, port: int) -> int:
+        stream_port = next_free_port(port)
+        if stream_port == port:
+            raise CommandError(
+                f"No port after {port} is free for the stream; choose a smaller one: make demo PORT=8000"
+            )
+        if stream_port != port + 1:
+            self._say(f"Port {port + 1} is taken by another program, so the stream listens at {stream_port}.")
+        return stream_port
+
     def _prepare(self) -> None:
         embedded = not settings.ENV.DATABASE_URL
         self._say("Preparing the database ..." if not embedded else "Preparing the database, SQLite in var/ ...")
@@ -63,16 +74,18 @@ class Command(BaseCommand):
         if embedded and not is_new and not (self.var / "demo.json").exists():
             raise CommandError("An earlier start was interrupted while it loaded the demo. Run make demo-reset first.")
         self._say("Loading the demo ..." if is_new else "Going on with the data of the last run ...")
-        call_command("load_demo", base_url=self.base_url, verbosity=0, stdout=StringIO())
+        facts = {"base_url": self.base_url, "stream_url": self.stream_url}
+        call_command("load_demo", **facts, verbosity=0, stdout=StringIO())
         connections.close_all()
 
     def _run(self, port: int) -> None:
-        crew = Crew(settings.BASE_DIR, _environment(), self.var / "log", self._say)
+        crew = Crew(settings.BASE_DIR, _environment(self.stream_url), self.var / "log", self._say)
         try:
-            self._say("Starting web, worker and beat ...")
-            for program in _servers(port):
+            self._say("Starting web, stream, worker and beat ...")
+            for program in _servers(port, self.stream_url.rpartition(":")[2]):
                 crew.start(program)
             crew.wait_until_it_answers(f"{self.base_url}/admin/login/", seconds=READY_SECONDS)
+            crew.wait_until_it_answers(f"{self.stream_url}/healthz/ready", seconds=READY_SECONDS)
             self._welcome()
             crew.start(_sample_service(self.var / "demo.json"))
             crew.watch()
@@ -90,7 +103,7 @@ class Command(BaseCommand):
         accounts = json.loads((self.var / "demo.json").read_text())["accounts"]
         rows = [("name", "password", "role"), *((row["name"], row["password"], row["role"]) for row in accounts)]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        self._say(f"\nFlagsite is running: {self.base_url}/\n")
+        self._say(f"\nFlagsite is running: {self.base_url}/   Changes are streamed from {self.stream_url}\n")
         for row in rows:
             self._say("  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         self._say(
@@ -104,12 +117,13 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _servers(port: int) -> list[Program]:
+def _servers(port: int, stream_port: str) -> list[Program]:
     listens = ("--host", HOST, "--port", str(port), "--no-ws")
     sizes = ("--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "3")
     celery = ("celery", "-A", "flagsite")
     return [
         Program("web", ("granian", "flagsite.wsgi:application", "--interface", "wsgi", *listens, *sizes)),
+        Program("stream", ("manage", "stream", "--host", HOST, "--port", stream_port)),
         Program("worker", (*celery, "worker", "-c", "1", "--without-gossip", "--without-mingle", "-l", "INFO")),
         Program("beat", (*celery, "beat", "--pidfile=", "-l", "INFO")),
     ]
@@ -119,9 +133,10 @@ def _sample_service(facts: Path) -> Program:
     return Program("sample-service", ("flagsite.demo.sample_service", str(facts)), is_shown=True)
 
 
-def _environment() -> dict[str, str]:
+def _environment(stream_url: str) -> dict[str, str]:
     # Lines reach the logs when they are written, not when a buffer is full.
-    return {**os.environ, "DEMO": "1", "PYTHONUNBUFFERED": "1", "VAR_DIR": str(settings.ENV.VAR_DIR)}
+    ours = {"DEMO": "1", "PYTHONUNBUFFERED": "1", "VAR_DIR": str(settings.ENV.VAR_DIR), "STREAM_URL": stream_url}
+    return {**os.environ, **ours}
 
 
 def _lock(var: Path) -> IO[str]:

@@ -24,10 +24,11 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """`--base-url`: the address written to `var/demo.json`."""
+        """`--base-url`, `--stream-url`: the addresses written to `var/demo.json`."""
         parser.add_argument("--base-url", default="http://127.0.0.1:8000")
+        parser.add_argument("--stream-url", default="http://127.0.0.1:8001")
 
-    def handle(self, *args: Any, base_url: str, **options: Any) -> None:
+    def handle(self, *args: Any, base_url: str, stream_url: str, **options: Any) -> None:
         """Load and write; refuses outside demo mode, since the accounts have public passwords."""
         if not settings.DEMO:
             raise CommandError("The demo has accounts with public passwords. It loads only in demo mode: set DEMO=1.")
@@ -43,6 +44,7 @@ class Command(BaseCommand):
             tokens = {scope: _token(production, scope, known.get(scope, ""), now) for scope in TokenScope.values}
         facts = {
             "base_url": base_url,
+            "stream_url": stream_url,
             "tokens": tokens,
             "accounts": [{"name": member.username, "password": member.password, "role": member.job} for member in CAST],
         }

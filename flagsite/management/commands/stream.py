@@ -1,0 +1,41 @@
+"""`manage.py stream`: the process that tells open pages and services that flags changed."""
+
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from flags.streams.hub import Limits
+from flags.streams.running import raise_file_limit, serve
+
+
+class Command(BaseCommand):
+    """Serves `/api/v1/stream` until it is stopped."""
+
+    help = "Serve change notices at /api/v1/stream. SIGTERM or Ctrl-C ends all streams and then the process."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Where to listen and how many to listen to."""
+        parser.add_argument("--host", default="127.0.0.1", help="Address to listen at; 0.0.0.0 for all.")
+        parser.add_argument("--port", type=_number, default=8001)
+        parser.add_argument("--streams", type=_number, default=Limits().streams, help="Most open streams.")
+        parser.add_argument(
+            "--streams-per-token", type=_number, default=Limits().streams_per_token, help="Most with one token."
+        )
+
+    def handle(self, *args: Any, host: str, port: int, streams: int, streams_per_token: int, **options: Any) -> None:
+        """Serve."""
+        allowed = raise_file_limit(streams)
+        if allowed < streams:
+            self.stderr.write(
+                f"This system lets a process open too few files for {streams:,} streams, so it keeps {allowed:,}. "
+                "Raise the limit of open files (ulimit -n) for more."
+            )
+        self.stdout.write(f"Streams are at http://{host}:{port}/api/v1/stream, at most {allowed:,} at a time.")
+        serve(host=host, port=port, limits=Limits(allowed, streams_per_token))
+
+
+def _number(value: str) -> int:
+    if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= 1_000_000:
+        raise ArgumentTypeError(f"{value} is not a number from 1 to 1000000")
+    return int(value)
