@@ -1,4 +1,4 @@
-"""Listeners without a network and hours without waiting: an ASGI harness on a loop whose clock jumps to the next timer."""
+"""Listeners without a network, hours without waiting: an ASGI harness on a loop whose clock jumps to the next timer."""
 
 import asyncio
 import json
