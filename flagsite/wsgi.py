@@ -4,7 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from flagsite.charsets import only_known_charsets
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsite.settings")
-application = only_known_charsets(get_wsgi_application())
+_django = get_wsgi_application()
+
+# Imported with the apps ready: the evaluation API reads the settings.
+from flagsite.charsets import only_known_charsets  # noqa: E402
+from flagsite.front import EvaluationFront  # noqa: E402
+
+application = EvaluationFront(only_known_charsets(_django))

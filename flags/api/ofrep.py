@@ -3,17 +3,27 @@
 Nothing of an evaluation context is stored, logged or repeated in an answer.
 """
 
+import re
 import traceback
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 
 import structlog
 
-from flags.api.answers import etag_of, failure_document, is_known, render, render_all
+from flags.api import metrics, stream_tickets, tracing
+from flags.api.answers import failure_document, is_known, render, render_all
+from flags.api.compression import MIN_BYTES, compress, takes_gzip
 from flags.api.contexts import UnusableBody, read_context
+from flags.api.cors import PREFLIGHT_HEADERS, cors_headers
+from flags.api.edge import Edge
+from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.tokens import presented_secret
-from flags.api.wire import Refused, WireRequest, WireResponse, json_response, problem_response
+from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response
 from flags.evaluation.compile import CompiledSnapshot
-from flags.evaluation.resolution import ErrorCode
+from flags.evaluation.resolution import ErrorCode, Resolution
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
 
 logger = structlog.get_logger(__name__)
@@ -23,70 +33,179 @@ SINGLE_PREFIX = BULK_PATH + "/"
 MAX_SINGLE_BYTES = 64 * 1024
 MAX_BULK_BYTES = 256 * 1024
 # The only headers an adapter needs to hand over.
-HEADERS_READ = ("authorization", "x-api-key", "content-type", "content-encoding", "if-none-match")
+HEADERS_READ = (
+    "x-api-key",
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "accept-encoding",
+    "if-none-match",
+    "origin",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+)
 
-_ALLOW = "OPTIONS, POST"
+ALLOW = "OPTIONS, POST"
 _STATUS = {None: 200, ErrorCode.FLAG_NOT_FOUND: 404}
+_EVALUATING = frozenset({"evaluate", "client"})
+_NO_FLAG_KEY = ""
+_BULK_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_ANY_EDGE = Edge()
 
 
-def handle(request: WireRequest, *, store: SnapshotStore, now: datetime) -> WireResponse:
+@dataclass(slots=True)
+class _Course:
+    """What becomes of a request on its way: for the next step, and for those who count and trace."""
+
+    request: WireRequest
+    now: datetime
+    kind: str = "other"
+    flag_key: str | None = None
+    is_client: bool = False
+    stale_seconds: int | None = None
+    snapshot: CompiledSnapshot | None = None
+    resolutions: Mapping[str, Resolution] = field(default_factory=dict)
+
+
+def handle(request: WireRequest, *, store: SnapshotStore, now: datetime, edge: Edge = _ANY_EDGE) -> WireResponse:
     """Answer one evaluation request. Never raises."""
+    started = perf_counter()
+    course = _Course(request, now)
     try:
-        return _answer(request, store=store, now=now)
-    except Refused as refused:
-        return refused.response
+        response = _answer(course, store=store, edge=edge)
+    except Refused as refusal:
+        response = refusal.response
     except SnapshotsUnavailable:
-        return _unavailable()
+        response = unavailable()
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        logger.error("evaluation_failed", error=type(error).__name__, file=place.filename, line=place.lineno)
-        message = "The evaluation failed. Its cause is in the server's log."
-        return json_response(500, failure_document(None, ErrorCode.GENERAL, message))
+        response = _failed(request, error)
+    response = _finished(request, response, edge=edge)
+    seconds = perf_counter() - started
+    metrics.finished(course.kind, response.status, seconds)
+    if tracing.hook is not None:
+        _trace(course, status=response.status, seconds=seconds)
+    return response
 
 
-def length_required() -> WireResponse:
+def answer_without_length(request: WireRequest, *, edge: Edge = _ANY_EDGE) -> WireResponse:
     """The answer to a body whose end the server in front cannot find."""
-    return problem_response(
-        411,
-        code="length_required",
-        title="A Content-Length is required",
-        detail="The body has no length and this server cannot read it in chunks. Send a Content-Length.",
-    )
+    return _finished(request, length_required(), edge=edge)
 
 
-def _answer(request: WireRequest, *, store: SnapshotStore, now: datetime) -> WireResponse:
-    flag_key = _flag_key(request.path)
+def body_limit(path: str) -> int:
+    """The most bytes a body sent to this path may have."""
+    return MAX_BULK_BYTES if path == BULK_PATH else MAX_SINGLE_BYTES
+
+
+def _answer(course: _Course, *, store: SnapshotStore, edge: Edge) -> WireResponse:
+    request, now = course.request, course.now
+    flag_key = course.flag_key = _flag_key(request.path)
+    course.kind = "bulk" if flag_key is None else "single"
     if request.method == "OPTIONS":
-        return WireResponse(204, {"Allow": _ALLOW}, b"")
+        return WireResponse(204, {"Allow": ALLOW, **PREFLIGHT_HEADERS}, b"")
     if request.method != "POST":
-        raise _refused(405, "method_not_allowed", "Evaluate with POST.", Allow=_ALLOW)
-    snapshot = store.snapshot(_authenticate(request, store=store, now=now).environment_id)
+        raise refused(405, "method_not_allowed", "Evaluate with POST.", Allow=ALLOW)
+    token = _authenticate(request, store=store, now=now)
+    excess = None if edge.limiter is None else edge.limiter.excess(token.id, now=now)
+    if excess is not None:
+        raise too_many(excess)
+    snapshot = course.snapshot = store.snapshot(token.environment_id)
     if snapshot is None:
         raise SnapshotsUnavailable
-    _check_media_type(request)
-    limit = MAX_BULK_BYTES if flag_key is None else MAX_SINGLE_BYTES
-    if len(request.body) > limit:
-        raise _refused(413, "body_too_large", f"The body is larger than {limit:,} bytes. Send fewer attributes.")
-    try:
-        context = read_context(request.body)
-    except UnusableBody as error:
-        return json_response(400, failure_document(flag_key, error.code, error.message))
+    context = _read_context(request, flag_key)
+    course.is_client = token.scope == "client"
+    age = store.staleness(now=now)
+    course.stale_seconds = None if age is None else int(age)
     if flag_key is None:
-        return _bulk(snapshot, context, request.headers.get("if-none-match", ""), now=now)
-    resolution = snapshot.evaluate(flag_key, context, now)
-    return json_response(_STATUS.get(resolution.error_code, 400), render(snapshot, flag_key, resolution))
+        return _bulk(course, snapshot, context, token=token)
+    return _single(course, snapshot, context, flag_key=flag_key)
 
 
-def _bulk(snapshot: CompiledSnapshot, context: dict[str, object], if_none_match: str, *, now: datetime) -> WireResponse:
+def _single(course: _Course, snapshot: CompiledSnapshot, context: dict[str, object], *, flag_key: str) -> WireResponse:
+    """One flag. What a client token may not see is, byte for byte, a flag that does not exist."""
+    is_hidden = course.is_client and flag_key not in snapshot.client_flag_keys
+    resolution = snapshot.evaluate(_NO_FLAG_KEY if is_hidden else flag_key, context, course.now)
+    course.resolutions = {flag_key: resolution}
+    metrics.answered(snapshot, (resolution,), stale=course.stale_seconds is not None)
+    body = render(snapshot, flag_key, resolution, stale_seconds=course.stale_seconds)
+    return json_response(_STATUS.get(resolution.error_code, 400), body)
+
+
+def _bulk(
+    course: _Course, snapshot: CompiledSnapshot, context: dict[str, object], *, token: TokenFacts
+) -> WireResponse:
     """Evaluate first, compare second: the tag depends on the answer, not on the revision alone.
 
     `no-cache` because a client may keep the answer, provided that it asks again with its tag.
     """
-    body = render_all(snapshot, snapshot.evaluate_all(context, now))
-    etag = etag_of(body)
+    resolutions = course.resolutions = snapshot.evaluate_all(context, course.now, client_only=course.is_client)
+    metrics.answered(snapshot, resolutions.values(), stale=course.stale_seconds is not None)
+    streams = stream_tickets.event_streams(token, now=course.now, since=stream_tickets.position(snapshot))
+    body, etag = render_all(snapshot, resolutions, stale_seconds=course.stale_seconds, streams=streams)
+    read = course.request.headers.get
+    is_compressed = len(body) >= MIN_BYTES and takes_gzip(read("accept-encoding", ""))
+    headers = {**_BULK_HEADERS, "ETag": f"W/{etag}" if is_compressed else etag}
+    if_none_match = read("if-none-match", "")
     if if_none_match and is_known(etag, if_none_match):
-        return WireResponse(304, {"ETag": etag, "Cache-Control": "private, no-cache"}, b"")
-    return json_response(200, body, ETag=etag, Cache_Control="private, no-cache")
+        return WireResponse(304, headers, b"")
+    headers["Content-Type"] = JSON_TYPE
+    if is_compressed:
+        headers["Content-Encoding"] = "gzip"
+        body = compress(body, etag=etag, stale_seconds=course.stale_seconds)
+    return WireResponse(200, headers, body)
+
+
+def _finished(request: WireRequest, response: WireResponse, *, edge: Edge) -> WireResponse:
+    """The answer with what every answer carries. Whether it has a length is the same behind every door."""
+    status, headers, body = response
+    cors = cors_headers(edge.allowed_origins, request.headers.get("origin", ""))
+    complete = {**headers, **edge.headers, **cors}
+    if "Vary" in cors and "Vary" in headers:
+        complete["Vary"] = f"{headers['Vary']}, {cors['Vary']}"
+    if body:
+        complete["Content-Length"] = str(len(body))
+    return WireResponse(status, complete, body)
+
+
+def _trace(course: _Course, *, status: int, seconds: float) -> None:
+    hook, snapshot = tracing.hook, course.snapshot
+    try:
+        if hook is not None:
+            hook(tracing.Evaluation(course.request, course.flag_key, status, seconds, snapshot, course.resolutions))
+    except Exception as error:
+        logger.error("tracing_failed", error=type(error).__name__)
+
+
+def _failed(request: WireRequest, error: Exception) -> WireResponse:
+    """The answer to a bug of ours. The id leads from it to the log line, which has nothing of the context."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    correlation_id = str(uuid.uuid4())
+    request_id = request.headers.get("x-request-id", "")
+    logger.error(
+        "evaluation_failed",
+        error=type(error).__name__,
+        file=place.filename,
+        line=place.lineno,
+        correlation_id=correlation_id,
+        request_id=request_id if _REQUEST_ID.fullmatch(request_id) else None,
+    )
+    message = "The evaluation failed. Its cause is in the server's log, under the X-Correlation-Id of this answer."
+    body = failure_document(None, ErrorCode.GENERAL, message)
+    return json_response(500, body, X_Correlation_Id=correlation_id)
+
+
+def _read_context(request: WireRequest, flag_key: str | None) -> dict[str, object]:
+    _check_media_type(request)
+    limit = body_limit(request.path)
+    if len(request.body) > limit:
+        raise refused(413, "body_too_large", f"The body is larger than {limit:,} bytes. Send fewer attributes.")
+    try:
+        return read_context(request.body)
+    except UnusableBody as error:
+        document = failure_document(flag_key, error.code, error.message)
+        raise Refused(json_response(400, document)) from None
 
 
 def _flag_key(path: str) -> str | None:
@@ -95,7 +214,7 @@ def _flag_key(path: str) -> str | None:
         return None
     if path.startswith(SINGLE_PREFIX):
         return path[len(SINGLE_PREFIX) :]
-    raise _refused(404, "not_found", f"There is nothing at this address. Evaluate at {BULK_PATH}.")
+    raise refused(404, "not_found", f"There is nothing at this address. Evaluate at {BULK_PATH}.")
 
 
 def _authenticate(request: WireRequest, *, store: SnapshotStore, now: datetime) -> TokenFacts:
@@ -103,25 +222,30 @@ def _authenticate(request: WireRequest, *, store: SnapshotStore, now: datetime) 
     secret = presented_secret(request.headers.get("x-api-key", ""), request.headers.get("authorization", ""))
     token = store.token(secret, now=now) if secret else None
     if token is None:
-        raise _refused(
+        raise refused(
             401,
             "token_required",
             "No valid token was sent. Send one as X-API-Key or Authorization: Bearer; administrators issue them.",
             WWW_Authenticate='Bearer realm="flagsite"',
         )
-    if token.scope != "evaluate":
-        raise _refused(403, "wrong_scope", "This token may not evaluate flags. Use one with the scope “evaluate”.")
+    if token.scope not in _EVALUATING:
+        raise refused(
+            403, "wrong_scope", "This token may not evaluate flags. Use one with the scope “evaluate” or “client”."
+        )
     return token
 
 
 def _check_media_type(request: WireRequest) -> None:
     """JSON in UTF-8, not compressed, or no word about it. A charset that is really a codec might unpack the body."""
+    content_type = request.headers.get("content-type", "")
+    if content_type == JSON_TYPE and "content-encoding" not in request.headers:
+        return
     if request.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
-        raise _refused(415, "unsupported_encoding", "Compressed bodies are not accepted. Send the JSON as it is.")
-    media_type, *parameters = request.headers.get("content-type", "").split(";")
+        raise refused(415, "unsupported_encoding", "Compressed bodies are not accepted. Send the JSON as it is.")
+    media_type, *parameters = content_type.split(";")
     charsets = [value for name, _, value in (part.partition("=") for part in parameters) if _is_charset(name)]
     if media_type.strip().lower() not in {"", "application/json"} or not all(map(_is_utf8, charsets)):
-        raise _refused(
+        raise refused(
             415, "unsupported_media_type", "The body must be application/json in UTF-8. Say so in Content-Type."
         )
 
@@ -132,27 +256,3 @@ def _is_charset(name: str) -> bool:
 
 def _is_utf8(charset: str) -> bool:
     return charset.strip().strip('"').lower() in {"utf-8", "utf8"}
-
-
-def _unavailable() -> WireResponse:
-    return problem_response(
-        503,
-        code="snapshots_unavailable",
-        title="Flags are not loaded yet",
-        detail="This process has not been able to read the flags since it started. Use code defaults and try again.",
-        Retry_After="1",
-    )
-
-
-_TITLES = {
-    401: "A valid token is required",
-    403: "This token may not do this",
-    404: "There is no such thing here",
-    405: "This method is not supported here",
-    413: "The body is too large",
-    415: "This kind of body is not supported",
-}
-
-
-def _refused(status: int, code: str, detail: str, **headers: str) -> Refused:
-    return Refused(problem_response(status, code=code, title=_TITLES[status], detail=detail, **headers))

@@ -3,15 +3,12 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.http.request import UnreadablePostError
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from flags import snapshots
-from flags.api import ofrep
+from flags.api import door
 from flags.api.serializers import (
     BulkAnswerSerializer,
     BulkFailureSerializer,
@@ -20,12 +17,7 @@ from flags.api.serializers import (
     ProblemSerializer,
     SuccessSerializer,
 )
-from flags.api.wire import WireRequest, WireResponse
 
-_META_NAMES = {
-    name: name.upper().replace("-", "_") if name == "content-type" else "HTTP_" + name.upper().replace("-", "_")
-    for name in ofrep.HEADERS_READ
-}
 # drf-spectacular's annotation says texts, its code takes what OpenAPI calls security requirements.
 _SECURITY: Any = [{"apiKey": []}, {"bearer": []}]
 _REFUSALS = {
@@ -35,6 +27,7 @@ _REFUSALS = {
     411: OpenApiResponse(ProblemSerializer, description="The body has no length."),
     413: OpenApiResponse(ProblemSerializer, description="The body is too large."),
     415: OpenApiResponse(ProblemSerializer, description="The body is not plain JSON in UTF-8."),
+    429: OpenApiResponse(ProblemSerializer, description="The token has made its requests of this minute."),
     500: OpenApiResponse(BulkFailureSerializer, description="The evaluation failed; use the code default."),
     503: OpenApiResponse(ProblemSerializer, description="Flags are not loaded yet."),
 }
@@ -108,42 +101,7 @@ class EvaluateFlagsView(OfrepView):
 def answer(request: HttpRequest) -> HttpResponse:
     """Answer a Django request with the framework-free handler."""
     request = getattr(request, "_request", request)
-    body = _read_body(request, limit=ofrep.MAX_BULK_BYTES)
-    if body is None:
-        return _to_django(ofrep.length_required())
-    wire = WireRequest(
-        method=request.method or "",
-        path=request.path_info,
-        headers={name: request.META[meta] for name, meta in _META_NAMES.items() if meta in request.META},
-        query=request.META.get("QUERY_STRING", ""),
-        body=body,
-    )
-    return _to_django(ofrep.handle(wire, store=snapshots.store, now=timezone.now()))
-
-
-def _read_body(request: HttpRequest, *, limit: int) -> bytes | None:
-    """At most one byte more than `limit`, so that more never enters memory; None where the end cannot be found.
-
-    Django reads nothing of a body sent in chunks. Where the server marks the end of its input, that is read instead.
-    """
-    stream: Any = request
-    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
-        if not request.META.get("wsgi.input_terminated"):
-            return None
-        stream = request.META["wsgi.input"]
-    parts: list[bytes] = []
-    missing = limit + 1
-    try:
-        while missing > 0 and (part := stream.read(missing)):
-            parts.append(part)
-            missing -= len(part)
-    except (UnreadablePostError, OSError):
-        # The client went away; whatever is answered, nobody reads it.
-        return b""
-    return b"".join(parts)
-
-
-def _to_django(response: WireResponse) -> HttpResponse:
+    response = door.answer(request.META, method=request.method or "", path=request.path_info)
     answered = HttpResponse(response.body, status=response.status, headers=dict(response.headers))
     if "Content-Type" not in response.headers:
         del answered["Content-Type"]

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class WireRequest:
+class WireRequest(NamedTuple):
     """A request: `path` percent-decoded, header names in lower case, a body over the limit cut off beyond it."""
 
     method: str
@@ -20,8 +20,7 @@ class WireRequest:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WireResponse:
+class WireResponse(NamedTuple):
     """An answer; a body that is empty has no content type."""
 
     status: int
@@ -38,8 +37,12 @@ class Refused(Exception):
 
 
 def to_json(value: Any) -> bytes:
-    """Compact JSON. ASCII only, so that no text of a caller can make it invalid UTF-8."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+    """Compact JSON in UTF-8; floats keep their point (1.0). NaN, which no document may hold, becomes null."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # Halves of surrogate pairs and integers beyond 64 bits: written in ASCII, so that nothing can spoil the UTF-8.
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def json_response(status: int, body: bytes, **headers: str) -> WireResponse:

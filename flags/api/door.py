@@ -1,0 +1,62 @@
+"""From a WSGI environ to the evaluation handler and back. Both doors, the WSGI front and the Django views, use it."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from flags import snapshots
+from flags.api import ofrep
+from flags.api.edge import edge
+from flags.api.wire import WireRequest, WireResponse
+
+Environ = dict[str, Any]
+
+_META_NAMES = tuple(
+    (name, name.upper().replace("-", "_") if name == "content-type" else "HTTP_" + name.upper().replace("-", "_"))
+    for name in ofrep.HEADERS_READ
+)
+
+
+def answer(environ: Environ, *, method: str, path: str) -> WireResponse:
+    """Answer a request; `path` is percent-decoded. Never raises."""
+    body = read_body(environ, limit=ofrep.body_limit(path))
+    request = WireRequest(
+        method,
+        path,
+        {name: environ[meta] for name, meta in _META_NAMES if meta in environ},
+        environ.get("QUERY_STRING", ""),
+        body or b"",
+    )
+    if body is None:
+        return ofrep.answer_without_length(request, edge=edge())
+    return ofrep.handle(request, store=snapshots.store, now=timezone.now(), edge=edge())
+
+
+def read_body(environ: Environ, *, limit: int) -> bytes | None:
+    """At most one byte more than `limit`, so that more never enters memory; None where the end cannot be found.
+
+    A body in chunks has no length: it is read where the server marks the end of its input.
+    """
+    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+        if not environ.get("wsgi.input_terminated"):
+            return None
+        missing = limit + 1
+    else:
+        missing = min(_content_length(environ), limit + 1)
+    stream = environ["wsgi.input"]
+    parts: list[bytes] = []
+    try:
+        while missing > 0 and (part := stream.read(missing)):
+            parts.append(part)
+            missing -= len(part)
+    except OSError:
+        # The client went away; whatever is answered, nobody reads it.
+        return b""
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _content_length(environ: Environ) -> int:
+    try:
+        return int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0

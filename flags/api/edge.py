@@ -1,0 +1,65 @@
+"""What an installation decides about the edge of its evaluation API, read once per process from the settings."""
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from flags.api import cors
+from flags.api.limits import RateLimiter, RedisPermits
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Without a `limiter` every request is admitted. `headers` come with every answer."""
+
+    allowed_origins: frozenset[str] = frozenset({cors.ANY})
+    limiter: RateLimiter | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def edge() -> Edge:
+    """The edge of this process."""
+    return _edge or _build()
+
+
+def reset() -> None:
+    """Read the settings again at the next request: in a forked child, whose locks nobody may ever release."""
+    global _building, _edge
+    _building, _edge = threading.Lock(), None
+
+
+def _build() -> Edge:
+    global _edge
+    with _building:
+        # A limiter made twice would count twice.
+        _edge = _edge or _from_settings()
+        return _edge
+
+
+def _from_settings() -> Edge:
+    limit = settings.EVALUATION_RATE_LIMIT
+    permits = RedisPermits(settings.REDIS_URL) if limit and settings.REDIS_URL else None
+    return Edge(
+        allowed_origins=settings.CORS_ALLOWED_ORIGINS,
+        limiter=RateLimiter(limit, permits=permits) if limit else None,
+        headers={"X-Content-Type-Options": "nosniff", **_strict_transport_security()},
+    )
+
+
+def _strict_transport_security() -> dict[str, str]:
+    """What Django's security middleware sends; the evaluation API has no middleware."""
+    seconds = settings.SECURE_HSTS_SECONDS
+    if not seconds:
+        return {}
+    words = [f"max-age={seconds}"]
+    words += ["includeSubDomains"] * bool(settings.SECURE_HSTS_INCLUDE_SUBDOMAINS)
+    words += ["preload"] * bool(settings.SECURE_HSTS_PRELOAD)
+    return {"Strict-Transport-Security": "; ".join(words)}
+
+
+_building = threading.Lock()
+_edge: Edge | None = None
+os.register_at_fork(after_in_child=reset)

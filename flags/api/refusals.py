@@ -1,0 +1,54 @@
+"""Answers to requests that go no further: RFC 9457 problems of the evaluation API."""
+
+from flags.api.limits import WINDOW_SECONDS, Excess
+from flags.api.wire import Refused, WireResponse, problem_response
+
+_TITLES = {
+    401: "A valid token is required",
+    403: "This token may not do this",
+    404: "There is no such thing here",
+    405: "This method is not supported here",
+    413: "The body is too large",
+    415: "This kind of body is not supported",
+}
+
+
+def refused(status: int, code: str, detail: str, **headers: str) -> Refused:
+    """A refusal to raise. Header names are given with underscores."""
+    return Refused(problem_response(status, code=code, title=_TITLES[status], detail=detail, **headers))
+
+
+def length_required() -> WireResponse:
+    """For a body in chunks where the server does not mark its end."""
+    return problem_response(
+        411,
+        code="length_required",
+        title="A Content-Length is required",
+        detail="The body has no length and this server cannot read it in chunks. Send a Content-Length.",
+    )
+
+
+def too_many(excess: Excess) -> Refused:
+    """For a token beyond its rate limit, with the headers of draft-ietf-httpapi-ratelimit-headers."""
+    response = problem_response(
+        429,
+        code="rate_limited",
+        title="Too many evaluations",
+        detail=f"This token has made its {excess.limit:,} evaluations of this minute. Use code defaults, ask again "
+        f"in {excess.retry_seconds} s, and keep answers instead of asking for each.",
+        Retry_After=str(excess.retry_seconds),
+        RateLimit_Policy=f'"evaluations";q={excess.limit};w={WINDOW_SECONDS}',
+        RateLimit=f'"evaluations";r=0;t={excess.retry_seconds}',
+    )
+    return Refused(response)
+
+
+def unavailable() -> WireResponse:
+    """For a process that has never read the flags."""
+    return problem_response(
+        503,
+        code="snapshots_unavailable",
+        title="Flags are not loaded yet",
+        detail="This process has not been able to read the flags since it started. Use code defaults and try again.",
+        Retry_After="1",
+    )
