@@ -21,7 +21,7 @@ export function prerequisitesSection(ctx) {
 export function prerequisitesBrief(ctx) {
   const rows = ctx.doc.prerequisites ?? [];
   if (!rows.length) return [h("span", { class: "fe-hint" }, "needs no other flag")];
-  return rows.map((row) => h("span", { class: "fe-chip fe-chip-more" }, icon("account_tree"), `${nameOf(ctx, row.flag)} = ${(row.variants ?? []).join(" or ") || "…"}`));
+  return rows.map((row) => h("span", { class: "fe-note" }, icon("account_tree"), `${nameOf(ctx, row.flag)} = ${(row.variants ?? []).join(" or ") || "…"}`));
 }
 
 export function nameOf(ctx, key) {

@@ -1,14 +1,14 @@
 // The quieter parts of a rule: from when to when it holds, and how a split spreads people.
 
 import { button, field, h, icon } from "./dom.js";
-import { instantFromWall, wallFromInstant, windowText } from "./times.js";
+import { instantFromWall, wallFromInstant, windowBrief, windowText } from "./times.js";
 
 // What is set under "More", for the closed card.
 export function moreBrief(ctx, rule) {
   const parts = [];
-  if (rule.starts_at || rule.ends_at) parts.push([windowSymbol(rule), windowText(rule, ctx.meta.zone)]);
+  if (rule.starts_at || rule.ends_at) parts.push([windowSymbol(rule), windowBrief(rule, ctx.meta.zone)]);
   if (rule.serve.split && rule.bucket_by) parts.push(["hub", `spread by ${rule.bucket_by}`]);
-  return parts.map(([symbol, text]) => h("span", { class: "fe-chip fe-chip-more fe-card-note" }, icon(symbol), text));
+  return parts.map(([symbol, text]) => h("span", { class: "fe-note", title: symbol === "hub" ? null : ctx.meta.zone }, icon(symbol), text));
 }
 
 function windowSymbol(rule) {

@@ -12,7 +12,7 @@ export function targetsSection(ctx) {
   return h(
     "div",
     { class: "fe-targets", "data-path": "targets" },
-    h("p", { class: "fe-hint" }, "People or accounts named one by one, by the targeting key your services send. They are looked at before the rules, so a name here always wins."),
+    h("p", { class: "fe-hint" }, "People or accounts named one by one, by the targeting key your services send. They are looked at before the rules, so a name here always wins. One key per line; a pasted column or a list with commas is fine."),
     open.map((variant) => targetList(ctx, variant)),
     targetAdders(ctx, variantNames(ctx.doc).filter((name) => !open.includes(name))),
   );
@@ -90,7 +90,7 @@ function keysInput(ctx, variant, keys) {
     },
     onPaste: pasteAsLines,
   });
-  return field(`Keys that get ${variant}, one per line`, area, { hint: "One per line. Paste a column from a spreadsheet, or a list with commas." });
+  return field(`Keys that get ${variant}, one per line`, area, { hidden: true });
 }
 
 // Blanks around a key are slips of the clipboard, unless the key was stored with them.

@@ -33,12 +33,20 @@ export function whenText(text, zone) {
   const instant = new Date(text);
   if (Number.isNaN(instant.getTime())) return text;
   const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone });
-  return `${date.format(instant)} ${zone}`;
+  return date.format(instant).replace(",", "");
 }
 
 export function windowText(rule, zone) {
   const from = rule.starts_at ? whenText(rule.starts_at, zone) : "";
   const to = rule.ends_at ? whenText(rule.ends_at, zone) : "";
-  if (from && to) return `from ${from} to ${to}`;
-  return from ? `from ${from} on` : `until ${to}`;
+  if (from && to) return `from ${from} to ${to} ${zone}`;
+  return from ? `from ${from} ${zone} on` : `until ${to} ${zone}`;
+}
+
+// The same for a small label.
+export function windowBrief(rule, zone) {
+  const from = rule.starts_at ? whenText(rule.starts_at, zone) : "";
+  const to = rule.ends_at ? whenText(rule.ends_at, zone) : "";
+  if (from && to) return `${from} – ${to}`;
+  return from ? `from ${from}` : `until ${to}`;
 }
