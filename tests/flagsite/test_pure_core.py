@@ -13,6 +13,7 @@ PURE = (
     "flags/differences.py",
     "flags/documents",
     "flags/evaluation",
+    "flags/interop",
     "rollouts/policies.py",
     "rollouts/transitions.py",
 )

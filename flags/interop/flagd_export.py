@@ -1,0 +1,136 @@
+"""What an environment serves as a flagd definition, in the part of flagd that every evaluator reads alike. Pure.
+
+What cannot be said so is named in `omissions`, and its flag is left out rather than served differently. A switched
+off flag with an off variant is written as an enabled one that serves it: callers get the same answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flags.documents.schema import variant_names
+from flags.evaluation import FlagSource, Snapshot
+
+from .flagd_targeting import MALFORMED, TargetingWriter, is_split_by_key
+from .logic import Inexpressible
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Something a definition does not say: of which flag, what it is, and why. `is_left_out`: the flag is not in it."""
+
+    flag_key: str
+    what: str
+    why: str
+    is_left_out: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """As the report shows it."""
+        return {"flag": self.flag_key, "what": self.what, "why": self.why, "leftOut": self.is_left_out}
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A flagd definition, and what it does not say."""
+
+    document: dict[str, Any]
+    omissions: tuple[Omission, ...]
+
+
+def export_definition(snapshot: Snapshot, *, forced: Mapping[str, str] | None = None) -> Definition:
+    """Return the definition of a snapshot. `forced` holds the variants of the kill list by flag key.
+
+    `flagSetId` is the key of the environment. The metadata of the set says which bucketing generation was meant, since
+    a definition cannot ask for one, and how many flags are left out.
+    """
+    writer = TargetingWriter(snapshot, _known(forced or {}, snapshot))
+    flags: dict[str, Any] = {}
+    omissions: list[Omission] = []
+    for key, source in snapshot.flags.items():
+        try:
+            flags[key] = _flag(key, source, writer)
+            omissions += _weaker(key, source.document, writer)
+        except Inexpressible as error:
+            omissions.append(Omission(key, error.what, error.why))
+        except MALFORMED:
+            why = "It cannot be read. Save it again in the environment it belongs to."
+            omissions.append(Omission(key, "its configuration", why))
+    metadata = {
+        "flagSetId": snapshot.environment_key,
+        "project": snapshot.project_key,
+        "environment": snapshot.environment_key,
+        "revision": snapshot.revision,
+        "version": snapshot.revision,
+        "bucketing": snapshot.generation.value,
+        "flagsLeftOut": sum(omission.is_left_out for omission in omissions),
+    }
+    return Definition({"flags": flags, "metadata": metadata}, tuple(omissions))
+
+
+def _known(forced: Mapping[str, str], snapshot: Snapshot) -> dict[str, str]:
+    """The forced variants that exist; a kill list may name others, and they change nothing."""
+    return {
+        key: variant
+        for key, variant in forced.items()
+        if key in snapshot.flags and variant in variant_names(snapshot.flags[key].document)
+    }
+
+
+def _flag(key: str, source: FlagSource, writer: TargetingWriter) -> dict[str, Any]:
+    document = source.document
+    variants = _variants(source)
+    metadata: dict[str, Any] = {"version": source.version}
+    if key in writer.forced:
+        return _written(variants, writer.forced[key], None, {**metadata, "forced": True})
+    if document["enabled"] is not True:
+        return _switched_off(document, variants, writer, metadata)
+    default = document["default_variant"]
+    if writer.needs_total(document):
+        return _written(variants, None, writer.total(document), metadata)
+    return _written(variants, default, writer.open(document), metadata)
+
+
+def _switched_off(
+    document: Mapping[str, Any], variants: dict[str, Any], writer: TargetingWriter, metadata: dict[str, Any]
+) -> dict[str, Any]:
+    """flagd gives the code default of a disabled flag; only a flag whose off variant is that can be written as one."""
+    if document["off_variant"] is not None:
+        return _written(variants, document["off_variant"], None, metadata)
+    try:
+        targeting = writer.open(document)
+    except Inexpressible:
+        # Nobody looks at the rules of a disabled flag.
+        targeting = None
+    return {**_written(variants, document["default_variant"], targeting, metadata), "state": "DISABLED"}
+
+
+def _written(variants: dict[str, Any], default: str | None, targeting: Any, metadata: dict[str, Any]) -> dict[str, Any]:
+    """One flag. Targeting that gives the same variant to everyone still counts as targeting."""
+    if default is not None and default not in variants:
+        # Evaluators refuse a whole definition for this.
+        raise ValueError("The default is none of the variants.")
+    if isinstance(targeting, str):
+        targeting = {"if": [True, targeting, None]}
+    rules = {} if targeting is None else {"targeting": targeting}
+    return {"state": "ENABLED", "variants": variants, "defaultVariant": default, **rules, "metadata": metadata}
+
+
+def _variants(source: FlagSource) -> dict[str, Any]:
+    """The values by variant. Numbers with and without a fraction are never mixed in one flag."""
+    is_float = source.value_type == "float"
+    variants: dict[str, Any] = {}
+    for variant in source.document["variants"]:
+        value = variant["value"]
+        variants[variant["name"]] = float(value) if is_float else value
+    if not variants:
+        raise ValueError("A flag has at least one variant.")
+    return variants
+
+
+def _weaker(key: str, document: Mapping[str, Any], writer: TargetingWriter) -> list[Omission]:
+    """What is said less precisely, with the same answer for callers."""
+    is_strict = writer.snapshot.requires_targeting_key
+    if not is_strict or document["enabled"] is not True or not any(map(is_split_by_key, document["rules"])):
+        return []
+    why = "Without a targeting key callers get their code default with the reason DEFAULT instead of an error."
+    return [Omission(key, "the error TARGETING_KEY_MISSING", why, is_left_out=False)]
