@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -21,6 +21,8 @@ from rest_framework.views import APIView
 from audits.actions import Action
 from audits.api.exports import csv_lines, jsonl_lines
 from audits.api.parameters import DEFAULT_PAGE_SIZE, FORMATS, LARGEST_PAGE_SIZE, Query, encode_cursor, parse_query
+from audits.api.problems import COMMON, problems
+from audits.api.serializers import AuditPageSerializer
 from audits.context import Actor, ActorKind
 from audits.errors import TrailNotVisible
 from audits.integrity import instant_text
@@ -93,6 +95,8 @@ class AuditEventsView(APIView):
 
     @extend_schema(
         operation_id="audit_events_list",
+        summary="Read the audit trail",
+        tags=["Audit"],
         description="Audit events, newest first. JSON comes in pages; CSV and JSON lines hold everything that matches "
         "and are themselves recorded in the trail.",
         parameters=[
@@ -112,11 +116,16 @@ class AuditEventsView(APIView):
             _parameter("format", "Overrides the Accept header.", enum=FORMATS),
         ],
         responses={
-            (200, "application/json"): OpenApiTypes.OBJECT,
+            (200, "application/json"): AuditPageSerializer,
             (200, "text/csv"): OpenApiTypes.STR,
             (200, "application/jsonl"): OpenApiTypes.STR,
-            400: OpenApiResponse(description="A parameter cannot be used; nothing was read."),
-            403: OpenApiResponse(description="No part of the trail is visible to the caller."),
+            **problems(
+                {
+                    **COMMON,
+                    400: "A parameter cannot be used; nothing was read.",
+                    403: "No part of the trail is visible to the caller, or the token has another scope.",
+                }
+            ),
         },
     )
     def get(self, request: Request) -> HttpResponseBase:

@@ -197,7 +197,7 @@ def _failed(request: WireRequest, error: Exception) -> WireResponse:
 
 
 def _read_context(request: WireRequest, flag_key: str | None) -> dict[str, object]:
-    _check_media_type(request)
+    check_media_type(request)
     limit = body_limit(request.path)
     if len(request.body) > limit:
         raise refused(413, "body_too_large", f"The body is larger than {limit:,} bytes. Send fewer attributes.")
@@ -235,8 +235,11 @@ def _authenticate(request: WireRequest, *, store: SnapshotStore, now: datetime) 
     return token
 
 
-def _check_media_type(request: WireRequest) -> None:
-    """JSON in UTF-8, not compressed, or no word about it. A charset that is really a codec might unpack the body."""
+def check_media_type(request: WireRequest) -> None:
+    """JSON in UTF-8, not compressed, or no word about it; raises Refused for anything else.
+
+    A charset that is really a codec might unpack the body.
+    """
     content_type = request.headers.get("content-type", "")
     if content_type == JSON_TYPE and "content-encoding" not in request.headers:
         return

@@ -44,13 +44,3 @@ class BulkFailureSerializer(serializers.Serializer[dict[str, object]]):
 
     errorCode = serializers.ChoiceField(choices=[code.value for code in ErrorCode])  # noqa: N815
     errorDetails = serializers.CharField()  # noqa: N815
-
-
-class ProblemSerializer(serializers.Serializer[dict[str, object]]):
-    """An RFC 9457 problem."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField(help_text="Stable; what programs switch on.")

@@ -8,28 +8,32 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from audits.api.problems import problems
 from flags.api import door
 from flags.api.serializers import (
     BulkAnswerSerializer,
     BulkFailureSerializer,
     EvaluationRequestSerializer,
     FailureSerializer,
-    ProblemSerializer,
     SuccessSerializer,
 )
 
 # drf-spectacular's annotation says texts, its code takes what OpenAPI calls security requirements.
 _SECURITY: Any = [{"apiKey": []}, {"bearer": []}]
-_REFUSALS = {
-    401: OpenApiResponse(ProblemSerializer, description="No valid token."),
-    403: OpenApiResponse(ProblemSerializer, description="The token has another scope."),
-    405: OpenApiResponse(ProblemSerializer, description="Not a POST."),
-    411: OpenApiResponse(ProblemSerializer, description="The body has no length."),
-    413: OpenApiResponse(ProblemSerializer, description="The body is too large."),
-    415: OpenApiResponse(ProblemSerializer, description="The body is not plain JSON in UTF-8."),
-    429: OpenApiResponse(ProblemSerializer, description="The token has made its requests of this minute."),
+_REFUSALS: dict[Any, OpenApiResponse] = {
+    **problems(
+        {
+            401: "No valid token.",
+            403: "The token has another scope than “evaluate” or “client”.",
+            405: "Not a POST.",
+            411: "The body has no length.",
+            413: "The body is too large.",
+            415: "The body is not plain JSON in UTF-8.",
+            429: "The token has made its requests of this minute; `Retry-After` says in how many seconds it may again.",
+            503: "Flags are not loaded yet.",
+        }
+    ),
     500: OpenApiResponse(BulkFailureSerializer, description="The evaluation failed; use the code default."),
-    503: OpenApiResponse(ProblemSerializer, description="Flags are not loaded yet."),
 }
 
 

@@ -25,7 +25,7 @@ def test_schema__evaluation__names_every_status_and_both_ways_to_send_a_token(sc
     single = schema["paths"]["/ofrep/v1/evaluate/flags/{key}"]["post"]
     bulk = schema["paths"]["/ofrep/v1/evaluate/flags"]["post"]
 
-    refusals = {"401", "403", "405", "411", "413", "415", "500", "503"}
+    refusals = {"401", "403", "405", "411", "413", "415", "429", "500", "503"}
     assert single["responses"].keys() == {"200", "400", "404"} | refusals
     assert bulk["responses"].keys() == {"200", "304", "400"} | refusals
     assert single["security"] == bulk["security"] == [{"apiKey": []}, {"bearer": []}]
