@@ -1,21 +1,28 @@
 """Hypothesis strategies for documents and evaluation contexts.
 
 `config_documents(value_type)` and `segment_documents()` give valid, normalised documents whose rules name segments of
-`SEGMENT_KEYS` only. `contexts()` gives what a caller may send, hostile values included.
+`SEGMENT_KEYS` and whose prerequisites name flags of `FLAG_KEYS` only. `snapshots()` puts them together, circles and
+missing flags included. `contexts()` gives what a caller may send, hostile values included.
 """
 
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
 from flags.documents import TOTAL_WEIGHT, VALUE_TYPES, normalise_config, normalise_segment
+from flags.evaluation import FlagSource, Generation, Snapshot
 
 SEGMENT_KEYS = ("beta-customers", "staff", "everyone-in-norway")
+FLAG_KEYS = ("checkout", "search", "new-prices", "banner")
+TARGETING_KEYS = ("user-1", "user-2", "Zoë", "漢字", "x" * 1_024)
 ATTRIBUTES = ("plan", "country", "version", "age", "beta", "signed_up_at", "targetingKey", "naïve name")
 
 _LETTERS = "abcXYZ019 .,-_/äß漢🙂'\"<&"
 _NAMES = ("on", "off", "blue", "A/B 50 %", "r1", "r2", "gold", "ärger", "漢字", "<b>", "-1", "0", "'", "🙂")
+# Windows start and end at these; `moments()` gives them and what is next to them.
+_EDGES = tuple(datetime(2026, month, 1, 8, 30, tzinfo=UTC) for month in (1, 4, 7, 10))
 
 Json = Any
 
@@ -150,31 +157,88 @@ def config_documents(draw: st.DrawFn, value_type: str | None = None) -> dict[str
         {"name": name, "value": draw(values(value_type)), "description": draw(texts())} for name in variant_names
     ]
     rule_ids = draw(st.lists(names(), max_size=3, unique=True))
-    rules = [
-        {
-            "id": rule_id,
-            "description": draw(texts()),
-            "condition": draw(st.none() | conditions()),
-            "serve": draw(serves(variant_names)),
-        }
-        for rule_id in rule_ids
-    ]
     document = {
         "schema": 1,
-        "enabled": draw(st.booleans()),
+        "enabled": draw(st.booleans() | st.just(True)),
         "off_variant": draw(st.none() | st.sampled_from(variant_names)),
         "variants": variants,
         "default_variant": draw(st.none() | st.sampled_from(variant_names)),
         "salt": draw(names()),
-        "rules": rules,
-    }
+        "rules": [draw(rules(rule_id, variant_names)) for rule_id in rule_ids],
+    } | draw(st.fixed_dictionaries({}, optional={
+        "client_visible": st.booleans(),
+        "targets": targets(variant_names),
+        "prerequisites": prerequisites(),
+    }))  # fmt: skip
     return normalise_config(document, value_type=value_type)
 
 
+@st.composite
+def rules(draw: st.DrawFn, rule_id: str, variant_names: list[str]) -> dict[str, Any]:
+    """Rules, some with a window, and splits with a salt or an attribute of their own."""
+    serve = draw(serves(variant_names))
+    rule = {"id": rule_id, "description": draw(texts()), "condition": draw(st.none() | conditions()), "serve": serve}
+    if "split" in serve:
+        own = {"salt": names(), "bucket_by": st.sampled_from(ATTRIBUTES)}
+        rule |= draw(st.fixed_dictionaries({}, optional=own))
+    edges = sorted(draw(st.lists(st.sampled_from(_EDGES), max_size=2, unique=True)))
+    fields = ["starts_at", "ends_at"] if len(edges) == 2 else [draw(st.sampled_from(["starts_at", "ends_at"]))]
+    return rule | {field: edge.isoformat() for field, edge in zip(fields, edges, strict=False)}
+
+
+@st.composite
+def targets(draw: st.DrawFn, variant_names: list[str]) -> list[dict[str, Any]]:
+    """Individual targets: every variant and every key at most once."""
+    chosen = draw(st.lists(st.sampled_from(variant_names), max_size=3, unique=True))
+    keys = draw(st.lists(st.sampled_from(TARGETING_KEYS), max_size=4, unique=True))
+    shared = [keys[position :: len(chosen)] for position in range(len(chosen))]
+    return [{"variant": variant, "keys": own} for variant, own in zip(chosen, shared, strict=True)]
+
+
 @cache
-def segment_documents() -> st.SearchStrategy[dict[str, Any]]:
-    """Valid segment documents."""
-    return st.fixed_dictionaries({"schema": st.just(1), "condition": conditions(segments=False)}).map(normalise_segment)
+def prerequisites() -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Prerequisites on flags of `FLAG_KEYS`, with variants that may or may not exist there."""
+    item = st.fixed_dictionaries(
+        {"flag": st.sampled_from(FLAG_KEYS), "variants": st.lists(names(), min_size=1, max_size=8, unique=True)}
+    )
+    return st.lists(item, max_size=2, unique_by=lambda item: item["flag"])
+
+
+@cache
+def segment_documents(*, nested: bool = False) -> st.SearchStrategy[dict[str, Any]]:
+    """Valid segment documents; nested ones use segments of `SEGMENT_KEYS`, perhaps in a circle."""
+    return st.fixed_dictionaries({"schema": st.just(1), "condition": conditions(segments=nested)}).map(
+        normalise_segment
+    )
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Whole environments whose flags require each other and whose segments use each other."""
+    flags: dict[str, FlagSource] = {}
+    for key in draw(st.lists(st.sampled_from(FLAG_KEYS), min_size=1, unique=True)):
+        value_type = draw(st.sampled_from(VALUE_TYPES))
+        flags[key] = FlagSource(value_type, draw(config_documents(value_type)), draw(st.integers(1, 9)))
+    segments = draw(st.dictionaries(st.sampled_from(SEGMENT_KEYS), segment_documents(nested=True)))
+    generation, strict = draw(st.sampled_from(Generation)), draw(st.booleans())
+    return Snapshot("shop", "id", "production", 7, generation, flags, segments, strict)
+
+
+@st.composite
+def forced_variants(draw: st.DrawFn, snapshot: Snapshot) -> dict[str, str]:
+    """Kill lists for a snapshot, unknown flags and variants included."""
+    forced = draw(st.dictionaries(st.sampled_from((*FLAG_KEYS, "nothing")), names(), max_size=2))
+    for key, source in snapshot.flags.items():
+        if draw(st.integers(0, 5)) == 0:
+            forced[key] = draw(st.sampled_from([variant["name"] for variant in source.document["variants"]]))
+    return forced
+
+
+@cache
+def moments() -> st.SearchStrategy[datetime]:
+    """Instants in, at and right beside the edges of windows."""
+    nearby = st.sampled_from([timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1), timedelta(days=40)])
+    return st.builds(lambda edge, distance: edge + distance, st.sampled_from(_EDGES), nearby)
 
 
 @cache
@@ -207,4 +271,5 @@ def contexts() -> st.SearchStrategy[dict[str, Any]]:
     """Evaluation contexts: the attributes that rules name with any value, and attributes nobody names."""
     known = st.dictionaries(st.sampled_from(ATTRIBUTES), hostile_values(), max_size=len(ATTRIBUTES))
     unknown = st.dictionaries(st.text(), hostile_values(), max_size=2)
-    return st.tuples(unknown, known).map(lambda both: both[0] | both[1])
+    usual = st.fixed_dictionaries({}, optional={"targetingKey": st.sampled_from(TARGETING_KEYS), "plan": texts()})
+    return st.tuples(unknown, known, usual).map(lambda parts: parts[0] | parts[1] | parts[2])

@@ -2,57 +2,17 @@
 
 from collections import UserDict
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flags.documents import VALUE_TYPES, initial_document
-from flags.evaluation import (
-    CompiledSnapshot,
-    ErrorCode,
-    FlagSource,
-    Generation,
-    Reason,
-    Resolution,
-    Snapshot,
-    compile_snapshot,
-)
+from flags.documents import VALUE_TYPES
+from flags.evaluation import ErrorCode, Generation, Reason, Resolution
 from flags.evaluation.bucketing import bucket
+from tests.flags.evaluation.documents import GOLD, HALF, NOW, ON, USER_1, document, rule, snapshot_of, split
 from tests.flags.strategies import SEGMENT_KEYS, config_documents, contexts, hostile_values, segment_documents
-
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-GOLD = {"attribute": "plan", "operator": "equals", "value": "gold"}
-
-
-def snapshot_of(
-    documents: Mapping[str, Any],
-    *,
-    value_type: str = "boolean",
-    segments: Mapping[str, Any] | None = None,
-    generation: Generation = Generation.FLAGD_V2,
-) -> CompiledSnapshot:
-    flags = {key: FlagSource(value_type, document, 4) for key, document in documents.items()}
-    return compile_snapshot(Snapshot("shop", "id", "production", 7, generation, flags, segments or {}))
-
-
-def document(**fields: Any) -> dict[str, Any]:
-    return initial_document("checkout", "boolean") | {"enabled": True} | fields
-
-
-def rule(serve: dict[str, Any], condition: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"id": "r", "description": "", "condition": condition, "serve": serve}
-
-
-def split(*shares: tuple[str, int]) -> dict[str, Any]:
-    return {"split": [{"variant": variant, "weight": weight} for variant, weight in shares]}
-
-
-ON = {"variant": "on"}
-HALF = split(("on", 50_000), ("off", 50_000))
-USER_1 = {"targetingKey": "user-1"}
 
 
 @pytest.mark.parametrize(
