@@ -150,7 +150,7 @@ def _route(circle: Sequence[str]) -> str:
 
 
 def _circles(edges: Mapping[str, list[str]]) -> list[list[str]]:
-    """One circle for every edge that leads back to a node on the way to it."""
+    """One circle, from its first key on, for every edge that leads back to a node on the way to it."""
     circles: list[list[str]] = []
     done: set[str] = set()
     for start in edges:
@@ -165,7 +165,9 @@ def _circles(edges: Mapping[str, list[str]]) -> list[list[str]]:
                 del place[way.pop()]
                 steps.pop()
             elif following in place:
-                circles.append(way[place[following] :])
+                circle = way[place[following] :]
+                first = circle.index(min(circle))
+                circles.append(circle[first:] + circle[:first])
             elif following in edges and following not in done:
                 place[following] = len(way)
                 way.append(following)

@@ -21,6 +21,7 @@ from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.services.attempts import attempted
 from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
+from flags.services.surroundings import surrounding_problems
 from flags.services.tickets import governed_write
 from flags.services.versions import write_version
 
@@ -187,10 +188,18 @@ def _validated(change_set: ChangeSet, state: _State) -> ChangeSet:
         problems.append(
             {"key": "", "path": "edits", "message": "Each flag and segment may be changed once per request."}
         )
+    change_set = replace(change_set, edits=tuple(edits))
+    if not problems:
+        problems = surrounding_problems(change_set, state.environment, configs=state.configs, segments=state.segments)
     if problems:
         first = problems[0]
-        raise InvalidDocument(f"{first['key']}: {first['message']}", problems=problems)
-    return replace(change_set, edits=tuple(edits))
+        raise InvalidDocument(f"{first['key']}: {first['message']}{_others(problems)}", problems=problems)
+    return change_set
+
+
+def _others(problems: list[dict[str, str]]) -> str:
+    keys = sorted({problem["key"] for problem in problems[1:]} - {problems[0]["key"], ""})
+    return f" Problems also with: {', '.join(keys[:10])}{' …' if len(keys) > 10 else ''}." if keys else ""
 
 
 def _examine(
@@ -198,7 +207,7 @@ def _examine(
 ) -> tuple[list[Problem], dict[str, object]]:
     if isinstance(edit, SegmentEdit):
         segment = normalise_segment(edit.document)
-        return [*_name_problems(edit), *validate_segment(segment)], segment
+        return [*_name_problems(edit), *validate_segment(segment, segment_keys=segment_keys)], segment
     flag = state.flags.get(edit.flag_key)
     if flag is None:
         return [Problem("flag_key", f"There is no flag {edit.flag_key} in this project.")], edit.document
