@@ -2,21 +2,26 @@
 
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.documents import referenced_segments
+from flags.documents.references import segments_within
 from flags.models import Environment, Segment
 
 
 def relied_segments(change_set: ChangeSet, environment: Environment) -> dict[str, int]:
-    """The present version of every segment that the edited documents refer to, by key.
+    """The present version of every segment that the edited documents refer to, directly or through others, by key.
 
     Segments that the change set edits itself are left out: their own base versions speak for them. So are missing ones:
     a document that refers to one is not valid.
+
+    Prerequisites are not relied on in this sense: a parent that moves does not void an approval. Else every step of a
+    parent's ramp would void what waits behind it, and the child asks for the parent's variant at every evaluation.
     """
-    keys: set[str] = set()
-    for edit in change_set.edits:
-        if isinstance(edit, ConfigEdit):
-            keys |= referenced_segments(edit.document)
-    keys -= {edit.segment_key for edit in change_set.edits if isinstance(edit, SegmentEdit)}
-    if not keys:
+    edited = {edit.segment_key: edit.document for edit in change_set.edits if isinstance(edit, SegmentEdit)}
+    configs = [edit.document for edit in change_set.edits if isinstance(edit, ConfigEdit)]
+    named = {key for document in [*configs, *edited.values()] for key in referenced_segments(document)}
+    if named <= edited.keys():
         return {}
-    rows = Segment.objects.filter(environment=environment, key__in=keys)
-    return dict(rows.order_by("key").values_list("key", "version"))
+    rows = Segment.objects.filter(environment=environment).order_by("key").values_list("key", "version", "document")
+    versions = {key: version for key, version, _ in rows}
+    documents = {key: document for key, _, document in rows} | edited
+    within = segments_within(named, documents)
+    return {key: version for key, version in versions.items() if key in within and key not in edited}

@@ -10,6 +10,7 @@ from flags.errors import StaleChange
 from flags.models import Segment
 from rollouts.models import ChangeRequest
 from rollouts.selectors import verdict_of
+from rollouts.selectors.reliance import relied_segments
 from rollouts.services.change_requests import apply_if_due
 from rollouts.transitions import RequestState
 from tests.factories import SOON, percent_document
@@ -102,6 +103,59 @@ def test_schedule__segment_moved__is_refused_because_only_the_content_can_take_i
         bench.schedule(request, SOON + timedelta(hours=1))
 
     assert state_of(request) is RequestState.APPROVED
+
+
+def _nest(bench: Bench, outer: str, inner: str) -> SegmentEdit:
+    edit = _segment(bench, "gold", key=outer)
+    document = {"schema": 1, "condition": {"or": [edit.document["condition"], {"not": {"segment": inner}}]}}
+    return SegmentEdit(outer, "Some customers", edit.base_version, document)
+
+
+def test_apply__segment_deep_inside_moved__is_held_back_and_says_which(bench: Bench) -> None:
+    for edit in (_segment(bench, "a", key="deep"), _nest(bench, "middle", "deep"), _nest(bench, "beta", "middle")):
+        assert bench.approved(change_set=ChangeSet(str(bench.production.pk), (edit,))).current_state
+    request = bench.approved(change_set=_referring(bench), apply_at=SOON)
+    assert request.relies_on == {"beta": 1, "deep": 1, "middle": 1}
+    _move_segment(bench, "everyone", key="deep")
+
+    assert apply_if_due(request.pk, now=SOON) is False
+
+    row = ChangeRequest.objects.get(pk=request.pk)
+    assert row.blocked_detail["moved"] == [MOVED | {"key": "deep"}]
+
+
+def test_relies_on__edited_segment__brings_what_it_now_uses_and_not_what_it_used(bench: Bench) -> None:
+    for edit in (_segment(bench, "a", key="old"), _segment(bench, "a", key="new"), _nest(bench, "beta", "old")):
+        bench.approved(change_set=ChangeSet(str(bench.production.pk), (edit,)))
+
+    request = bench.draft(change_set=_referring(bench, _nest(bench, "beta", "new")))
+
+    assert request.relies_on == {"new": 1}
+
+
+def test_apply__parent_moved__goes_live_all_the_same(bench: Bench) -> None:
+    parent = bench.world.flag("parent")
+    bench.world.serve(parent, bench.production)
+    document = percent_document(bench.flag.key, 25) | {"prerequisites": [{"flag": "parent", "variants": ["on"]}]}
+    edit = ConfigEdit(bench.flag.key, bench.version(), document)
+    request = bench.approved(change_set=ChangeSet(str(bench.production.pk), (edit,)), apply_at=SOON)
+    bench.world.serve(parent, bench.production, percent_document("parent", 10))
+
+    assert apply_if_due(request.pk, now=SOON) is True
+
+
+def test_relied_segments__without_any__asks_nothing(bench: Bench, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert relied_segments(bench.content(base=1), bench.production) == {}
+    _move_segment(bench, "beta")
+    with django_assert_num_queries(1):
+        assert relied_segments(_with_base(bench), bench.production) == {"beta": 1}
+
+
+def _with_base(bench: Bench) -> ChangeSet:
+    rule: dict[str, Any] = {"id": "r1", "condition": {"segment": "beta"}, "serve": {"variant": "on"}}
+    edit = ConfigEdit(bench.flag.key, 1, {**percent_document(bench.flag.key, 25), "rules": [rule]})
+    return ChangeSet(str(bench.production.pk), (edit,))
 
 
 def test_digest__covers_the_segments_relied_on(bench: Bench) -> None:
