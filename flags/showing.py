@@ -13,11 +13,22 @@ from django.utils.safestring import SafeString, mark_safe
 from audits.integrity import canonical_json
 from flags.changes import Difference
 from flags.contrast import condition_notes, is_cut, told_apart
-from flags.documents import TOTAL_WEIGHT, describe_condition, describe_rule, describe_serve, percent, summarise
+from flags.documents import (
+    TOTAL_WEIGHT,
+    describe_condition,
+    describe_keys,
+    describe_prerequisite,
+    describe_rule,
+    describe_serve,
+    instant_words,
+    percent,
+    summarise,
+)
 from flags.documents.words import shown
 
 COLOURS = 8
 CONTEXT_LINES = 3
+NAMES_SHOWN = 10
 # Letters and marks that draw nothing, although Unicode does not class them as format characters.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
@@ -128,7 +139,7 @@ def diff_rows(differences: Iterable[Difference], *documents: Mapping[str, Any] |
 def _row(difference: Difference, colours: Mapping[str, str]) -> DiffRow:
     path, old, new = difference.path, difference.before, difference.after
     before, after = _side(path, old, colours), _side(path, new, colours)
-    cut = False
+    cut = path.startswith("targets.") and max(len(old or ()), len(new or ())) > NAMES_SHOWN
     if path.endswith("condition") and difference.kind == "changed":
         cut = is_cut(old) or is_cut(new) or describe_condition(old) == describe_condition(new)
         words = told_apart(old, new, describe_condition)
@@ -149,15 +160,37 @@ _LABELS = {
     "salt": "Salt",
     "condition": "Who belongs to it",
     "variants": "Variants",
+    "client_visible": "Browsers and apps",
+    "prerequisites": "Prerequisites",
+    "targets": "Individual targets",
 }
+_RULE_LABELS = {
+    ".serve": " serves",
+    ".condition": " is for",
+    ".description": " is called",
+    ".starts_at": " starts",
+    ".ends_at": " ends",
+    ".bucket_by": " is split by",
+    ".salt": " has the salt",
+}
+# What stands for a field of a rule that is not there.
+_RULE_ABSENT = {
+    ".starts_at": "at once",
+    ".ends_at": "never",
+    ".bucket_by": "targeting key",
+    ".salt": "the salt of the flag",
+}
+_SWITCHES = {"enabled": ("Off", "On"), "client_visible": ("do not see it", "can see it")}
 
 
 def _label(difference: Difference) -> str:
     path = difference.path
     if path.startswith("rules["):
         number, _, part = path.removeprefix("rules[").partition("]")
-        what = {".serve": " serves", ".condition": " is for", ".description": " is called"}.get(part, "")
-        return f"Rule {int(number) + 1}{what}"
+        return f"Rule {int(number) + 1}{_RULE_LABELS.get(part, '')}"
+    for prefix, words in (("prerequisites.", "Needs"), ("targets.", "By name")):
+        if path.startswith(prefix):
+            return f"{words} “{path.removeprefix(prefix)}”"
     if path.startswith("variants."):
         name = path.removeprefix("variants.").removesuffix(".value").removesuffix(".description")
         return f"Variant “{name}”"
@@ -169,20 +202,36 @@ def _side(path: str, value: Any, colours: Mapping[str, str]) -> Side:
         return Side("the code default") if value is None else Side(f"“{value}”", _whole(value, colours))
     if path.endswith(".condition") or path == "condition":
         return Side(describe_condition(value)) if value is not None or path != "condition" else _ABSENT
+    if path.startswith("rules["):
+        return _rule_side(path.partition("]")[2], value, colours)
     if value is None:
         return _ABSENT
-    if path == "enabled":
-        return Side("On" if value else "Off")
-    if path.endswith(".serve"):
-        return Side(describe_serve(value), shares_of(value, colours))
-    if isinstance(value, dict) and "serve" in value:
-        return Side(describe_rule(value), shares_of(value["serve"], colours))
-    if path.startswith("rules[") and isinstance(value, int):
-        return Side(f"position {value}")
+    if path in _SWITCHES:
+        return Side(_SWITCHES[path][bool(value)])
+    if path.startswith("targets."):
+        return Side(f"{len(value)}: {describe_keys(value, limit=NAMES_SHOWN)}")
+    if path.startswith("prerequisites."):
+        return Side(describe_prerequisite(value))
     if path == "" and isinstance(value, dict) and "rules" in value:
         return Side(summarise(value).sentence)
     if isinstance(value, dict) and "value" in value and "name" in value:
         return Side(shown(value["value"]))
+    return Side(value if isinstance(value, str) else _json(value))
+
+
+def _rule_side(part: str, value: Any, colours: Mapping[str, str]) -> Side:
+    """One side of a difference inside a rule, or of a whole rule or its position where `part` is empty."""
+    if part in _RULE_ABSENT:
+        words = instant_words(value) if part.endswith("_at") else value
+        return Side(_RULE_ABSENT[part] if value is None else str(words))
+    if value is None:
+        return _ABSENT
+    if part == ".serve":
+        return Side(describe_serve(value), shares_of(value, colours))
+    if isinstance(value, dict) and "serve" in value:
+        return Side(describe_rule(value), shares_of(value["serve"], colours))
+    if isinstance(value, int):
+        return Side(f"position {value}")
     return Side(value if isinstance(value, str) else _json(value))
 
 

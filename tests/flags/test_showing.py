@@ -58,6 +58,14 @@ def test_diff_rows__share__has_both_sides_as_bars():
         ({"default_variant": None}, "For everyone else", "“off”", "the code default"),
         ({"rules": []}, "Rule 1", "Everyone: 5 % on, 95 % off", "nothing"),
         ({"salt": "other/"}, "Salt", "f/", "other/"),
+        ({"client_visible": True}, "Browsers and apps", "do not see it", "can see it"),
+        ({"targets": [{"variant": "on", "keys": ["u1", "u2"]}]}, "By name “on”", "nothing", "2: “u1”, “u2”"),
+        (
+            {"prerequisites": [{"flag": "p", "variants": ["on"]}]},
+            "Needs “p”",
+            "nothing",
+            "p must serve “on”",
+        ),
     ],
 )
 def test_diff_rows__each_kind_of_change__reads_as_words(change, label, before, after):
@@ -67,6 +75,34 @@ def test_diff_rows__each_kind_of_change__reads_as_words(change, label, before, a
     (row,) = diff_rows(diff_configs(old, new), old, new)
 
     assert (row.label, row.before.text.replace("\u00a0", " "), row.after.text) == (label, before, after)
+
+
+@pytest.mark.parametrize(
+    ("change", "label", "before", "after"),
+    [
+        ({"starts_at": "2026-12-01T08:00:00Z"}, "Rule 1 starts", "at once", "2026-12-01 08:00 UTC"),
+        ({"ends_at": "2026-12-01T08:00:00Z"}, "Rule 1 ends", "never", "2026-12-01 08:00 UTC"),
+        ({"bucket_by": "company"}, "Rule 1 is split by", "targeting key", "company"),
+        ({"salt": "mine"}, "Rule 1 has the salt", "the salt of the flag", "mine"),
+    ],
+)
+def test_diff_rows__part_of_a_rule__reads_as_words(change, label, before, after):
+    old = percent_document("f", 5)
+    new = {**old, "rules": [{**old["rules"][0], **change}]}
+
+    (row,) = diff_rows(diff_configs(old, new), old, new)
+
+    assert (row.label, row.before.text, row.after.text) == (label, before, after)
+
+
+def test_diff_rows__more_targets_than_are_named__says_that_the_rest_is_in_the_json():
+    old = percent_document("f", 5)
+    new = {**old, "targets": [{"variant": "on", "keys": [f"u{number}" for number in range(30)]}]}
+
+    (row,) = diff_rows(diff_configs(old, new), old, new)
+
+    assert row.is_cut
+    assert row.after.text.endswith("and 20 more")
 
 
 def test_diff_rows__first_config__shows_nothing_before():
