@@ -3,11 +3,14 @@
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from flags.api.explain import ExplainView
+
 # The page is for reading; its framework fails on a question about its options.
 SAFE = ["get", "head"]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("audits.api.urls")),
+    path("v1/evaluate/explain", ExplainView.as_view(), name="evaluate-explain"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema", http_method_names=SAFE), name="api-docs"),
 ]

@@ -11,7 +11,7 @@ from flags.api.wire import WireRequest, WireResponse
 
 Environ = dict[str, Any]
 
-_META_NAMES = tuple(
+META_NAMES = tuple(
     (name, name.upper().replace("-", "_") if name == "content-type" else "HTTP_" + name.upper().replace("-", "_"))
     for name in ofrep.HEADERS_READ
 )
@@ -23,7 +23,7 @@ def answer(environ: Environ, *, method: str, path: str) -> WireResponse:
     request = WireRequest(
         method,
         path,
-        {name: environ[meta] for name, meta in _META_NAMES if meta in environ},
+        {name: environ[meta] for name, meta in META_NAMES if meta in environ},
         environ.get("QUERY_STRING", ""),
         body or b"",
     )

@@ -44,3 +44,55 @@ class BulkFailureSerializer(serializers.Serializer[dict[str, object]]):
 
     errorCode = serializers.ChoiceField(choices=[code.value for code in ErrorCode])  # noqa: N815
     errorDetails = serializers.CharField()  # noqa: N815
+
+
+class ExplainRequestSerializer(serializers.Serializer[dict[str, object]]):
+    """What to explain."""
+
+    flag = serializers.CharField(help_text="The flag key.")
+    context = serializers.DictField(child=serializers.JSONField(), help_text="targetingKey and any attributes.")  # type: ignore[assignment]
+    at = serializers.DateTimeField(required=False, allow_null=True, help_text="An instant with zone; now unless given.")
+
+
+class ExplainedResolutionSerializer(serializers.Serializer[dict[str, object]]):
+    """The answer a service gets."""
+
+    value = serializers.JSONField(allow_null=True, help_text="null where the code default decides.")
+    variant = serializers.CharField(allow_null=True)
+    reason = serializers.ChoiceField(choices=[reason.value for reason in Reason])
+    errorCode = serializers.ChoiceField(choices=[code.value for code in ErrorCode], allow_null=True)  # noqa: N815
+    errorMessage = serializers.CharField(allow_blank=True)  # noqa: N815
+    metadata = serializers.DictField(child=serializers.JSONField(), help_text=_FLAT)
+    hasValue = serializers.BooleanField(help_text="false where the code default decides.")  # noqa: N815
+
+
+class StepsSerializer(serializers.Serializer[dict[str, object]]):
+    """The steps of an evaluation, up to the one that decided; steps that were not reached are empty."""
+
+    flagKey = serializers.CharField()  # noqa: N815
+    resolution = ExplainedResolutionSerializer()
+    decidedBy = serializers.ChoiceField(  # noqa: N815
+        choices=["forced", "switch", "prerequisite", "target", "rule", "default", "error"]
+    )
+    forced = serializers.CharField(allow_null=True, help_text="The variant of the kill list.")
+    isOn = serializers.BooleanField(allow_null=True)  # noqa: N815
+    prerequisites = serializers.ListField(
+        child=serializers.DictField(), help_text="Each flag that is required, wanted and got, with its own steps."
+    )
+    target = serializers.CharField(allow_null=True, help_text="The variant of the individual target that was met.")
+    rules = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="Each rule looked at: window, condition by condition, bucket and shares.",
+    )
+    defaultVariant = serializers.CharField(allow_null=True)  # noqa: N815
+
+
+class ExplanationSerializer(serializers.Serializer[dict[str, object]]):
+    """How one flag came to its answer."""
+
+    project = serializers.CharField()
+    environment = serializers.CharField()
+    revision = serializers.IntegerField()
+    at = serializers.DateTimeField(help_text="The instant it was evaluated for.")
+    staleSeconds = serializers.IntegerField(allow_null=True, help_text="Age of a stale snapshot, else null.")  # noqa: N815
+    explanation = StepsSerializer()
