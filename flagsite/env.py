@@ -118,6 +118,8 @@ class Environment(BaseSettings):
                 "DATABASE_URL must name a PostgreSQL or SQLite database: postgres:// or sqlite://."
             )
         parsed["CONN_MAX_AGE"] = 0
+        # A connection that died with its server is not handed out once the server is back.
+        parsed["CONN_HEALTH_CHECKS"] = True
         pool = {"min_size": 1, "max_size": self.DATABASE_POOL_SIZE, "timeout": 20}
         parsed["OPTIONS"] = {**parsed.get("OPTIONS", {}), "pool": pool}
         return {"default": parsed}

@@ -113,6 +113,18 @@ def start_redis(workspace: Workspace) -> Server:
     )
 
 
+def start_again(server: Server, workspace: Workspace) -> Server:
+    """Start a server that was killed with the same data at the same port."""
+    command: list[Path | str] = list(server.process.args)  # type: ignore[arg-type]
+    is_redis = server.url.startswith("redis:")
+    port = int(server.url.rsplit(":", 1)[1].split("/")[0])
+    log = Path(tempfile.mkdtemp(prefix="again-", dir=workspace.path)) / "log"
+    process = _spawn(command, log, None if is_redis else _server_user())
+    again = Server(server.url, process, server.version, server.stop_signal)
+    _wait_until_ready(again, lambda: (_redis_answers if is_redis else _postgresql_answers)(port), log)
+    return again
+
+
 def _first_working(what: str, candidates: Iterable[Path], start: Callable[[Path], Server], *, hint: str) -> Server:
     tried: list[str] = []
     for candidate in candidates:

@@ -20,7 +20,8 @@ def separate_connection() -> BaseDatabaseWrapper:
     options = {name: value for name, value in given["OPTIONS"].items() if name != "pool"}
     if shared.vendor == "postgresql":
         options |= _IMPATIENT
-    return type(shared)({**given, "OPTIONS": options, "CONN_MAX_AGE": None}, DEFAULT_DB_ALIAS)
+    persistent = {"OPTIONS": options, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}
+    return type(shared)({**given, **persistent}, DEFAULT_DB_ALIAS)
 
 
 def use_separate_connection() -> None:

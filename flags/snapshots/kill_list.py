@@ -110,7 +110,7 @@ class KillListReader:
         except FileNotFoundError:
             self._seen, self._from_file = None, KillList()
             return
-        seen = (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        seen = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino)
         if seen == self._seen:
             return
         if facts.st_size > LONGEST_BYTES:

@@ -1,0 +1,78 @@
+"""A process beside the web process that changes things through the services, one command a line.
+
+`python -m tests.faults.hand` reads JSON commands from its input and answers each with a line of JSON. It is what a
+worker or another web process is to the one under test.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import django
+from django.db import close_old_connections
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    django.setup()
+    hand = _Hand()
+    for line in sys.stdin:
+        close_old_connections()
+        name, arguments = json.loads(line)
+        try:
+            answer = {"result": getattr(hand, name)(*arguments)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+class _Hand:
+    """The commands."""
+
+    def __init__(self) -> None:
+        self._world: Any = None
+
+    def seed(self) -> dict[str, str]:
+        """A shop with a flag of every kind in production; answers the token and the environment's id."""
+        from tests.factories import make_world
+        from tests.flags.api.plane import make_plane
+
+        plane = make_plane(make_world("shop"))
+        self._world = plane.world
+        return {"token": plane.secret, "environment": str(plane.environment.pk)}
+
+    def change(self, number: int) -> dict[str, float]:
+        """Change the flag `moving` in production; answers the revision and how many seconds the change took."""
+        from flags.models import Environment
+        from tests.flags.api.plane import document
+
+        world = self._world
+        flag = world.flags.get("moving") or world.flag("moving")
+        began = time.monotonic()
+        world.serve(flag, world.production, document("moving", salt=f"salt-{number}"))
+        seconds = time.monotonic() - began
+        return {"revision": Environment.objects.get(pk=world.production.pk).revision, "seconds": seconds}
+
+    def ask(self) -> bool:
+        """Whether the database answers."""
+        from flags.models import Project
+
+        return Project.objects.exists()
+
+    def kills(self) -> dict[str, Any]:
+        """What is written down of local kills: open rows, lifted rows, events."""
+        from audits.models import AuditEvent
+        from flags.models import LocalKill
+
+        rows = list(LocalKill.objects.values_list("flag_key", "variant", "lifted_at"))
+        actions = list(AuditEvent.objects.filter(action__startswith="local_kill.").values_list("action", flat=True))
+        return {
+            "open": [[flag, variant] for flag, variant, lifted_at in rows if lifted_at is None],
+            "lifted": [[flag, variant] for flag, variant, lifted_at in rows if lifted_at is not None],
+            "events": sorted(actions),
+        }
+
+
+if __name__ == "__main__":
+    main()
