@@ -12,7 +12,7 @@ from flags.evaluation.bucketing import Generation
 from .flagd_conditions import ConditionReader, Unsupported, single, variable_name
 from .flagd_parents import ParentFinder
 from .flagd_splits import TARGETING_KEY, Split, read_split
-from .logic import TIMESTAMP, Logic, is_text
+from .logic import TIMESTAMP, Logic, has_text, is_text
 
 MAX_LEVELS = 60
 _BOOLEAN = frozenset({"===", "!==", "==", "!=", "in", "!", "!!", "<", "<=", ">", ">="})
@@ -128,8 +128,14 @@ class TargetingReader:
         split = read_split(
             arguments, flag_key=self.flag_key, default=self.default, generation=self.generation, is_guarded=is_guarded
         )
-        if split is not None and is_guarded and guard != is_text({"var": split.bucket_by}):
-            return None
+        if split is not None and is_guarded:
+            key = {"var": split.bucket_by}
+            if guard not in (is_text(key), has_text(key)):
+                return None
+            if guard == has_text(key):
+                self.conditions.note(
+                    "An empty targeting key is drawn like any other, unless the environment is strict."
+                )
         return split or ()
 
     def _add_split(self, path: list[Logic], split: Split | tuple[()]) -> None:

@@ -14,7 +14,7 @@ from flags.evaluation import Snapshot
 from flags.evaluation.bucketing import Generation
 from flags.evaluation.instants import parse_instant
 
-from .logic import TIMESTAMP, Inexpressible, Logic, condition_logic, is_text, variable
+from .logic import TIMESTAMP, Inexpressible, Logic, condition_logic, has_text, is_text, variable
 
 MAX_PREREQUISITE_LEVELS = 20
 MAX_EXPRESSION_NODES = 50_000
@@ -110,9 +110,11 @@ class TargetingWriter:
             return default
         key = variable(rule.get("bucket_by") or TARGETING_KEY)
         salt = _safe_salt(rule.get("salt") or document["salt"], self.snapshot.generation)
-        # Without a key the code default, where the environment asks for one; see `needs_total`.
-        without = None if self.snapshot.requires_targeting_key and is_split_by_key(rule) else default
-        return {"if": [is_text(key), {"fractional": [{"cat": [salt, key]}, *shares]}, without]}
+        split = {"fractional": [{"cat": [salt, key]}, *shares]}
+        if self.snapshot.requires_targeting_key and is_split_by_key(rule):
+            # Without a key the code default; see `needs_total`.
+            return {"if": [has_text(key), split, None]}
+        return {"if": [is_text(key), split, default]}
 
     def _prerequisite(self, item: Mapping[str, Any]) -> _Total:
         parent = self._parent(item["flag"])
@@ -149,6 +151,11 @@ class TargetingWriter:
             return _Total(self.forced[key], 1, 1)
         if document["enabled"] is not True:
             return _Total(document["off_variant"], 1, 1)
+        if self.snapshot.requires_targeting_key and any(map(is_split_by_key, document["rules"])):
+            raise Inexpressible(
+                "a split by a targeting key that this environment insists on",
+                "Without one this flag would fail too, and flagd has no such error.",
+            )
         return self._write(document, default=document["default_variant"])
 
     def _segment(self, key: str) -> Logic:

@@ -46,6 +46,11 @@ def is_text(value: Logic) -> Logic:
     return {"starts_with": [value, ""]}
 
 
+def has_text(value: Logic) -> Logic:
+    """Whether a value is text and not empty."""
+    return {"and": [is_text(value), {"!==": [value, ""]}]}
+
+
 def condition_logic(condition: Mapping[str, Any] | None, *, segment: Callable[[str], Logic]) -> Logic:
     """The JSONLogic of a condition; None is everyone. `segment` returns that of a segment.
 

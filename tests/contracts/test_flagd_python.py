@@ -1,0 +1,166 @@
+"""Our evaluator against the published flagd core for Python, on the definitions we export.
+
+The installed core is of bucketing generation v3. For v2 the one step in which the two differ is replaced: the bytes
+that are hashed, which v2 takes from UTF-8 and v3 from CBOR. The JavaScript core (`test_flagd_javascript`) is a v2 core
+as published.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openfeature.contrib.provider.flagd import FlagdProvider
+from openfeature.contrib.provider.flagd.config import ResolverType
+from openfeature.contrib.tools.flagd.core import FlagdCore
+from openfeature.contrib.tools.flagd.core.targeting import custom_ops
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import Reason as TheirReason
+
+from flags.evaluation import Generation, Reason, Snapshot, compile_snapshot
+from flags.interop import export_definition
+from tests.flags.interop.corpus import FLAGS_EACH, NOW, contexts, environments
+
+DOCUMENTS = int(os.environ.get("FLAGD_DOCUMENTS", "300"))
+CONTEXTS = int(os.environ.get("FLAGD_CONTEXTS", "200"))
+
+# flagd has fewer reasons: a split is a match there, what is switched off here is served there, and prerequisites are
+# targeting.
+_REASONS = {
+    Reason.STATIC: {TheirReason.STATIC, TheirReason.DEFAULT, TheirReason.TARGETING_MATCH},
+    Reason.SPLIT: {TheirReason.TARGETING_MATCH},
+    Reason.TARGETING_MATCH: {TheirReason.TARGETING_MATCH},
+    Reason.DEFAULT: {TheirReason.DEFAULT, TheirReason.TARGETING_MATCH},
+    Reason.DISABLED: set(TheirReason),
+}
+
+
+class _PlainBytes:
+    """In the place of CBOR: the bytes that v2 hashes."""
+
+    @staticmethod
+    def dumps(value: str, canonical: bool) -> bytes:
+        return value.encode()
+
+
+@pytest.fixture(autouse=True)
+def _their_log_is_quiet() -> Iterator[None]:
+    """flagd logs every attribute that is no version, with a traceback."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def generation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generation:
+    generation: Generation = request.param
+    if generation is Generation.FLAGD_V2:
+        monkeypatch.setattr(custom_ops, "cbor2", _PlainBytes)
+    return generation
+
+
+@pytest.fixture
+def their_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        @staticmethod
+        def time() -> float:
+            return NOW.timestamp() + 0.9
+
+    # By its name: the package has a function with the name of the module.
+    module = sys.modules["openfeature.contrib.tools.flagd.core.targeting.targeting"]
+    monkeypatch.setattr(module, "time", Clock)
+
+
+def ask(core: Any, value_type: str, key: str, context: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Variant, value and reason; a value of None is the code default."""
+    attributes = {name: value for name, value in context.items() if name != "targetingKey"}
+    given = EvaluationContext(context.get("targetingKey"), attributes)
+    details = getattr(core, f"resolve_{value_type}_value")(key, None, given)
+    return details.variant, details.value, details.reason
+
+
+def _shown(found: list[Any]) -> str:
+    """The first disagreement in full, for the message of a failing test."""
+    document, context, ours, theirs = found[0]
+    said = f"we: {ours.variant!r} {ours.value!r} {ours.reason}; flagd: {theirs}"
+    return f"{len(found)} disagreements\n{json.dumps(document)}\n{json.dumps(context)}\n{said}"
+
+
+def disagreements(snapshot: Snapshot, asked: list[dict[str, Any]], core: Any) -> list[Any]:
+    compiled = compile_snapshot(snapshot)
+    found: list[Any] = []
+    for key, source in snapshot.flags.items():
+        for context in asked:
+            ours = compiled.evaluate(key, context, NOW)
+            assert ours.error_code is None
+            theirs = ask(core, source.value_type, key, context)
+            is_same = theirs[:2] == (ours.variant, ours.value) and type(theirs[1]) is type(ours.value)
+            if not is_same or theirs[2] not in _REASONS[ours.reason]:
+                found.append((source.document, context, ours, theirs))
+    return found
+
+
+@pytest.mark.parametrize("generation", list(Generation), indirect=True, ids=str)
+def test_core__random_documents_and_contexts__agrees(generation: Generation, their_clock: None):
+    asked = contexts(CONTEXTS)
+    reasons: set[Reason] = set()
+    compared = 0
+
+    for snapshot in environments(DOCUMENTS // FLAGS_EACH, generation=generation):
+        definition = export_definition(snapshot)
+        assert definition.omissions == ()
+        core = FlagdCore()
+        core.set_flags(json.dumps(definition.document))
+
+        found = disagreements(snapshot, asked, core)
+        assert not found, _shown(found)
+
+        compared += len(snapshot.flags) * len(asked)
+        compiled = compile_snapshot(snapshot)
+        reasons |= {resolution.reason for key in snapshot.flags for resolution in compiled.answers(key)}
+
+    # The corpus is only worth something while it reaches every kind of answer.
+    assert reasons == set(_REASONS)
+    assert compared == DOCUMENTS // FLAGS_EACH * FLAGS_EACH * CONTEXTS
+
+
+def test_core__other_generation__disagrees(their_clock: None):
+    """The comparison can fail: a definition for one generation, read by an evaluator of the other."""
+    snapshot = environments(5, generation=Generation.FLAGD_V2)
+    asked = contexts(50)
+    found = []
+    for each in snapshot:
+        core = FlagdCore()
+        core.set_flags(json.dumps(export_definition(each).document))
+        found += disagreements(each, asked, core)
+
+    assert found
+    assert {item[2].reason for item in found} <= {Reason.SPLIT, Reason.DISABLED, Reason.DEFAULT}
+
+
+def test_provider__file_mode__serves_the_definition(tmp_path: Path):
+    """The published in-process provider, reading what `export_flagd` writes."""
+    (snapshot,) = environments(1, generation=Generation.FLAGD_V3, seed=3)
+    path = tmp_path / "flags.json"
+    path.write_text(json.dumps(export_definition(snapshot).document))
+    provider = FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path))
+
+    provider.initialize(EvaluationContext())
+    try:
+        compiled = compile_snapshot(snapshot)
+        for key, source in snapshot.flags.items():
+            for context in contexts(20):
+                attributes = {name: value for name, value in context.items() if name != "targetingKey"}
+                given = EvaluationContext(context.get("targetingKey"), attributes)
+                resolve = getattr(provider, f"resolve_{source.value_type}_details")
+                theirs = resolve(key, None, given)
+                ours = compiled.evaluate(key, context, NOW)
+                assert (theirs.variant, theirs.value) == (ours.variant, ours.value)
+                assert theirs.flag_metadata["flagSetId"] == "production"
+                assert theirs.flag_metadata["version"] == source.version
+    finally:
+        provider.shutdown()
