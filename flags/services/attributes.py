@@ -1,6 +1,7 @@
 """Context attributes: what a project's services say they send, so that slips in rules are noticed."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -101,7 +102,7 @@ def _facts(attribute: ContextAttribute) -> dict[str, object]:
 
 
 def _record(
-    action: Action, attribute: ContextAttribute, *, actor: Actor, now: datetime, data: dict[str, object]
+    action: Action, attribute: ContextAttribute, *, actor: Actor, now: datetime, data: Mapping[str, object]
 ) -> None:
     trail.record(
         action,
