@@ -55,3 +55,15 @@ def child(*parents: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 def segment(condition: dict[str, Any]) -> dict[str, Any]:
     return {"schema": 1, "condition": condition}
+
+
+class CountingText(str):
+    """A text that counts how often any of its kind is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountingText.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
