@@ -80,7 +80,7 @@ class Hub:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._limits = limits
+        self.limits = limits
         self._delays = (coalesce_seconds, settle_seconds)
         self._rooms: dict[uuid.UUID, Room] = {}
         self._by_token: Counter[uuid.UUID] = Counter()
@@ -92,11 +92,11 @@ class Hub:
 
     def admit(self, guest: Guest, write: Write, *, abandon: Callable[[], object]) -> Stream:
         """Give a guest a place. Raises Refused when there is none. `abandon` ends a stream that cannot be written."""
-        if self._is_closing or len(self) >= self._limits.streams:
+        if self._is_closing or len(self) >= self.limits.streams:
             detail = "This process keeps no further stream open. Try again in a few seconds, or run more of them."
             raise refused(503, "streams_full", detail, Retry_After="5")
-        if self._by_token[guest.token_id] >= self._limits.streams_per_token:
-            detail = f"{self._limits.streams_per_token:,} streams are open with this token. Close some, or share one."
+        if self._by_token[guest.token_id] >= self.limits.streams_per_token:
+            detail = f"{self.limits.streams_per_token:,} streams are open with this token. Close some, or share one."
             raise refused(429, "too_many_streams", detail, Retry_After="30")
         speaks_at = asyncio.get_running_loop().time() + KEEP_ALIVE_SECONDS
         stream = Stream(guest, write, abandon, speaks_at, is_behind=guest.is_behind)

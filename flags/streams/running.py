@@ -28,9 +28,8 @@ def make_application(limits: Limits | None = None) -> StreamApplication:
     )
 
 
-def serve(*, host: str, port: int, limits: Limits) -> None:
-    """Serve until a signal, then end all streams in good order. Logs say nothing of a request but what we log."""
-    application = make_application(limits)
+def make_server(application: StreamApplication, *, host: str, port: int) -> uvicorn.Server:
+    """The server around it: `run` serves until a signal. It logs nothing of a request; what we log has no query."""
     config = uvicorn.Config(
         application,
         host=host,
@@ -43,10 +42,10 @@ def serve(*, host: str, port: int, limits: Limits) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=limits.streams + SPARE_FILES,
+        limit_concurrency=application.hub.limits.streams + SPARE_FILES,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    _Server(config, application).run()
+    return _Server(config, application)
 
 
 def raise_file_limit(streams: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from flags.streams.hub import Limits
-from flags.streams.running import raise_file_limit, serve
+from flags.streams.running import make_application, make_server, raise_file_limit
 
 
 class Command(BaseCommand):
@@ -32,7 +32,7 @@ class Command(BaseCommand):
                 "Raise the limit of open files (ulimit -n) for more."
             )
         self.stdout.write(f"Streams are at http://{host}:{port}/api/v1/stream, at most {allowed:,} at a time.")
-        serve(host=host, port=port, limits=Limits(allowed, streams_per_token))
+        make_server(make_application(Limits(allowed, streams_per_token)), host=host, port=port).run()
 
 
 def _number(value: str) -> int:

@@ -95,7 +95,7 @@ class Listener:
         self.may_write.set()
         raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
-        self.task = asyncio.create_task(self.app(scope, self._receive, self._send))  # type: ignore[arg-type]
+        self.task = asyncio.create_task(self.app(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
         if not self._has_read:
@@ -144,7 +144,7 @@ class Listener:
 def frames(body: bytes) -> list[dict[str, str]]:
     """What a stream said: the fields of each block that is no comment."""
     blocks = [block for block in body.decode().split("\n\n") if block and not block.startswith(":")]
-    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]  # type: ignore[misc]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
 
 
 @dataclass
