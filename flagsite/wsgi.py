@@ -8,7 +8,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsite.settings")
 _django = get_wsgi_application()
 
 # Imported with the apps ready: the evaluation API reads the settings.
+from flags import snapshots  # noqa: E402
 from flagsite.charsets import only_known_charsets  # noqa: E402
 from flagsite.front import EvaluationFront  # noqa: E402
 
 application = EvaluationFront(only_known_charsets(_django))
+# The flags are there before the first request asks for them.
+snapshots.store.start()

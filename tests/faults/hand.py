@@ -34,10 +34,13 @@ class _Hand:
         self._world: Any = None
 
     def seed(self) -> dict[str, str]:
-        """A shop with a flag of every kind in production; answers the token and the environment's id."""
+        """Tables, and a shop with a flag of every kind in production; answers the token and the environment's id."""
+        from django.core.management import call_command
+
         from tests.factories import make_world
         from tests.flags.api.plane import make_plane
 
+        call_command("migrate", verbosity=0)
         plane = make_plane(make_world("shop"))
         self._world = plane.world
         return {"token": plane.secret, "environment": str(plane.environment.pk)}

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,11 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from tests import servers
 from tests.journeys.demos import LEFT_OUT, ROOT, free_port
 
 STALE_SECONDS = 1
 _BATCH = 50
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 Answer = tuple[int, Any, str | None]
 
@@ -33,18 +38,24 @@ class Store:
 
     def kill(self) -> None:
         """As a machine that loses its power."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.server.process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self.server.process.wait(timeout=10)
 
     def freeze(self) -> None:
-        """It keeps its connections and says nothing more."""
-        os.killpg(self.server.process.pid, signal.SIGSTOP)
+        """It keeps its connections and says nothing more: the server and the processes it has for its clients."""
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """It goes on where it was."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.server.process.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        pid = self.server.process.pid
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(pid, number)
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                with suppress(ProcessLookupError):
+                    os.kill(int(child), number)
 
     def heal(self) -> None:
         """Running and answering, whatever was done to it."""
@@ -126,6 +137,12 @@ class Installation:
                 start_new_session=True,
             )
 
+    def start_web_and_ask(self, *, seconds: float) -> float:
+        """Start the web process; how long after its first sign of life it answers an evaluation."""
+        self.start_web()
+        self.wait_until(lambda: self.health("live")[0] == 200, seconds=60)
+        return self.wait_until(lambda: self.answers(["first"])[0][0] == 200, seconds=seconds)
+
     def stop_web(self) -> None:
         """As a machine that loses its power."""
         if self.web is not None:
@@ -179,12 +196,12 @@ class Installation:
     def ask(self, flag_key: str, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Status and body for each targeting key. Requests are pipelined: the time belongs to the server."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
-            reader = connection.makefile("rb")
+            answers = _Answers(connection)
             for start in range(0, len(keys), _BATCH):
                 batch = keys[start : start + _BATCH]
                 connection.sendall(b"".join(self._request(flag_key, key) for key in batch))
                 for _ in batch:
-                    yield _read_answer(reader)
+                    yield answers.read()
 
     def _request(self, flag_key: str, key: str) -> bytes:
         body = json.dumps({"context": {"targetingKey": key}}).encode()
@@ -245,14 +262,31 @@ class Installation:
 NO_KILLS = {"entries": 0, "in_force": 0, "lines_ignored": 0}
 
 
-def _read_answer(reader: Any) -> tuple[int, dict[str, Any]]:
-    status = int(reader.readline().split(b" ", 2)[1])
-    length = 0
-    while line := reader.readline().strip():
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            length = int(value)
-    return status, json.loads(reader.read(length))
+class _Answers:
+    """Reads the answers of a connection, quickly: the two cores belong to the servers."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = b""
+
+    def read(self) -> tuple[int, dict[str, Any]]:
+        """Status and body of the next answer."""
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            self._receive()
+        head = self._buffer[:end]
+        length = _LENGTH.search(head)
+        assert length, head
+        body_end = end + 4 + int(length[1])
+        while len(self._buffer) < body_end:
+            self._receive()
+        body, self._buffer = self._buffer[end + 4 : body_end], self._buffer[body_end:]
+        return int(head[9:12]), orjson.loads(body)
+
+    def _receive(self) -> None:
+        received = self._connection.recv(65536)
+        if not received:
+            raise ConnectionError("The server closed the connection in the middle of an answer.")
+        self._buffer += received
 
 
 @contextmanager
@@ -267,9 +301,6 @@ def installation(folder: Path) -> Iterator[Installation]:
         Store(redis, lambda: servers.start_again(redis, workspace)),
     )
     try:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=made.variables, check=True, timeout=120
-        )
         facts = made.hand("seed")
         made.token, made.environment_id = facts["token"], facts["environment"]
         made.start_web()
