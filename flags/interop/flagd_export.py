@@ -84,10 +84,15 @@ def _flag(key: str, source: FlagSource, writer: TargetingWriter) -> dict[str, An
         return _written(variants, writer.forced[key], None, {**metadata, "forced": True})
     if document["enabled"] is not True:
         return _switched_off(document, variants, writer, metadata)
-    default = document["default_variant"]
+    return _by_rules(document, variants, writer, metadata)
+
+
+def _by_rules(
+    document: Mapping[str, Any], variants: dict[str, Any], writer: TargetingWriter, metadata: dict[str, Any]
+) -> dict[str, Any]:
     if writer.needs_total(document):
         return _written(variants, None, writer.total(document), metadata)
-    return _written(variants, default, writer.open(document), metadata)
+    return _written(variants, document["default_variant"], writer.open(document), metadata)
 
 
 def _switched_off(
@@ -97,11 +102,11 @@ def _switched_off(
     if document["off_variant"] is not None:
         return _written(variants, document["off_variant"], None, metadata)
     try:
-        targeting = writer.open(document)
+        written = _by_rules(document, variants, writer, metadata)
     except Inexpressible:
         # Nobody looks at the rules of a disabled flag.
-        targeting = None
-    return {**_written(variants, document["default_variant"], targeting, metadata), "state": "DISABLED"}
+        written = _written(variants, document["default_variant"], None, metadata)
+    return {**written, "state": "DISABLED"}
 
 
 def _written(variants: dict[str, Any], default: str | None, targeting: Any, metadata: dict[str, Any]) -> dict[str, Any]:

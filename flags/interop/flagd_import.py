@@ -5,7 +5,7 @@ Nothing raises: what cannot be read is graded “unsupported” with the reason,
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import NoneType
 from typing import Any
@@ -86,7 +86,29 @@ def read_definition(
     reader = _DefinitionReader(value, flags, generation, value_types or {})
     metadata = value.get("metadata")
     name = metadata.get("flagSetId") if isinstance(metadata, Mapping) else ""
-    return ImportReport(tuple(map(reader.read, flags)), flag_set=name if isinstance(name, str) else "")
+    return ImportReport(
+        _with_parents([reader.read(key) for key in flags]), flag_set=name if isinstance(name, str) else ""
+    )
+
+
+def _with_parents(flags: list[ImportedFlag]) -> tuple[ImportedFlag, ...]:
+    """The flags, without those that require one which could not be read: they would never be met."""
+    while True:
+        missing = {flag.key for flag in flags if flag.document is None}
+        kept = [_without_orphan(flag, missing) for flag in flags]
+        if kept == flags:
+            return tuple(flags)
+        flags = kept
+
+
+def _without_orphan(flag: ImportedFlag, missing: set[str]) -> ImportedFlag:
+    required = [] if flag.document is None else flag.document.get("prerequisites", [])
+    lost = next((item["flag"] for item in required if item["flag"] in missing), None)
+    if lost is None:
+        return flag
+    return replace(
+        flag, grade=Grade.UNSUPPORTED, document=None, notes=(f"It requires “{lost}”, which cannot be read.",)
+    )
 
 
 class _DefinitionReader:
@@ -135,7 +157,8 @@ class _DefinitionReader:
         return {
             "schema": SCHEMA_VERSION,
             "enabled": raw["state"] == "ENABLED",
-            "off_variant": reader.off_variant,
+            # flagd gives the code default of a disabled flag.
+            "off_variant": reader.off_variant if raw["state"] == "ENABLED" else None,
             "variants": variants,
             "default_variant": reader.default,
             "salt": salt,

@@ -44,6 +44,8 @@ class TargetingReader:
             self.default = self.off_variant
             self.prerequisites, self.targets = [], []
             return
+        if not self.prerequisites:
+            self.off_variant = None
         self._outcome(targeting, [], 0)
         while self.rules and self._serves_default[-1]:
             self.rules.pop()
@@ -69,9 +71,9 @@ class TargetingReader:
 
     def _require(self, wanted: list[Logic], branches: list[Logic]) -> None:
         self.off_variant = branches[1]
-        if self.off_variant is None and self.default is None and isinstance(branches[-1], str):
+        if self.off_variant is None and self.default is None:
             # Our own export writes the default variant out where the off variant is the code default.
-            self.default = branches[-1]
+            self.default = _written_default(branches)
         elif self.off_variant is None and self.default is not None:
             self.off_variant = self.default
         for logic in wanted:
@@ -134,7 +136,7 @@ class TargetingReader:
                 return None
             if guard == has_text(key):
                 self.conditions.note(
-                    "An empty targeting key is drawn like any other, unless the environment is strict."
+                    "An empty targeting key is drawn like any other where the environment is not strict."
                 )
         return split or ()
 
@@ -171,6 +173,16 @@ class TargetingReader:
         number = f"r{len(self.rules) + 1}"
         self.rules.append({"id": number, "description": "", "condition": given, "serve": serve, **window, **own})
         self._serves_default.append(is_default)
+
+
+def _written_default(branches: list[Logic]) -> str | None:
+    """The default variant of a chain that writes it out: beside a split, or else at its end."""
+    for outcome in [*branches[1::2], branches[-1]]:
+        arguments = outcome.get("if") if isinstance(outcome, dict) else None
+        is_choice = isinstance(arguments, list) and len(arguments) == 3 and isinstance(arguments[1], dict)
+        if is_choice and "fractional" in arguments[1] and isinstance(arguments[2], str):
+            return str(arguments[2])
+    return branches[-1] if isinstance(branches[-1], str) else None
 
 
 def _conjuncts(logic: Logic) -> list[Logic]:

@@ -2,7 +2,7 @@
 
 Attributes have a type that their comparisons respect. What the engines are known to read differently is not sent:
 true where a number is compared (Python takes it for 1), a list or an object there (JavaScript fails), a short version
-with a label (`1-rc.1`), a key with blanks around it (Go cuts them off), and for v2 a key that is not ASCII (JavaScript).
+with a label (`1-rc.1`), a key with blanks around it (Go cuts them off), for v2 a key that is not ASCII (JavaScript).
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ VERSIONS = (
     "1.2.3.4",
 )
 NUMBERS = (-3, 0, 1, 5, 17, 18, 18.5, 65, 1e6)
-KEYS = tuple(f"user-{number}" for number in range(40)) + ("", "0", "ejOoVL", "bY9fO-", "SI7p-", "ceQdGm")
+KEYS = (*[f"user-{number}" for number in range(40)], "", "0", "ejOoVL", "bY9fO-", "SI7p-", "ceQdGm")
 COMPANIES = ("acme", "globex", "initech", "x" * 100)
 VALUES: dict[str, tuple[Any, ...]] = {
     "boolean": (True, False),
