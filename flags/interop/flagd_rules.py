@@ -41,7 +41,7 @@ class TargetingReader:
         if isinstance(targeting, dict) and len(targeting) == 1 and next(iter(targeting)) in _CHAIN:
             targeting = self._head(targeting)
         if self.never:
-            self.default = self.off_variant
+            self.default, self.off_variant = self.off_variant, None
             self.prerequisites, self.targets = [], []
             return
         if not self.prerequisites:
@@ -178,7 +178,7 @@ class TargetingReader:
 def _written_default(branches: list[Logic]) -> str | None:
     """The default variant of a chain that writes it out: beside a split, or else at its end."""
     for outcome in [*branches[1::2], branches[-1]]:
-        arguments = outcome.get("if") if isinstance(outcome, dict) else None
+        arguments: Any = outcome.get("if") if isinstance(outcome, dict) else None
         is_choice = isinstance(arguments, list) and len(arguments) == 3 and isinstance(arguments[1], dict)
         if is_choice and "fractional" in arguments[1] and isinstance(arguments[2], str):
             return str(arguments[2])
