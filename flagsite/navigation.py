@@ -22,6 +22,8 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Flags", "flag", "admin:flags_flag_changelist"),
         _item("Change requests", "rate_review", "admin:rollouts_changerequest_changelist", badge=waiting),
         _item("Segments", "groups", "admin:flags_segment_changelist"),
+        _item("Attributes", "badge", "admin:flags_contextattribute_changelist"),
+        _item("Playground", "science", "admin:flags_playground"),
         _item("Audit trail", "history_edu", "admin:audits_auditevent_changelist"),
     ]
     setup = [

@@ -14,6 +14,7 @@ from unfold.sites import UnfoldAdminSite
 
 from audits.errors import GovernanceError
 from flags.admin.access import AccessPage
+from flags.admin.playground import PlaygroundPage
 from flagsite import palette
 from flagsite.demo.cast import CAST
 
@@ -41,7 +42,10 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
 
     def extra_urls(self) -> list[URLPattern]:
         """Pages that belong to no single model."""
-        return [path("access/", self.admin_view(AccessPage(self)), name="flags_access")]
+        return [
+            path("access/", self.admin_view(AccessPage(self)), name="flags_access"),
+            path("playground/", self.admin_view(PlaygroundPage(self)), name="flags_playground"),
+        ]
 
     def get_urls(self) -> list[Any]:
         """Django's addresses without "view on site", which reads rows of any model by any id for anybody signed in."""
