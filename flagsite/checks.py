@@ -95,6 +95,21 @@ def check_hosts(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+@register(Tags.security)
+def check_stream_address(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Pages over TLS may not open a stream without it, and its address holds a ticket."""
+    if not (settings.ENV.HTTPS and settings.STREAM_URL.startswith("http://")):
+        return []
+    return [
+        Warning(
+            "STREAM_URL is http while Flagsite is served over TLS: browsers refuse such streams to pages over TLS, and "
+            "tickets would cross the network readable.",
+            hint="Serve the stream behind TLS too and set STREAM_URL to its https:// address.",
+            id="flagsite.W005",
+        )
+    ]
+
+
 @register(Tags.compatibility)
 def check_sqlite_options(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """What keeps SQLite right under several processes."""

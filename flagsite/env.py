@@ -3,6 +3,7 @@
 `docs/configuration.md` lists every field; a test holds the two together.
 """
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,6 +91,13 @@ class Environment(BaseSettings):
     def _redis_address(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://")):
             raise ValueError("use redis://host:6379/0, rediss:// for TLS, or leave it empty")
+        return value
+
+    @field_validator("STREAM_URL")
+    @classmethod
+    def _stream_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError("use https://stream.example.org, without user, query or fragment, or leave it empty")
         return value
 
     @field_validator("TIME_ZONE")

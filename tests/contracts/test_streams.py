@@ -161,6 +161,20 @@ def test_revoked_token__its_streams_end(live_plane: Plane, live_server: Any, str
     assert httpx.get(stream["url"]).status_code == 401
 
 
+def test_stop__open_stream__ends_in_good_order(live_plane: Plane):
+    snapshots.store.token(live_plane.secret, now=timezone.now())
+
+    with running_stream() as url:
+        request = httpx.Client().build_request("GET", f"{url}/api/v1/stream", headers={"X-API-Key": live_plane.secret})
+        response = httpx.Client().send(request, stream=True)
+        parts = response.iter_text()
+        opening = next(parts)
+
+    # A stream that is cut off raises here.
+    assert "".join(parts) is not None
+    assert opening.startswith("retry: ")
+
+
 def test_many_clients__all_hear_of_a_change(live_plane: Plane):
     """The benchmark measures 2,000; this says that the mechanism holds."""
     snapshots.store.token(live_plane.secret, now=timezone.now())

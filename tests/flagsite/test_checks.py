@@ -34,6 +34,7 @@ UNSAFE: list[tuple[dict[str, Any], str]] = [
     ({"DEMO": True, "ALLOWED_HOSTS": ["*"]}, "flagsite.E004"),
     ({"ALLOWED_HOSTS": ["*"]}, "flagsite.W001"),
     ({"HTTPS": False}, "flagsite.W002"),
+    ({"STREAM_URL": "http://stream.example.org"}, "flagsite.W005"),
 ]
 
 ACCEPTED: list[dict[str, Any]] = [
@@ -41,6 +42,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"DEBUG": True, "ALLOWED_HOSTS": LOCAL, "HTTPS": False},
     {"DEMO": True, "ALLOWED_HOSTS": LOCAL, "HTTPS": False, "SECRET_KEY": DEMO_SECRET_KEY},
     {"ALLOWED_HOSTS": LOCAL, "HTTPS": False},
+    {"STREAM_URL": "https://stream.example.org"},
+    {"ALLOWED_HOSTS": LOCAL, "HTTPS": False, "STREAM_URL": "http://127.0.0.1:8001"},
 ]
 
 

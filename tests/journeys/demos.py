@@ -89,7 +89,7 @@ def running_demo(folder: Path, **variables: str) -> Iterator[Demo]:
 
 
 # What points the tests at their own servers must not reach the demo.
-LEFT_OUT = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "SECRET_KEY", "DATABASE"}
+LEFT_OUT = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "SECRET_KEY", "DATABASE", "LOG_LEVEL"}
 
 
 def free_port() -> int:
