@@ -8,7 +8,7 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from functools import lru_cache
 
@@ -75,7 +75,7 @@ def _redis(url: str, seconds: float) -> Redis:
     )
 
 
-def announcements() -> Iterator[None] | None:
+def announcements() -> Generator[None] | None:
     """An endless sequence that yields once it listens and then for every message; None where nothing carries them.
 
     Raises what the server's client raises when the connection is lost.
@@ -87,7 +87,7 @@ def announcements() -> Iterator[None] | None:
     return None
 
 
-def _from_redis(url: str) -> Iterator[None]:
+def _from_redis(url: str) -> Generator[None]:
     client = Redis.from_url(
         url,
         socket_connect_timeout=2.0,
@@ -103,7 +103,7 @@ def _from_redis(url: str) -> Iterator[None]:
                 yield
 
 
-def _from_postgresql() -> Iterator[None]:
+def _from_postgresql() -> Generator[None]:
     wrapper = separate_connection()
     try:
         wrapper.ensure_connection()
