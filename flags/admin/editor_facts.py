@@ -8,6 +8,7 @@ from django.utils import timezone
 from flags.admin.places import Place
 from flags.documents import describe_condition
 from flags.models import ContextAttribute, FlagConfig, Segment
+from flags.selectors.declarations import used_attributes
 from flags.selectors.prerequisites import dependents_by_place, offered_parents
 
 ATTRIBUTE_SOURCES = 100
@@ -36,16 +37,8 @@ def segment_facts(segment: Segment) -> dict[str, str]:
 
 def attribute_names(project_id: Any, documents: list[Any]) -> list[str]:
     """Attribute names to suggest: those the project declares, and those in use in the documents."""
-    found = set(ContextAttribute.objects.filter(project=project_id).values_list("name", flat=True))
-    pending: list[Any] = list(documents)
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list):
-            pending.extend(item)
-        elif isinstance(item, dict):
-            found |= {item[name] for name in ("attribute", "bucket_by") if isinstance(item.get(name), str)}
-            pending.extend(item.get(part) for part in ("rules", "condition", "and", "or", "not"))
-    return sorted(found)
+    declared = ContextAttribute.objects.filter(project=project_id).values_list("name", flat=True)
+    return sorted({*declared, *used_attributes(*documents)})
 
 
 def _attributes(place: Place, segments: list[Segment]) -> list[str]:

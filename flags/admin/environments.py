@@ -20,6 +20,7 @@ from flags.models import Environment, Project
 from flags.models.environments import BucketingGeneration, EnvironmentKind
 from flags.permissions import Role
 from flags.selectors.environments import environment_lines
+from flags.services.environments import set_targeting_key_mode
 from flags.services.projects import set_protection
 
 GENERATION_WORDS = {
@@ -60,7 +61,8 @@ class EnvironmentAdmin(GovernedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         protect = self.door("<uuid:object_id>/protection/", self.protection_view, "flags_environment_protection")
-        return [protect, *super().get_urls()]
+        strict = self.door("<uuid:object_id>/strict-mode/", self.strict_mode_view, "flags_environment_strict_mode")
+        return [protect, strict, *super().get_urls()]
 
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
@@ -94,6 +96,7 @@ class EnvironmentAdmin(GovernedAdmin):
             environment=environment,
             line=line,
             policy=panels.policies([environment.pk]).get(environment.pk),
+            opened_it=environment.unprotected_by_id == user.pk,
             people=[(role, members) for role, members in people if role is not Role.VIEWER],
             generation_words=GENERATION_WORDS[BucketingGeneration(environment.generation)],
             crumbs=[("Environments", reverse("admin:flags_environment_changelist")), (_label(environment), "")],
@@ -130,6 +133,40 @@ class EnvironmentAdmin(GovernedAdmin):
                 ("Environments", reverse("admin:flags_environment_changelist")),
                 (_label(environment), address),
                 ("Protection", ""),
+            ],
+        )
+
+    @method_decorator(require_http_methods(["GET", "HEAD", "POST"]))
+    def strict_mode_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Turn strict mode on or off, with a reason. The service refuses it to one person alone."""
+        environment = self.row(request, str(object_id))
+        permissions.require(actor_of(request), permissions.ADMINISTER, environment)
+        form = ReasonForm(request.POST or None)
+        address = reverse("admin:flags_environment_change", args=[environment.pk])
+        wanted = not environment.requires_targeting_key
+        if request.method == "POST" and form.is_valid():
+            # The page says which way it switches, so that two people clicking at once do not undo each other.
+            wanted = request.POST.get("wanted") == "strict"
+            reason = form.cleaned_data["reason"]
+            with form_errors(form):
+                set_targeting_key_mode(
+                    environment.pk, actor=actor_of(request), is_required=wanted, now=timezone.now(), reason=reason
+                )
+                state = "strict: a split needs a targeting key" if wanted else "not strict any more"
+                messages.success(request, f"{_label(environment)} is now {state}.")
+                return HttpResponseRedirect(address)
+        return self.page(
+            request,
+            "flags/strict_mode.html",
+            title=f"{'Turn on' if wanted else 'Turn off'} strict mode in {environment.name}",
+            environment=environment,
+            wanted=wanted,
+            form=form,
+            address=address,
+            crumbs=[
+                ("Environments", reverse("admin:flags_environment_changelist")),
+                (_label(environment), address),
+                ("Strict mode", ""),
             ],
         )
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from audits.models import AuditEvent
 from flags.changes import ChangeSet, ConfigEdit
-from flags.models import Environment, EnvironmentToken, Flag, FlagConfig, Segment
+from flags.models import ContextAttribute, Environment, EnvironmentToken, Flag, FlagConfig, Segment
 from flags.permissions import Role
 from flags.services.configs import edit_segment
 from flags.services.tokens import issue_token
@@ -102,6 +102,7 @@ def doors() -> Doors:
         now=NOW,
     )
     world.grant(world.anna, world.production, *Role)
+    ContextAttribute.objects.create(project=world.project, name="plan", value_type="text", created_at=NOW)
     now = timezone.now()
     requests = {
         "draft": request_of(world, "Draft", submitted=False, now=now),
@@ -145,6 +146,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "flags_environment": both[:1],
         "flags_environmenttoken": [token_id],
         "flags_project": [str(world.project.pk)],
+        "flags_contextattribute": [str(ContextAttribute.objects.values_list("pk", flat=True).first())],
         "flagsite_user": [str(world.rita.pk)],
         "rollouts_changerequest": request_ids,
         "rollouts_approvalpolicy": [str(ApprovalPolicy.objects.get().pk), both[0]],
@@ -207,6 +209,8 @@ def forms(doors: Doors) -> list[dict[str, Any]]:
         "post": "yes",
         "_selected_action": [str(config.pk) for config in FlagConfig.objects.all()],
         "select_across": "1",
+        "value_type": "text",
+        "wanted": "strict",
         "form-TOTAL_FORMS": "1",
         "form-INITIAL_FORMS": "1",
         "form-0-id": str(doors.flag.pk),

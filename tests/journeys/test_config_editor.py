@@ -32,6 +32,17 @@ VALUES: dict[str, Any] = {
 }
 
 
+WINDOW = {"ends_at": "2999-12-31T23:59:59.5Z"}
+BEFORE_RULES: dict[str, Any] = {
+    "prerequisites": [{"flag": "parent", "variants": ["on"]}],
+    "targets": [
+        {"variant": "on", "keys": ["user-1", " kept as it is ", "a,b;c", "<b>&\u00e4\u202e"]},
+        {"variant": "off", "keys": ["user-2"]},
+    ],
+    "client_visible": True,
+}
+
+
 def value_of(operator: str) -> Any:
     if operator in VALUES:
         return VALUES[operator]
@@ -60,8 +71,11 @@ def full_document(key: str) -> dict[str, Any]:
         {"id": f"r{n}", "description": f"Rule {n}", "condition": condition, "serve": {"variant": "on"}}
         for n, condition in enumerate(every_operator())
     ]
+    rules[0] |= {"starts_at": "2026-11-27T00:00:00Z", "ends_at": "2026-12-01T08:30:15Z"}
+    spread = {"bucket_by": "company", "salt": "of its own"}
+    rules.append({"id": "spread", "description": "", "condition": None, "serve": {"split": split}, **WINDOW, **spread})
     rules.append({"id": "all", "description": "", "condition": None, "serve": {"split": split}})
-    return normalise_config({**percent_document(key, 5), "rules": rules, "off_variant": None})
+    return normalise_config({**percent_document(key, 5), **BEFORE_RULES, "rules": rules, "off_variant": None})
 
 
 class Editor:
@@ -95,6 +109,7 @@ def world() -> World:
 @pytest.fixture
 def editor(world: World, page: "Page", live_server: Any) -> Iterator[Editor]:
     flag = world.flag()
+    world.serve(world.flag("parent"), world.staging)
     condition = {"schema": 1, "condition": {"attribute": "beta", "operator": "is_true", "value": None}}
     edit_segment(
         world.staging.pk,
@@ -120,7 +135,8 @@ def test_editor__every_operator_opened_and_touched__document_is_unchanged(editor
     editor.key("enabled").click()
 
     # Typing what is there already must be no change either.
-    for field in editor.page.locator("[data-slot=rules] :is(input[type=text], textarea)[data-key]").all():
+    fields = ":is(input[type=text], .fe-window input, textarea)[data-key]"
+    for field in editor.page.locator(f":is([data-slot=rules], [data-slot=targets]) {fields}").all():
         if not str(field.get_attribute("data-key")).endswith(".new"):
             field.dispatch_event("input")
 
@@ -172,7 +188,7 @@ def test_editor__rule_made_with_the_keyboard_alone__is_there(editor: Editor) -> 
 def test_editor__shares_that_do_not_add_up__are_marked_and_put_right(editor: Editor) -> None:
     page = editor.page
     last = len(editor.document()["rules"]) - 1
-    editor.page.locator("details.fe-details summary").click()
+    editor.page.locator("details.fe-details summary", has_text="Variants").click()
     editor.key("variants.add").click()
     editor.key("variants[2].name").fill("maybe")
     page.keyboard.press("Tab")
@@ -208,12 +224,13 @@ def test_editor__json_edited__builder_follows_and_bad_text_is_not_sent(editor: E
 
 
 def test_editor__variant_renamed__every_rule_follows(editor: Editor) -> None:
-    editor.page.locator("details.fe-details summary").click()
+    editor.page.locator("details.fe-details summary", has_text="Variants").click()
     editor.key("variants[0].name").fill("new")
     editor.page.keyboard.press("Tab")
 
     document = editor.document()
     assert document["variants"][0]["name"] == "new"
+    assert document["targets"][0]["variant"] == "new"
     assert document["rules"][0]["serve"] == {"variant": "new"}
     assert document["rules"][-1]["serve"]["split"][0]["variant"] == "new"
 
@@ -231,13 +248,124 @@ def test_editor__what_off_means__is_chosen_in_words(editor: Editor) -> None:
     assert editor.document()["rules"] == full_document(editor.flag.key)["rules"]
 
 
+def test_editor__targets_pasted__are_counted_and_a_key_gets_one_variant(editor: Editor) -> None:
+    page = editor.page
+    page.get_by_text("Individual targets").click()
+    paste = "(area, text) => { const data = new DataTransfer(); data.setData('text', text); "
+    paste += "area.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, cancelable: true })); }"
+
+    editor.key("targets.off").evaluate("area => area.setSelectionRange(area.value.length, area.value.length)")
+    editor.key("targets.off").evaluate(paste, "user-3, user-4; user-1")
+
+    page.get_by_text("user-1 is also named for on").wait_for()
+    assert page.locator(".fe-target-count").all_inner_texts() == ["4 keys", "4 keys"]
+    page.get_by_role("button", name="Keep only here").last.click()
+    assert editor.document()["targets"] == [
+        {"variant": "on", "keys": [" kept as it is ", "a,b;c", "<b>&\u00e4\u202e"]},
+        {"variant": "off", "keys": ["user-2", "user-3", "user-4", "user-1"]},
+    ]
+    editor.key("targets.on.remove").click()
+    editor.key("targets.off.remove").click()
+    assert "targets" not in editor.document()
+
+
+def test_editor__prerequisite_removed_and_chosen_again__leaves_the_document_as_it_was(editor: Editor) -> None:
+    editor.page.get_by_text("Needs other flags").click()
+    before = editor.document()
+
+    editor.key("prerequisites[0].remove").click()
+    assert "prerequisites" not in editor.document()
+    editor.key("prerequisites.add").click()
+    editor.key("prerequisites[0].flag").select_option("parent")
+
+    assert editor.document() == before
+    editor.page.get_by_text("Staging now: ").wait_for()
+
+
+def test_editor__one_variant_instead_of_a_split__drops_what_only_a_split_has(editor: Editor) -> None:
+    number = len(full_document(editor.flag.key)["rules"]) - 2
+    before = editor.document()["rules"][number]
+    editor.key(f"rules[{number}].toggle").click()
+
+    editor.key(f"rules[{number}].serve.kind.variant").check()
+    assert not editor.document()["rules"][number].keys() & {"salt", "bucket_by"}
+    editor.key(f"rules[{number}].serve.kind.split").check()
+
+    rule = editor.document()["rules"][number]
+    assert (rule["salt"], rule["bucket_by"]) == (before["salt"], before["bucket_by"])
+    editor.key(f"rules[{number}].bucket_by").fill("team")
+    editor.page.get_by_text("This assigns people anew").wait_for()
+
+
+TIMES = [
+    ("UTC", "2026-12-01T09:00", "2026-12-01T09:00:00Z", "2026-12-01T09:00"),
+    ("Europe/Oslo", "2026-12-01T09:00", "2026-12-01T08:00:00Z", "2026-12-01T09:00"),
+    ("Europe/Oslo", "2026-07-01T09:00:30", "2026-07-01T07:00:30Z", "2026-07-01T09:00:30"),
+    ("America/St_Johns", "2026-07-01T00:00", "2026-07-01T02:30:00Z", "2026-07-01T00:00"),
+    # The clocks skip half past two on this day, and show it twice on the next.
+    ("Europe/Oslo", "2026-03-29T02:30", "2026-03-29T01:30:00Z", "2026-03-29T03:30"),
+    ("Europe/Oslo", "2026-10-25T02:30", "2026-10-25T01:30:00Z", "2026-10-25T02:30"),
+    ("Pacific/Apia", "2026-01-01T00:00", "2025-12-31T11:00:00Z", "2026-01-01T00:00"),
+    ("UTC", "", "", ""),
+]
+
+
+def test_times__wall_time_in_any_zone__becomes_the_instant_and_back(editor: Editor) -> None:
+    both = """async ([zone, wall]) => {
+        const times = await import("/static/flagsite/editor/times.js");
+        const instant = times.instantFromWall(wall, zone);
+        return [instant, times.wallFromInstant(instant, zone)];
+    }"""
+
+    for zone, wall, instant, back in TIMES:
+        assert editor.page.evaluate(both, [zone, wall]) == [instant, back], (zone, wall)
+
+
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_editor__any_width__fits_without_scrolling_sideways(editor: Editor, width: int) -> None:
     editor.page.set_viewport_size({"width": width, "height": 844})
-    for number in (2, 28, 31):
+    for fold in editor.page.locator("details.fe-details").all():
+        fold.evaluate("fold => { fold.open = true; }")
+    for number in (0, 2, 28, 31):
         editor.key(f"rules[{number}].toggle").click()
 
     assert editor.page.evaluate("document.documentElement.scrollWidth") <= width
     action = editor.page.locator("[data-main-action]").bounding_box()
     assert action is not None
     assert action["y"] + action["height"] <= 844
+
+
+def test_proposal__prerequisite_target_and_window__reads_as_sentences_in_the_request(
+    world: World, page: "Page", live_server: Any
+) -> None:
+    flag, parent = world.flag("express"), world.flag("parent", name="Parent")
+    for item in (flag, parent):
+        world.serve(item, world.production, percent_document(item.key, 10))
+    editor = Editor(page, live_server.url, flag, world.production, world)
+
+    page.get_by_text("Needs other flags").click()
+    editor.key("prerequisites.add").click()
+    editor.key("prerequisites[0].flag").select_option("parent")
+    page.get_by_text("Individual targets").click()
+    editor.key("targets.add.on").click()
+    editor.key("targets.on").fill("user-1\nuser-2")
+    editor.key("rules.add").click()
+    editor.key("rules[0].description").fill("Black Friday")
+    editor.key("rules[0].condition.attribute").fill("country")
+    editor.key("rules[0].condition.value").fill("NO")
+    page.get_by_text("More: only for a time").first.click()
+    editor.key("rules[0].starts_at").fill("2026-11-27T08:00")
+    page.locator("[data-slot=changes]").get_by_text("user-1").wait_for()
+    page.locator("[data-main-action]").click()
+    page.get_by_label("Why?").fill("Ready for the weekend")
+    page.locator("[data-confirm]").click()
+    page.wait_for_url("**/changerequest/**")
+
+    text = page.locator(".rq-sentences").inner_text()
+    for sentence in (
+        "Prerequisite added: parent must serve “on”",
+        "“user-1”, “user-2”",
+        "from 2026-11-27 08:00 UTC",
+    ):
+        assert sentence in text
+    assert editor.complaints == []

@@ -115,3 +115,55 @@ def test_project__key_taken__says_so_and_keeps_the_name(world: World) -> None:
 
     assert "There is a project with the key" in text
     assert "Second try" in text
+
+
+def strict_url(environment: Any) -> str:
+    return reverse("admin:flags_environment_strict_mode", args=[environment.pk])
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("ada", 200), ("rita", 403), ("abel", 403), ("rolf", 403), ("vera", 403), ("otto", 404)]
+)
+def test_strict_mode__every_role__shown_or_refused(world: World, role: str, status: int) -> None:
+    client = signed_in(getattr(world, role))
+
+    assert client.get(strict_url(world.staging)).status_code == status
+    if status != 200:
+        assert client.post(strict_url(world.staging), {"wanted": "strict", "reason": "R"}).status_code == status
+        world.staging.refresh_from_db()
+        assert not world.staging.requires_targeting_key
+
+
+def test_strict_mode__open_environment__is_turned_on_and_off_with_a_reason(world: World) -> None:
+    client, page = signed_in(world.ada), reverse("admin:flags_environment_change", args=[world.staging.pk])
+
+    assert "Turn strict mode on" in text_of(client.get(page))
+    client.post(strict_url(world.staging), {"wanted": "strict", "reason": "Keys are being forgotten"})
+    world.staging.refresh_from_db()
+    assert world.staging.requires_targeting_key
+    assert "Turn strict mode off" in text_of(client.get(page))
+    client.post(strict_url(world.staging), {"wanted": "lenient", "reason": "Not ready"})
+    world.staging.refresh_from_db()
+    assert not world.staging.requires_targeting_key
+
+
+def test_strict_mode__without_a_reason__is_asked_for(world: World) -> None:
+    response = signed_in(world.ada).post(strict_url(world.staging), {"wanted": "strict", "reason": ""})
+
+    world.staging.refresh_from_db()
+    assert "Fill this in." in text_of(response)
+    assert not world.staging.requires_targeting_key
+
+
+def test_strict_mode__protected_environment__says_how_and_offers_no_button(world: World) -> None:
+    client, page = signed_in(world.ada), reverse("admin:flags_environment_change", args=[world.production.pk])
+
+    shown = text_of(client.get(page))
+    refused = text_of(client.post(strict_url(world.production), {"wanted": "strict", "reason": "My reason"}))
+
+    world.production.refresh_from_db()
+    assert strict_url(world.production) not in shown
+    assert "stays as it is while Production is protected" in shown
+    assert "is protected, and strict mode changes what it serves" in refused
+    assert "My reason" in refused
+    assert not world.production.requires_targeting_key
