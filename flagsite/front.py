@@ -78,6 +78,7 @@ class OrdinaryRequests:
 
     def __init__(self) -> None:
         self._hosts: set[str] = set()
+        self._is_https_demanded = settings.SECURE_SSL_REDIRECT
 
     def __call__(self, environ: dict[str, Any]) -> bool:
         """Whether the request may take the short way."""
@@ -87,7 +88,7 @@ class OrdinaryRequests:
         content_type = environ.get("CONTENT_TYPE") or ""
         if content_type not in _USUAL_TYPES and not is_known_charset(content_type):
             return False
-        if settings.SECURE_SSL_REDIRECT and not _as_django(environ).is_secure():
+        if self._is_https_demanded and not _as_django(environ).is_secure():
             return False
         return environ.get("HTTP_HOST") in self._hosts or self._is_served(environ)
 

@@ -133,7 +133,7 @@ def _rendered_with_digest(flag_key: str, resolution: Resolution, stale_seconds: 
 
 
 def _digest(answer: bytes) -> bytes:
-    return hashlib.sha256(answer).digest()
+    return hashlib.sha256(answer).digest()[:16]
 
 
 def _document(flag_key: str, resolution: Resolution) -> dict[str, Any]:

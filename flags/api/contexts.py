@@ -54,7 +54,7 @@ def _unreadable(message: str) -> UnusableBody:
 
 def _check_shape(body: bytes) -> None:
     """Refuse deep nesting and very many keys before the parser meets them: it recurses, and keys cost memory."""
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH and body.count(b":") <= MAX_KEYS:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH and (len(body) <= MAX_KEYS or body.count(b":") <= MAX_KEYS):
         return
     depth = keys = 0
     for token in _TOKENS.finditer(body):

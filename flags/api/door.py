@@ -1,8 +1,7 @@
 """From a WSGI environ to the evaluation handler and back. Both doors, the WSGI front and the Django views, use it."""
 
+from datetime import UTC, datetime
 from typing import Any
-
-from django.utils import timezone
 
 from flags import snapshots
 from flags.api import ofrep
@@ -29,7 +28,7 @@ def answer(environ: Environ, *, method: str, path: str) -> WireResponse:
     )
     if body is None:
         return ofrep.answer_without_length(request, edge=edge())
-    return ofrep.handle(request, store=snapshots.store, now=timezone.now(), edge=edge())
+    return ofrep.handle(request, store=snapshots.store, now=datetime.now(UTC), edge=edge())
 
 
 def read_body(environ: Environ, *, limit: int) -> bytes | None:

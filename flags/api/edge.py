@@ -2,8 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 
 from django.conf import settings
 
@@ -11,13 +10,24 @@ from flags.api import cors
 from flags.api.limits import RateLimiter, RedisPermits
 
 
-@dataclass(frozen=True, slots=True)
 class Edge:
     """Without a `limiter` every request is admitted. `headers` come with every answer."""
 
-    allowed_origins: frozenset[str] = frozenset({cors.ANY})
-    limiter: RateLimiter | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        *,
+        allowed_origins: Collection[str] = (cors.ANY,),
+        limiter: RateLimiter | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.limiter = limiter
+        self._allowed_origins = allowed_origins
+        self._headers = headers or {}
+        self._for_any = {**self._headers, **cors.cors_headers({cors.ANY}, "")} if cors.ANY in allowed_origins else None
+
+    def headers(self, origin: str) -> Mapping[str, str]:
+        """What every answer to a page of `origin`, or to a service without one, carries."""
+        return self._for_any or {**self._headers, **cors.cors_headers(self._allowed_origins, origin)}
 
 
 def edge() -> Edge:

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Protocol
 
@@ -60,9 +60,13 @@ class Permits(Protocol):
 class _Block:
     """Permits of one window. Handing one out is one call of C, so no two threads get the same."""
 
-    window: int
+    starts_at: datetime
+    ends_at: datetime
     size: int
     numbers: "count[int]" = field(default_factory=count)
+
+    def is_of(self, now: datetime) -> bool:
+        return self.starts_at <= now < self.ends_at
 
     def has_next(self) -> bool:
         return next(self.numbers) < self.size
@@ -85,24 +89,25 @@ class RateLimiter:
 
     def excess(self, token_id: uuid.UUID, *, now: datetime) -> Excess | None:
         """None if the request is admitted. Never raises."""
-        seconds = int(now.timestamp())
-        window = seconds // WINDOW_SECONDS
         block = self._blocks.get(token_id)
-        if block is not None and block.window == window and block.has_next():
+        if block is not None and block.starts_at <= now < block.ends_at and next(block.numbers) < block.size:
             return None
-        if self._renew(token_id, window):
+        if self._renew(token_id, now):
             return None
-        return Excess(self._limit, WINDOW_SECONDS - seconds % WINDOW_SECONDS)
+        return Excess(self._limit, WINDOW_SECONDS - int(now.timestamp()) % WINDOW_SECONDS)
 
-    def _renew(self, token_id: uuid.UUID, window: int) -> bool:
+    def _renew(self, token_id: uuid.UUID, now: datetime) -> bool:
         """Take a further block and one permit of it. Requests that come meanwhile wait for it."""
         with self._taking:
             block = self._blocks.get(token_id)
-            if block is not None and block.window == window and (block.size == 0 or block.has_next()):
+            if block is not None and block.is_of(now) and (block.size == 0 or block.has_next()):
                 return block.size > 0
+            window = int(now.timestamp()) // WINDOW_SECONDS
             granted = self._granted(token_id, window)
+            starts_at = datetime.fromtimestamp(window * WINDOW_SECONDS, UTC)
             # An empty block says for the rest of the window that there is nothing left to ask for.
-            self._blocks[token_id] = block = _Block(window, granted)
+            block = _Block(starts_at, starts_at + timedelta(seconds=WINDOW_SECONDS), granted)
+            self._blocks[token_id] = block
             return block.has_next()
 
     def _granted(self, token_id: uuid.UUID, window: int) -> int:

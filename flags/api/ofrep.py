@@ -17,7 +17,7 @@ from flags.api import metrics, stream_tickets, tracing
 from flags.api.answers import failure_document, is_known, render, render_all
 from flags.api.compression import MIN_BYTES, compress, takes_gzip
 from flags.api.contexts import UnusableBody, read_context
-from flags.api.cors import PREFLIGHT_HEADERS, cors_headers
+from flags.api.cors import PREFLIGHT_HEADERS
 from flags.api.edge import Edge
 from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.tokens import presented_secret
@@ -30,6 +30,7 @@ logger = structlog.get_logger(__name__)
 
 BULK_PATH = "/ofrep/v1/evaluate/flags"
 SINGLE_PREFIX = BULK_PATH + "/"
+_PREFIX_CHARACTERS = len(SINGLE_PREFIX)
 MAX_SINGLE_BYTES = 64 * 1024
 MAX_BULK_BYTES = 256 * 1024
 # The only headers an adapter needs to hand over.
@@ -50,6 +51,7 @@ ALLOW = "OPTIONS, POST"
 _STATUS = {None: 200, ErrorCode.FLAG_NOT_FOUND: 404}
 _EVALUATING = frozenset({"evaluate", "client"})
 _NO_FLAG_KEY = ""
+_SINGLE_HEADERS = {"Content-Type": JSON_TYPE, "Cache-Control": "no-store"}
 _BULK_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ANY_EDGE = Edge()
@@ -130,7 +132,7 @@ def _single(course: _Course, snapshot: CompiledSnapshot, context: dict[str, obje
     course.resolutions = {flag_key: resolution}
     metrics.answered(snapshot, (resolution,), stale=course.stale_seconds is not None)
     body = render(snapshot, flag_key, resolution, stale_seconds=course.stale_seconds)
-    return json_response(_STATUS.get(resolution.error_code, 400), body)
+    return WireResponse(_STATUS.get(resolution.error_code, 400), _SINGLE_HEADERS, body)
 
 
 def _bulk(
@@ -160,10 +162,10 @@ def _bulk(
 def _finished(request: WireRequest, response: WireResponse, *, edge: Edge) -> WireResponse:
     """The answer with what every answer carries. Whether it has a length is the same behind every door."""
     status, headers, body = response
-    cors = cors_headers(edge.allowed_origins, request.headers.get("origin", ""))
-    complete = {**headers, **edge.headers, **cors}
-    if "Vary" in cors and "Vary" in headers:
-        complete["Vary"] = f"{headers['Vary']}, {cors['Vary']}"
+    further = edge.headers(request.headers.get("origin", ""))
+    complete = {**headers, **further}
+    if "Vary" in further and "Vary" in headers:
+        complete["Vary"] = f"{headers['Vary']}, {further['Vary']}"
     if body:
         complete["Content-Length"] = str(len(body))
     return WireResponse(status, complete, body)
@@ -210,10 +212,10 @@ def _read_context(request: WireRequest, flag_key: str | None) -> dict[str, objec
 
 def _flag_key(path: str) -> str | None:
     """The flag key in a path, None for the bulk path."""
+    if path.startswith(SINGLE_PREFIX):
+        return path[_PREFIX_CHARACTERS:]
     if path == BULK_PATH:
         return None
-    if path.startswith(SINGLE_PREFIX):
-        return path[len(SINGLE_PREFIX) :]
     raise refused(404, "not_found", f"There is nothing at this address. Evaluate at {BULK_PATH}.")
 
 
