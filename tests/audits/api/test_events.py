@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -17,7 +17,7 @@ from tests.factories import make_person
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/audit-events/"
-ACT = uuid4()
+ACT = UUID("0197a0de-0000-4000-8000-000000000001")
 
 
 @pytest.fixture(autouse=True)
