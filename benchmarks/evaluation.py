@@ -1,142 +1,167 @@
-"""Nanoseconds of CPU per evaluation, with resolution detail. Run: python benchmarks/evaluation.py
+"""CPU time of evaluation in-process, beside other evaluators in the same run. Run: python benchmarks/evaluation.py
 
-plain: on for everyone. rules: three rules of two or three conditions (text, list of 20, version, number) that mostly
-fall through to a 30 % split. split: that split alone. Bulk: 100 flags of these shapes for one context.
-"new keys" hashes every targeting key for the first time, "known keys" meets the same ones again.
-Figures come from interleaved rounds of CPU time in one thread.
+Shapes are those of `shapes.py`; how each peer is asked is in `peers.py`. "New keys" means that no targeting key was
+ever seen before, "known keys" that the same ones come again. All engines take turns in every round, so that a noisy
+machine is noisy for all; figures are medians of rounds, CPU time of one thread, the loop included.
+Peers come from the dependency group "bench"; those that are not installed are named and left out.
 """
 
+import gc
 import platform
 import statistics
 import sys
 import time
+import tracemalloc
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+# In place of this folder, whose http.py would hide that of the standard library.
+sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from flags.documents import initial_document, validate_config
-from flags.evaluation import CompiledSnapshot, FlagSource, Generation, Snapshot, compile_snapshot
+from benchmarks.peers import PEERS, Engine, Ours, check_agreement
+from benchmarks.shapes import SHAPES, contexts
+from benchmarks.worst import worst_contexts, worst_snapshot
+from flags.evaluation import Generation, Snapshot, compile_snapshot
 
 CONTEXTS = 1_000
+BULK_CONTEXTS = 50
 ROUNDS = 9
-SHAPES = ("plain", "rules", "split")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-_serial = count()
+FLAGS = {shape: shape for shape in SHAPES}
+HUNDRED = {f"flag-{n}": SHAPES[n % 3] for n in range(100)}
+
+Rows = dict[tuple[str, str], list[float]]
 
 
-def _compare(attribute: str, operator: str, value: Any) -> dict[str, Any]:
-    return {"attribute": attribute, "operator": operator, "value": value}
-
-
-def _rule(rule_id: str, serve: dict[str, Any], *conditions: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": rule_id,
-        "description": "",
-        "condition": {"and": list(conditions)} if conditions else None,
-        "serve": serve,
-    }
-
-
-SPLIT = {"split": [{"variant": "on", "weight": 30_000}, {"variant": "off", "weight": 70_000}]}
-EVERYONE = _rule("everyone", SPLIT)
-COUNTRIES = [f"country-{n}" for n in range(20)]
-TARGETED = [
-    _rule("r1", {"variant": "on"}, _compare("plan", "equals", "gold"), _compare("country", "in", COUNTRIES)),
-    _rule(
-        "r2",
-        {"variant": "on"},
-        _compare("version", "version_greater_or_equal", "2.4.0"),
-        _compare("age", "greater_than", 60),
-        _compare("plan", "equals", "silver"),
-    ),
-    _rule("r3", {"variant": "off"}, _compare("age", "greater_than", 30), _compare("plan", "equals", "none")),
-]
-
-
-def flag(key: str, shape: str) -> FlagSource:
-    """One boolean flag of a shape."""
-    document = initial_document(key, "boolean")
-    document["enabled"] = True
-    document["rules"] = {"plain": [], "rules": [*TARGETED, EVERYONE], "split": [EVERYONE]}[shape]
-    assert not validate_config(document, value_type="boolean", segment_keys=())
-    return FlagSource("boolean", document, 1)
-
-
-def snapshot(flags: dict[str, FlagSource], generation: Generation) -> Snapshot:
-    """A snapshot of these flags."""
-    return Snapshot("project", "environment", "production", 1, generation, flags, {})
-
-
-def contexts() -> list[dict[str, Any]]:
-    """Contexts whose targeting keys nobody has seen before."""
-    return [
-        {
-            "targetingKey": f"user-{next(_serial)}",
-            "plan": ("gold", "silver", "free")[n % 3],
-            "country": f"country-{n % 60}",
-            "version": f"{n % 4}.{n % 7}.{n % 11}",
-            "age": n % 60,
-        }
-        for n in range(CONTEXTS)
-    ]
-
-
-def cpu_ns(compiled: CompiledSnapshot, key: str, given: Sequence[dict[str, Any]]) -> float:
-    """CPU nanoseconds per evaluation of one flag, loop included."""
-    evaluate = compiled.evaluate
+def cpu_ns(work: Callable[[], Any], *, times: int) -> float:
+    """CPU nanoseconds of one of so many pieces of work that one call does."""
     started = time.process_time_ns()
-    for context in given:
-        evaluate(key, context, NOW)
-    return (time.process_time_ns() - started) / len(given)
+    work()
+    return (time.process_time_ns() - started) / times
 
 
-def bulk_ns(compiled: CompiledSnapshot, given: Sequence[dict[str, Any]]) -> float:
-    """CPU nanoseconds per evaluation of all flags."""
-    evaluate_all = compiled.evaluate_all
-    started = time.process_time_ns()
-    for context in given:
-        evaluate_all(context, NOW)
-    return (time.process_time_ns() - started) / len(given)
+def engines() -> list[tuple[Engine, Engine]]:
+    """Ours and the peers that are installed: with the three shapes, and with a hundred flags."""
+    built: list[tuple[Engine, Engine]] = [(Ours(FLAGS), Ours(HUNDRED))]
+    for peer in PEERS:
+        try:
+            built.append((peer(FLAGS), peer(HUNDRED)))
+        except ModuleNotFoundError:
+            print(f"{peer.name} is not installed and left out: pip install with the group “bench”.")
+            continue
+        check_agreement(built[-1][0], FLAGS)
+    return built
 
 
-def compile_ns(flags: int) -> float:
-    """CPU nanoseconds to compile so many flags of the rules shape."""
-    many = snapshot({f"flag-{n}": flag(f"flag-{n}", "rules") for n in range(flags)}, Generation.FLAGD_V2)
-    started = time.process_time_ns()
-    compile_snapshot(many)
-    return time.process_time_ns() - started
-
-
-def measure() -> dict[str, list[float]]:
-    """Collect the figures of every row over all rounds."""
-    rows: dict[str, list[float]] = defaultdict(list)
-    known = contexts()
+def compare() -> Rows:
+    """Every shape and the bulk of a hundred, each engine in turn."""
+    rows: Rows = defaultdict(list)
+    built = engines()
     for _ in range(ROUNDS):
-        for generation in Generation:
-            compiled = compile_snapshot(snapshot({shape: flag(shape, shape) for shape in SHAPES}, generation))
-            for shape in SHAPES:
-                cpu_ns(compiled, shape, known)
-                rows[f"{shape}, {generation}, known keys"].append(cpu_ns(compiled, shape, known * 20))
-                rows[f"{shape}, {generation}, new keys"].append(cpu_ns(compiled, shape, contexts()))
-            many = {f"flag-{n}": flag(f"flag-{n}", SHAPES[n % 3]) for n in range(100)}
-            bulk = compile_snapshot(snapshot(many, generation))
-            bulk_ns(bulk, known[:100])
-            rows[f"bulk of 100, {generation}, known keys"].append(bulk_ns(bulk, known[:100]))
-            rows[f"bulk of 100, {generation}, new keys"].append(bulk_ns(bulk, contexts()[:100]))
-        rows["compile 1,000 flags"].append(compile_ns(1_000))
+        for shape in SHAPES:
+            given = contexts(CONTEXTS)
+            for engine, _ in built:
+                own = [engine.translate(context) for context in given]
+                for keys in ("new", "known"):
+                    took = cpu_ns(partial(engine.one, shape, own), times=CONTEXTS)
+                    rows[f"{shape}, {keys} keys", engine.name].append(took)
+        given = contexts(BULK_CONTEXTS)
+        for _, engine in built:
+            own = [engine.translate(context) for context in given]
+            took = cpu_ns(partial(engine.bulk, tuple(HUNDRED), own), times=BULK_CONTEXTS)
+            rows["bulk of 100, new keys", engine.name].append(took)
     return rows
 
 
+def print_comparison(rows: Rows) -> None:
+    """One line per shape: our figure, and each peer's with the ratio to ours."""
+    names = list(dict.fromkeys(name for _, name in rows))
+    print(f"\n{'CPU ns, median':<24}" + "".join(f"{name:>26}" for name in names))
+    for shape in dict.fromkeys(shape for shape, _ in rows):
+        ours = statistics.median(rows[shape, names[0]])
+        line = f"{shape:<24}{ours:>18,.0f} {'':>7}"
+        for name in names[1:]:
+            figure = statistics.median(rows[shape, name])
+            line += f"{figure:>18,.0f} {f'{figure / ours:.2f}x':>7}"
+        print(line)
+
+
+def v3_rows() -> None:
+    """Our splits in the other bucketing generation."""
+    engine = Ours(FLAGS, generation=Generation.FLAGD_V3)
+    for shape in ("rules", "split"):
+        figures = []
+        for _ in range(ROUNDS):
+            given = contexts(CONTEXTS)
+            figures.append(cpu_ns(partial(engine.one, shape, given), times=CONTEXTS))
+        print(f"{shape}, new keys, flagd-v3: {statistics.median(figures):,.0f} ns")
+
+
+def growth() -> None:
+    """One evaluation, a bulk and a compile with more and more flags of five rules.
+
+    The collector is off meanwhile: it walks over everything that lives in this process, not only what is measured.
+    """
+    print(f"\n{'flags of 5 rules':<20}{'single ns':>12}{'bulk us':>12}{'us per flag':>13}{'compile ms':>12}{'MB':>8}")
+    gc.disable()
+    for number in (10, 100, 1_000, 4_000):
+        engine = Ours(dict.fromkeys((f"flag-{n}" for n in range(number)), "five"))
+        taken, key = engine.compiled.snapshot, f"flag-{number - 1}"
+        compile_ns = [cpu_ns(partial(compile_snapshot, taken), times=1) for _ in range(5)]
+        given = contexts(CONTEXTS)
+        few = given[: max(5, 20_000 // number)]
+        single = [cpu_ns(partial(engine.one, key, given), times=CONTEXTS) for _ in range(ROUNDS)]
+        bulk = statistics.median(cpu_ns(partial(engine.bulk, (), few), times=len(few)) for _ in range(5)) / 1e3
+        print(
+            f"{number:<20,}{statistics.median(single):>12,.0f}{bulk:>12,.0f}{bulk / number:>13.2f}"
+            f"{statistics.median(compile_ns) / 1e6:>12,.0f}{_megabytes(taken):>8.1f}"
+        )
+    gc.enable()
+
+
+def _megabytes(taken: Snapshot) -> float:
+    """Memory that compiling takes and keeps, the documents themselves not counted."""
+    tracemalloc.start()
+    compiled = compile_snapshot(taken)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert compiled.revision
+    return kept / 1e6
+
+
+def worst() -> None:
+    """The dearest documents that may be saved."""
+    taken = worst_snapshot()
+    compile_ns = cpu_ns(partial(compile_snapshot, taken), times=1)
+    compiled = compile_snapshot(taken)
+    print(f"\nworst legal configuration: compile {compile_ns / 1e6:,.0f} ms")
+    for key in ("comparisons", "instants", "lists", "segments", "chain"):
+        figures = sorted(
+            cpu_ns(partial(compiled.evaluate, key, context, NOW), times=1) for context in worst_contexts(200)
+        )
+        print(f"  {key:<14} median {figures[100] / 1e6:6.2f} ms, p99 {figures[197] / 1e6:6.2f} ms")
+
+
 def main() -> None:
-    """Print the table."""
-    print(f"CPython {platform.python_version()}, {CONTEXTS} contexts, {ROUNDS} rounds, CPU ns: median (best)")
-    for row, figures in measure().items():
-        print(f"{row:<36}{statistics.median(figures):>14,.0f} ({min(figures):,.0f})")
+    """Print all tables with their conditions."""
+    print(f"CPython {platform.python_version()}, {CONTEXTS:,} contexts, {ROUNDS} interleaved rounds, CPU time")
+    for package in ("eppo-server-sdk", "growthbook", "openfeature-flagd-core", "mmh3"):
+        try:
+            print(f"{package} {version(package)}", end="  ")
+        except PackageNotFoundError:
+            print(f"{package} not installed", end="  ")
+    gc.collect()
+    gc.freeze()
+    print_comparison(compare())
+    v3_rows()
+    growth()
+    worst()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .bucketing import key_hash
 from .conditions import Condition, Context, Weighed, always, never, weigh_condition
 from .instants import parse_instant
 from .resolution import ErrorCode, Reason, Resolution, failure
@@ -156,7 +155,8 @@ class FlagCompiler:
         return compile_split(
             [(self._resolution(variant, Reason.SPLIT), weight) for variant, weight in shares],
             attribute=_text(attribute),
-            hash_of=key_hash(_text(rule.get("salt", self._document["salt"])), generation=self._snapshot.generation),
+            salt=_text(rule.get("salt", self._document["salt"])),
+            generation=self._snapshot.generation,
             otherwise=self.without_key() if strict else self._default(),
             without_key=self.without_key() if strict else None,
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from .bucketing import MAX_TARGETING_KEY_CHARACTERS
+from .bucketing import MAX_TARGETING_KEY_CHARACTERS, Generation, hash_bytes, key_hash
 from .conditions import Context
 from .resolution import Resolution
 
@@ -27,7 +27,8 @@ def compile_split(
     shares: Sequence[tuple[Resolution, int]],
     *,
     attribute: str,
-    hash_of: Callable[[str], int],
+    salt: str,
+    generation: Generation,
     otherwise: Resolution,
     without_key: Resolution | None = None,
 ) -> Evaluator:
@@ -37,23 +38,24 @@ def compile_split(
     """
     answers = [answer for answer, _ in shares]
     ends = share_ends([weight for _, weight in shares])
+    hash_of = key_hash(salt, generation=generation)
     if without_key is not None:
         return _strict(_many(answers, ends, attribute, hash_of, without_key), attribute, without_key)
-    if len(answers) == 2:
-        return _two(answers, ends[0], attribute, hash_of, otherwise)
+    if len(answers) == 2 and generation is Generation.FLAGD_V2:
+        return _two(answers, ends[0], attribute, salt.encode("utf-8"), otherwise)
     return _many(answers, ends, attribute, hash_of, otherwise)
 
 
-def _two(
-    answers: list[Resolution], end: int, attribute: str, hash_of: Callable[[str], int], otherwise: Resolution
-) -> Evaluator:
+def _two(answers: list[Resolution], end: int, attribute: str, salt: bytes, otherwise: Resolution) -> Evaluator:
+    """The usual split. `key_hash` is written out here: its call would cost as much as the hash."""
     first, second = answers
+    hashed = hash_bytes
 
     def serve(context: Context) -> Resolution:
         key: Any = context.get(attribute)
         if isinstance(key, str) and len(key) <= MAX_TARGETING_KEY_CHARACTERS:
             try:
-                return first if hash_of(key) < end else second
+                return first if hashed(salt + key.encode()) < end else second
             except UnicodeEncodeError:
                 return otherwise
         return otherwise
