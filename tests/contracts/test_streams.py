@@ -1,11 +1,15 @@
 """The stream as clients see it: over real sockets, with the published web SDK and with a bare HTTP client."""
 
 import asyncio
+import contextlib
 import json
+import queue
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +22,7 @@ from django.utils import timezone
 from flags import snapshots
 from flags.api.stream_tickets import read
 from flags.services.tokens import revoke_token
+from flags.streams import app
 from flags.streams.hub import Limits
 from flags.streams.running import make_application
 from tests.factories import NOW, actor_of
@@ -55,11 +60,17 @@ class Page:
     """A page with the published web SDK, in node."""
 
     process: subprocess.Popen[str]
+    lines: queue.Queue[str] = field(default_factory=queue.Queue)
 
     def next_line(self) -> Any:
-        """What it says next."""
+        """What it says next; fails when it says nothing for half a minute."""
+        return json.loads(self.lines.get(timeout=30))
+
+    def listen(self) -> None:
+        """Collect what it says."""
         assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
+        for line in self.process.stdout:
+            self.lines.put(line)
 
 
 @contextmanager
@@ -74,10 +85,16 @@ def page(**question: Any) -> Iterator[Page]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    opened = Page(process)
+    listener = threading.Thread(target=opened.listen)
+    listener.start()
     try:
-        yield Page(process)
+        yield opened
     finally:
-        process.communicate(timeout=30)
+        assert process.stdin is not None
+        process.stdin.close()
+        listener.join(timeout=30)
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.node
@@ -98,6 +115,42 @@ def test_web_sdk__change__arrives_without_polling(live_plane: Plane, live_server
     query = parse_qs(refetched["query"].removeprefix("?"))
     assert refetched["status"] == 200
     assert query["flagConfigEtag"] == [str(revision)]
+
+
+@pytest.mark.node
+def test_web_sdk__ticket_over__comes_back_with_a_fresh_one_and_misses_nothing(
+    live_plane: Plane, live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """The provider keeps to its first address until that is refused; then it evaluates again and takes the new one."""
+    application, ahead, statuses = make_application(), [timedelta(0)], list[int]()
+    monkeypatch.setattr(application, "_clock", lambda: timezone.now() + ahead[0])
+    monkeypatch.setattr(application.hub, "_clock", lambda: timezone.now() + ahead[0])
+    monkeypatch.setattr(app, "_log", lambda request, status, seconds: statuses.append(status))
+    question = {"baseUrl": live_server.url, "headers": [["X-API-Key", live_plane.secret]], "context": USER}
+
+    with contextlib.ExitStack() as stack:
+        settings.STREAM_URL = stack.enter_context(running_stream(application))
+        open_page = stack.enter_context(page(**question, flag="a-boolean"))
+        ready = open_page.next_line()
+        wait_until(lambda: len(application.hub) == 1)
+        ahead[0] = timedelta(minutes=25)
+        stale = open_page.next_line()
+        wait_until(lambda: 401 in statuses)
+        ahead[0] = timedelta(0)
+        wait_until(lambda: len(application.hub) == 1)
+        change(live_plane, default_variant="off")
+        changed = open_page.next_line()
+
+    assert [line["event"] for line in (ready, stale, changed)] == ["ready", "stale", "changed"]
+    assert (ready["value"], stale["value"], changed["value"]) == (True, True, False)
+    assert statuses[:2] == [200, 401]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_bulk__same_ticket_bucket__is_a_304_and_the_next_bucket_is_not(
