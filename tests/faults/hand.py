@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import django
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 
 
 def main() -> None:
@@ -46,16 +46,21 @@ class _Hand:
         return {"token": plane.secret, "environment": str(plane.environment.pk)}
 
     def change(self, number: int) -> dict[str, float]:
-        """Change the flag `moving` in production; answers the revision and how many seconds the change took."""
+        """Change the flag `moving` in production: the revision, the instant after COMMIT, and how long it all took."""
         from flags.models import Environment
         from tests.flags.api.plane import document
 
         world = self._world
         flag = world.flags.get("moving") or world.flag("moving")
         began = time.monotonic()
-        world.serve(flag, world.production, document("moving", salt=f"salt-{number}"))
+        committed_at: list[float] = []
+        with transaction.atomic():
+            # The first of the hooks: what publishes comes after it.
+            transaction.on_commit(lambda: committed_at.append(time.monotonic()))
+            world.serve(flag, world.production, document("moving", salt=f"salt-{number}"))
         seconds = time.monotonic() - began
-        return {"revision": Environment.objects.get(pk=world.production.pk).revision, "seconds": seconds}
+        revision = Environment.objects.get(pk=world.production.pk).revision
+        return {"revision": revision, "committed_at": committed_at[0], "seconds": seconds}
 
     def ask(self) -> bool:
         """Whether the database answers."""
