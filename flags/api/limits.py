@@ -143,13 +143,13 @@ class _OwnPermits:
 
 
 class RedisPermits:
-    """Blocks from Redis: one script, so that checking and taking is one step. Gives up after 50 ms."""
+    """Blocks from Redis: one script, so that checking and taking is one step. Gives up soon: a request waits for it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout_seconds: float = REDIS_TIMEOUT_SECONDS) -> None:
         self._client = redis.Redis.from_url(
             url,
-            socket_timeout=REDIS_TIMEOUT_SECONDS,
-            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )
