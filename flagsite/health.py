@@ -45,6 +45,9 @@ def snapshot(request: HttpRequest) -> HttpResponse:
     store, now = snapshots.store, timezone.now()
     if store.start():
         store.wait_until_tried(seconds=_LOADING_SECONDS)
+    elif not store.is_loaded:
+        # Snapshots are moved by hand here, so nobody else loads them.
+        store.try_refresh()
     return JsonResponse(_facts(store, now=now), status=200 if store.is_loaded else 503)
 
 
