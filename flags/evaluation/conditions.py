@@ -15,12 +15,23 @@ __all__ = ["OPERATORS", "Builder", "Condition", "Context", "Weighed", "always", 
 _MAX_DEPTH = 64
 
 
+class Guard(NamedTuple):
+    """A condition taken apart: this attribute equals this text, and the rest holds."""
+
+    attribute: str
+    text: str
+    rest: Condition
+
+
 class Weighed(NamedTuple):
-    """A compiled condition, what it costs at most, and what it compares if it is a comparison with one text."""
+    """A compiled condition, what it costs at most, and its guard if it begins with one.
+
+    Most rules ask for a certain text first. Whoever runs many conditions can look at that without a call.
+    """
 
     holds: Condition
     cost: int = 1
-    text: tuple[str, str] | None = None
+    guard: Guard | None = None
 
 
 def always(context: Context) -> bool:
@@ -65,8 +76,8 @@ def weigh_condition(
 def _comparison(condition: Mapping[str, Any]) -> Weighed:
     attribute, operator, value = condition["attribute"], condition["operator"], condition.get("value")
     holds = OPERATORS[operator](attribute, value)
-    text = (attribute, value) if operator == "equals" and isinstance(value, str) else None
-    return Weighed(holds, cost_of(operator), text)
+    guard = Guard(attribute, value, always) if operator == "equals" and isinstance(value, str) else None
+    return Weighed(holds, cost_of(operator), guard)
 
 
 def _negated(part: Weighed) -> Weighed:
@@ -86,8 +97,9 @@ def _all_of(parts: list[Weighed]) -> Weighed:
     first, *others = asked
     rest = _every(tuple(part.holds for part in others))
     cost = sum(part.cost for part in asked)
-    if first.text is not None:
-        return Weighed(_text_and(*first.text, rest), cost)
+    if first.guard is not None and first.guard.rest is always:
+        guard = first.guard._replace(rest=rest)
+        return Weighed(_guarded(guard), cost, guard)
     return Weighed(_every(tuple(part.holds for part in asked)), cost)
 
 
@@ -105,10 +117,11 @@ _GROUPS: dict[str, Callable[[list[Weighed]], Weighed]] = {"and": _all_of, "or": 
 
 def _by_cost(part: Weighed) -> tuple[int, bool]:
     """Of equally cheap parts, a comparison with a text comes first: it needs no call of its own."""
-    return part.cost, part.text is None
+    return part.cost, part.guard is None
 
 
-def _text_and(attribute: str, text: str, rest: Condition) -> Condition:
+def _guarded(guard: Guard) -> Condition:
+    attribute, text, rest = guard
     # Nothing but text equals text, so the type needs no look.
     return lambda context: context.get(attribute) == text and rest(context)
 

@@ -7,9 +7,10 @@ here; `prerequisites` links flags to each other.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from .conditions import Condition, Context, Weighed, always, never, weigh_condition
+from .conditions import Condition, Context, Guard, Weighed, always, never, weigh_condition
 from .instants import parse_instant
 from .resolution import ErrorCode, Reason, Resolution, failure
 from .segments import Segments, remembering
@@ -58,6 +59,7 @@ class Program:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     holds: Condition
+    guard: Guard | None
     serve: Evaluator
     constant: Resolution | None
     starts_at: datetime
@@ -130,24 +132,25 @@ class FlagCompiler:
             condition = weigh_condition(rule["condition"], segment=segment)
             if condition.holds is never:
                 continue
-            built = self._rule(rule, condition.holds)
+            built = self._rule(rule, condition)
             compiled.append((built, condition.cost))
             if built.holds is always and not built.has_window:
                 # Rules behind one for everyone are never reached.
                 break
         return compiled
 
-    def _rule(self, rule: Mapping[str, Any], holds: Condition) -> _Rule:
+    def _rule(self, rule: Mapping[str, Any], condition: Weighed) -> _Rule:
+        looked_at = partial(_Rule, condition.holds, condition.guard)
         starts_at, ends_at = window_of(rule)
         serve = rule["serve"]
         if "variant" in serve:
             constant = self._resolution(serve["variant"], Reason.TARGETING_MATCH)
-            return _Rule(holds, Program(constant=constant).as_simple(), constant, starts_at, ends_at)
+            return looked_at(Program(constant=constant).as_simple(), constant, starts_at, ends_at)
         shares = [(share["variant"], share["weight"]) for share in serve["split"]]
         if sum(weight for _, weight in shares) < 1:
             constant = self._default()
-            return _Rule(holds, Program(constant=constant).as_simple(), constant, starts_at, ends_at)
-        return _Rule(holds, self._split(rule, shares), None, starts_at, ends_at)
+            return looked_at(Program(constant=constant).as_simple(), constant, starts_at, ends_at)
+        return looked_at(self._split(rule, shares), None, starts_at, ends_at)
 
     def _split(self, rule: Mapping[str, Any], shares: list[tuple[str, int]]) -> Evaluator:
         attribute = rule.get("bucket_by", TARGETING_KEY)
@@ -164,7 +167,7 @@ class FlagCompiler:
     def _first_match(self, rules: list[_Rule]) -> Program:
         if any(rule.has_window for rule in rules):
             return Program(dependent=_in_window(rules, self._default()))
-        conditional = tuple((rule.holds, rule.serve) for rule in rules if rule.holds is not always)
+        conditional = [rule for rule in rules if rule.holds is not always]
         last = rules[-1] if rules and rules[-1].holds is always else None
         constant = self._default() if last is None else last.constant
         if not conditional and constant is not None:
@@ -223,10 +226,26 @@ def _text(value: object) -> str:
     return value
 
 
-def _first_of(rules: tuple[tuple[Condition, Evaluator], ...], otherwise: Evaluator) -> Evaluator:
+def _first_of(rules: list[_Rule], otherwise: Evaluator) -> Evaluator:
+    guarded = tuple((*rule.guard, rule.serve) for rule in rules if rule.guard is not None)
+    if len(guarded) == len(rules):
+        return _first_guarded(guarded, otherwise)
+    ordered = tuple((rule.holds, rule.serve) for rule in rules)
+
     def evaluate(context: Context) -> Resolution:
-        for holds, serve in rules:
+        for holds, serve in ordered:
             if holds(context):
+                return serve(context)
+        return otherwise(context)
+
+    return evaluate
+
+
+def _first_guarded(rules: tuple[tuple[str, str, Condition, Evaluator], ...], otherwise: Evaluator) -> Evaluator:
+    def evaluate(context: Context) -> Resolution:
+        given = context.get
+        for attribute, text, rest, serve in rules:
+            if given(attribute) == text and rest(context):
                 return serve(context)
         return otherwise(context)
 
