@@ -1,4 +1,4 @@
-"""The ASGI application of the stream process. No framework: it has three addresses, and each open stream is a coroutine
+"""The ASGI application of the stream process. No framework: it has four addresses, and each open stream is a coroutine
 that waits for its client to leave.
 
 A URL may hold a ticket, so no line of any log holds a query string.
@@ -16,6 +16,7 @@ import structlog
 from flags.api.cors import PREFLIGHT_SECONDS, cors_headers
 from flags.api.wire import Refused, WireRequest, WireResponse
 from flags.streams.doors import HEADERS_READ, LIVE_PATH, PATHS, READY_PATH, Guest, Registry, open_door
+from flags.streams.figures import METRICS_PATH, metrics_answer
 from flags.streams.hub import Hub, Limits
 
 logger = structlog.get_logger(__name__)
@@ -57,11 +58,13 @@ class StreamApplication:
         clock: Callable[[], datetime],
         settle_seconds: float,
         origins: frozenset[str],
+        metrics_token: str = "",
         limits: Limits | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._origins = origins
+        self._metrics_token = metrics_token
         self.hub = Hub(store, clock=clock, settle_seconds=settle_seconds, limits=limits or Limits())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +100,7 @@ class StreamApplication:
         request = _request(scope)
         answer: WireResponse | None
         try:
-            outcome = open_door(request, store=self._store, now=self._clock())
+            outcome = self._open_door(request)
             answer = await self._serve(outcome, request, receive, send) if isinstance(outcome, Guest) else outcome
         except Refused as refusal:
             answer = refusal.response
@@ -107,6 +110,11 @@ class StreamApplication:
         if answer is not None:
             await _send(answer, send, cors=self._cors(request), is_head=request.method == "HEAD")
         _log(request, answer.status if answer else 200, time.monotonic() - started)
+
+    def _open_door(self, request: WireRequest) -> Guest | WireResponse:
+        if request.path == METRICS_PATH:
+            return metrics_answer(request, self.hub.figures, clients=len(self.hub), token=self._metrics_token)
+        return open_door(request, store=self._store, now=self._clock())
 
     async def _serve(self, guest: Guest, request: WireRequest, receive: Receive, send: Send) -> WireResponse | None:
         """Keep a stream open until the client leaves or its time is over. Answers what is left to be sent."""
@@ -169,6 +177,6 @@ def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 def _log(request: WireRequest, status: int, seconds: float) -> None:
     """One line for each request, without its query, and with no path that a stranger chose."""
-    path = request.path if request.path in PATHS else "(other)"
-    level = logger.debug if path in (LIVE_PATH, READY_PATH) else logger.info
+    path = request.path if request.path in (*PATHS, METRICS_PATH) else "(other)"
+    level = logger.debug if path in (LIVE_PATH, READY_PATH, METRICS_PATH) else logger.info
     level("stream_request", method=request.method[:10], path=path, status=status, seconds=round(seconds, 1))

@@ -17,6 +17,7 @@ import structlog
 from flags.api.stream_tickets import position
 from flags.streams.doors import Guest, Registry, refused
 from flags.streams.events import KEEP_ALIVE, opening, refetch
+from flags.streams.figures import Figures
 
 logger = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Hub:
         self._rooms: dict[uuid.UUID, Room] = {}
         self._by_token: Counter[uuid.UUID] = Counter()
         self._is_closing = False
+        self.figures = Figures()
 
     def __len__(self) -> int:
         """How many streams are open."""
@@ -102,6 +104,7 @@ class Hub:
         stream = Stream(guest, write, abandon, speaks_at, is_behind=guest.is_behind)
         self._room(guest.environment_id).streams.add(stream)
         self._by_token[guest.token_id] += 1
+        self.figures.opened += 1
         return stream
 
     def greeting(self, stream: Stream) -> bytes:
@@ -110,6 +113,7 @@ class Hub:
         retry = random.randint(*RETRY_MILLISECONDS)  # noqa: S311 - spreads load, guards nothing
         greeting = opening(room.position, retry_milliseconds=retry)
         is_behind, stream.is_behind = stream.is_behind, False
+        self.figures.notices += is_behind
         return greeting + room.notice if is_behind else greeting
 
     def leave(self, stream: Stream) -> None:
@@ -151,6 +155,7 @@ class Hub:
             if stream.task is not None:
                 if time >= stream.stuck_at:
                     logger.warning("stream_stuck", token=str(token_id))
+                    self.figures.stuck += 1
                     self.leave(stream)
                     stream.abandon()
             elif not live[token_id] or _is_over(stream.guest, now):
@@ -219,6 +224,7 @@ class Hub:
             room = self._rooms.get(stream.guest.environment_id)
             while room is not None:
                 is_behind, stream.is_behind = stream.is_behind, False
+                self.figures.notices += is_behind
                 if stream.is_closing:
                     await stream.write(room.notice if is_behind else b"", False)
                     break

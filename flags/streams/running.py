@@ -24,6 +24,7 @@ def make_application(limits: Limits | None = None) -> StreamApplication:
         clock=timezone.now,
         settle_seconds=settings.SNAPSHOT_POLL_SECONDS + READING_SECONDS,
         origins=settings.CORS_ALLOWED_ORIGINS,
+        metrics_token=settings.METRICS_TOKEN,
         limits=limits,
     )
 

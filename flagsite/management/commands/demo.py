@@ -59,9 +59,7 @@ class Command(BaseCommand):
     def _stream_port(self, port: int) -> int:
         stream_port = next_free_port(port)
         if stream_port == port:
-            raise CommandError(
-                f"No port after {port} is free for the stream; choose a smaller one: make demo PORT=8000"
-            )
+            raise CommandError(f"No port after {port} is free for the stream; choose a lower one: make demo PORT=8000")
         if stream_port != port + 1:
             self._say(f"Port {port + 1} is taken by another program, so the stream listens at {stream_port}.")
         return stream_port

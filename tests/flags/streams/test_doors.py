@@ -1,5 +1,6 @@
 """Who may open a stream, and what everybody else is told."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -200,6 +201,35 @@ def test_logs__of_every_request__hold_no_query_and_no_secret():
             assert hidden not in str(lines)
 
     play(scene)
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "status"),
+    [
+        ("", "", 404),
+        ("", "Bearer ", 404),
+        ("word", "", 401),
+        ("word", "Bearer wörd", 401),
+        ("word", "Bearer word", 200),
+    ],
+)
+def test_metrics__for_whoever_has_their_token__count_streams_and_notices(token: str, sent: str, status: int):
+    async def scene(stage: Stage) -> None:
+        listeners = [await stage.listen() for _ in range(3)]
+        stage.move(2)
+        await asyncio.sleep(2)
+        listeners[0].go_away()
+        await asyncio.sleep(0.01)
+
+        answer = await stage.listen("", path="/metrics", **({"authorization": sent} if sent else {}))
+
+        assert answer.status == status
+        assert answer.headers["content-type"].startswith("text/plain")
+        lines = answer.body.decode().splitlines()
+        figures = ["flagsite_stream_clients 2", "flagsite_stream_opened_total 3", "flagsite_stream_notices_total 6"]
+        assert all((figure in lines) == (status == 200) for figure in figures)
+
+    play(scene, metrics_token=token)
 
 
 @given(st.text(max_size=60))

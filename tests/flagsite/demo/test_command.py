@@ -9,7 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.core.management.base import CommandError
 
+from flagsite.demo import processes
 from flagsite.management.commands.demo import Command
 
 # Starts the embedded arrangement, whatever database the other tests use.
@@ -43,6 +45,23 @@ def test_demo__taken_port__one_sentence_names_another(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "flagsite.sqlite3").exists()
     assert not (tmp_path / "demo.pid").exists()
+
+
+def test_demo__next_port_taken__stream_takes_another_and_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = {8001, 8002}
+    monkeypatch.setattr(processes, "is_port_free", lambda port: port not in taken)
+
+    assert Command()._stream_port(7000) == 7001
+    assert capsys.readouterr().out == ""
+    assert Command()._stream_port(8000) == 8003
+    assert "Port 8001 is taken by another program, so the stream listens at 8003." in capsys.readouterr().out
+
+
+def test_demo__no_port_left_for_the_stream__is_refused() -> None:
+    with pytest.raises(CommandError, match="No port after 65535 is free for the stream; choose a lower one"):
+        Command()._stream_port(65_535)
 
 
 def test_demo__already_running__names_the_process(tmp_path: Path) -> None:
