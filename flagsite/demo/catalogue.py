@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from flags.documents import initial_document
@@ -28,15 +29,36 @@ class DemoFlag:
         """The variants as documents hold them; None stands for on and off."""
         return [{"name": name, "value": value} for name, value in self.variants] or None
 
-    def document(self, **changes: Any) -> dict[str, Any]:
-        """The flag's first document with some fields changed."""
+    def document(self, *, now: datetime, **changes: Any) -> dict[str, Any]:
+        """The flag's first document with some fields changed; windows are told in days from `now`."""
         first = initial_document(self.key, self.value_type, self.variant_list())
-        return {**first, "enabled": True, **changes}
+        rules = [_dated(item, now) for item in changes.get("rules", [])]
+        return {**first, "enabled": True, **changes, "rules": rules}
 
 
-def rule(rule_id: str, description: str, condition: dict[str, Any] | None, serve: dict[str, Any]) -> dict[str, Any]:
-    """A rule as documents hold it."""
-    return {"id": rule_id, "description": description, "condition": condition, "serve": serve}
+@dataclass(frozen=True, slots=True)
+class DemoAttribute:
+    """An attribute that the services of a project send."""
+
+    name: str
+    value_type: str
+    description: str
+    grants_access: bool = True
+
+
+def _dated(item: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {
+        field: (midnight + value).isoformat() if isinstance(value, timedelta) else value
+        for field, value in item.items()
+    }
+
+
+def rule(
+    rule_id: str, description: str, condition: dict[str, Any] | None, serve: dict[str, Any], **more: Any
+) -> dict[str, Any]:
+    """A rule as documents hold it. `more`: salt, bucket_by, and starts_at and ends_at as a time from today."""
+    return {"id": rule_id, "description": description, "condition": condition, "serve": serve, **more}
 
 
 def split(first: str, percent: float, second: str) -> dict[str, Any]:
@@ -58,6 +80,16 @@ def where(attribute: str, operator: str, value: Any = None) -> dict[str, Any]:
 BETA = rule("beta", "Beta customers", {"segment": "beta-customers"}, {"variant": "on"})
 STAFF = rule("staff", "Our own staff", {"segment": "staff"}, {"variant": "on"})
 EVERYBODY_ON = {"default_variant": "on"}
+REDESIGNED = [{"flag": "checkout-redesign", "variants": ["on"]}]
+_SEASON = {"starts_at": timedelta(days=10), "ends_at": timedelta(days=24)}
+SALE = rule("sale", "Everyone, for two weeks", None, {"variant": "sale"}, **_SEASON)
+NORDIC_SALE = rule(
+    "nordics",
+    "Nordic countries, a smaller sale",
+    where("country", "in", ["DK", "FI", "NO", "SE"]),
+    {"variant": "nordic-sale"},
+    **_SEASON,
+)
 
 SEGMENTS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
     "storefront": {
@@ -67,8 +99,30 @@ SEGMENTS: dict[str, dict[str, tuple[str, dict[str, Any]]]] = {
             "Big spenders",
             {"and": [where("plan", "in", ["gold", "platinum"]), where("ordersLastYear", "greater_or_equal", 12)]},
         ),
+        "first-to-see": (
+            "First to see new things",
+            {"or": [{"segment": "staff"}, {"segment": "beta-customers"}]},
+        ),
     },
     "support-tools": {"finance-team": ("Finance team", where("department", "equals", "finance"))},
+}
+
+ATTRIBUTES: dict[str, tuple[DemoAttribute, ...]] = {
+    "storefront": (
+        DemoAttribute("plan", "text", "What the customer pays for: free, gold or platinum"),
+        DemoAttribute("email", "text", "Confirmed address of the account"),
+        DemoAttribute("betaTester", "boolean", "Signed up for early features"),
+        DemoAttribute("ordersLastYear", "number", "Orders in the last twelve months"),
+        DemoAttribute("role", "text", "Role of the person in the support team"),
+        DemoAttribute("trainee", "boolean", "In the first three months"),
+        DemoAttribute("country", "text", "Country of delivery, two letters", grants_access=False),
+        DemoAttribute("platform", "text", "web, ios or android", grants_access=False),
+        DemoAttribute("appVersion", "version", "Version of the app", grants_access=False),
+    ),
+    "support-tools": (
+        DemoAttribute("department", "text", "Department in the staff directory"),
+        DemoAttribute("company", "text", "Id of the customer's company"),
+    ),
 }
 
 FLAGS = (
@@ -165,9 +219,9 @@ FLAGS = (
         "mira",
         ("landing", "experiment"),
         {
-            "development": {"default_variant": "summer"},
-            "staging": {"default_variant": "summer"},
-            "production": share(30, "summer", "plain"),
+            "development": {"default_variant": "summer", "client_visible": True},
+            "staging": {"default_variant": "summer", "client_visible": True},
+            "production": {**share(30, "summer", "plain"), "client_visible": True},
         },
         (
             ("plain", {"title": "Welcome back", "colour": "slate"}),
@@ -234,6 +288,65 @@ FLAGS = (
                         {"variant": "on"},
                     )
                 ],
+            },
+        },
+    ),
+    DemoFlag(
+        "storefront",
+        "one-click-reorder",
+        "One-click reorder",
+        "release",
+        "boolean",
+        "Order the same basket again. Only makes sense on top of the checkout redesign.",
+        "mira",
+        ("checkout",),
+        {
+            "development": {**EVERYBODY_ON, "prerequisites": REDESIGNED},
+            "staging": {
+                "prerequisites": REDESIGNED,
+                "rules": [rule("first", "First to see", {"segment": "first-to-see"}, {"variant": "on"})],
+            },
+            "production": {
+                "prerequisites": REDESIGNED,
+                "targets": [
+                    {"variant": "on", "keys": ["customer-1007", "customer-2290", "customer-3141"]},
+                    {"variant": "off", "keys": ["customer-0042"]},
+                ],
+                "rules": [rule("first", "First to see", {"segment": "first-to-see"}, {"variant": "on"})],
+            },
+        },
+    ),
+    DemoFlag(
+        "storefront",
+        "season-sale",
+        "Season sale",
+        "operational",
+        "string",
+        "Sale banner and prices. Starts and ends by itself.",
+        "nora",
+        ("pricing", "landing"),
+        {
+            # The rule for Nordic countries comes too late: the linter says so.
+            "development": {"client_visible": True, "rules": [SALE, NORDIC_SALE]},
+            "staging": {"client_visible": True, "rules": [NORDIC_SALE, SALE]},
+            "production": {"client_visible": True, "rules": [NORDIC_SALE, SALE]},
+        },
+        (("off", ""), ("sale", "sale-20"), ("nordic-sale", "sale-15")),
+    ),
+    DemoFlag(
+        "support-tools",
+        "team-inbox",
+        "Team inbox",
+        "release",
+        "boolean",
+        "One inbox per company. Whole companies get it at once, so colleagues see the same.",
+        "mira",
+        ("inbox",),
+        {
+            "development": EVERYBODY_ON,
+            "staging": EVERYBODY_ON,
+            "production": {
+                "rules": [rule(EVERYONE, "Company by company", None, split("on", 40, "off"), bucket_by="company")]
             },
         },
     ),

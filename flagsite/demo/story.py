@@ -9,12 +9,13 @@ from django.contrib.auth import get_user_model
 from audits.context import Actor, correlation
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.models import Environment, Flag, FlagConfig, Project
+from flags.services.attributes import declare_attribute
 from flags.services.configs import edit_config, edit_segment
 from flags.services.flags import create_flag
 from flags.services.projects import create_environment, create_project
 from flags.services.roles import set_roles
 from flagsite.demo.cast import ALL, CAST
-from flagsite.demo.catalogue import FLAGS, SEGMENTS, DemoFlag, share, split
+from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share, split
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
     approve_change_request,
@@ -69,7 +70,21 @@ class Story:
                 )
                 self._grant(environment, at)
             self._policy(self.environment(project_key, "production"), at)
+            self._attributes(project_key, at)
             self._segments(project_key, at)
+
+    def _attributes(self, project_key: str, at: datetime) -> None:
+        project = Project.objects.get(key=project_key)
+        for attribute in ATTRIBUTES[project_key]:
+            declare_attribute(
+                project.pk,
+                actor=self.actor("ada"),
+                name=attribute.name,
+                value_type=attribute.value_type,
+                description=attribute.description,
+                grants_access=attribute.grants_access,
+                now=at,
+            )
 
     def _grant(self, environment: Environment, at: datetime) -> None:
         for member in CAST:
@@ -134,7 +149,7 @@ class Story:
         )
         for step, key in enumerate(ALL, start=1):
             if key in demo.serves:
-                document = demo.document(**demo.serves[key])
+                document = demo.document(now=self.now, **demo.serves[key])
                 self._serve(flag, self.environment(demo.project, key), document, at + timedelta(days=step))
 
     def _serve(self, flag: Flag, environment: Environment, document: dict[str, Any], at: datetime) -> None:
@@ -266,7 +281,7 @@ class Story:
         flag = Flag.objects.get(project__key="storefront", key="new-onboarding")
         production = self.environment("storefront", "production")
         demo = next(item for item in FLAGS if item.key == flag.key)
-        edit = self._edit(flag, production, demo.document(**share(1)))
+        edit = self._edit(flag, production, demo.document(now=self.now, **share(1)))
         with correlation():
             create_change_request(
                 production.pk,
