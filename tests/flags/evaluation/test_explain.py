@@ -4,16 +4,34 @@ import json
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flags.evaluation import Snapshot, compile_snapshot
+from flags.evaluation import ErrorCode, Generation, Snapshot, compile_snapshot
+from flags.evaluation.bucketing import bucket
 from flags.evaluation.explain import explain
-from tests.flags.evaluation.documents import NOW
+from flags.evaluation.traces import Explanation
+from tests.flags.evaluation.documents import (
+    GOLD,
+    HALF,
+    NOW,
+    ON,
+    USER_1,
+    child,
+    document,
+    needs,
+    plain_snapshot,
+    rule,
+    segment,
+    split,
+)
 from tests.flags.strategies import FLAG_KEYS, contexts, forced_variants, hostile_values, moments, snapshots
 
+OFF = {"variant": "off"}
 
-@settings(max_examples=120)
+
+@settings(max_examples=200)
 @given(data=st.data(), snapshot=snapshots(), context=contexts(), now=moments())
 def test_explain__any_environment_and_context__resolves_as_the_compiled_one(
     data: st.DataObject, snapshot: Snapshot, context: dict[str, Any], now: datetime
@@ -32,3 +50,160 @@ def test_explain__anything__never_raises(snapshot: Snapshot, context: Any, key: 
     explanation = explain(snapshot, key, context, NOW)
     assert explanation.resolution == compile_snapshot(snapshot).evaluate(key, context, NOW)
     json.dumps(explanation.as_json())
+
+
+def _of(documents: dict[str, Any], key: str, context: dict[str, Any], **options: Any) -> Explanation:
+    """The explanation, after checking that it tells the answer which is given."""
+    forced = options.pop("forced", {})
+    snapshot = plain_snapshot(documents, **options)
+    explanation = explain(snapshot, key, context, NOW, forced=forced)
+    assert explanation.resolution == compile_snapshot(snapshot, forced=forced).evaluate(key, context, NOW)
+    return explanation
+
+
+@pytest.mark.parametrize(
+    ("fields", "context", "decided_by"),
+    [
+        ({"enabled": False}, {}, "switch"),
+        ({}, {}, "default"),
+        ({"rules": [rule(ON, GOLD)]}, {}, "default"),
+        ({"rules": [rule(ON, GOLD)]}, {"plan": "gold"}, "rule"),
+        ({"targets": [{"variant": "on", "keys": ["user-1"]}], "rules": [rule(ON)]}, USER_1, "target"),
+        ({"prerequisites": [needs("missing")]}, {}, "prerequisite"),
+        ({"prerequisites": [needs("checkout")]}, {}, "prerequisite"),
+        ({"default_variant": "blue"}, {}, "error"),
+        ({"rules": [rule(ON), None]}, {}, "rule"),
+    ],
+)
+def test_explain__flag_in_every_state__says_what_decided(
+    fields: dict[str, Any], context: dict[str, Any], decided_by: str
+) -> None:
+    assert _of({"checkout": document(**fields)}, "checkout", context).decided_by == decided_by
+
+
+@pytest.mark.parametrize("generation", Generation)
+def test_explain__split__shows_what_was_hashed_and_where_it_fell(generation: Generation) -> None:
+    shares = split(("on", 30_000), ("off", 70_000))
+    stored = document(rules=[rule(OFF, GOLD), rule(shares, bucket_by="company", salt="autumn")])
+
+    first, second = _of({"checkout": stored}, "checkout", {"company": "acme"}, generation=generation).rules
+
+    place = bucket("acme", salt="autumn", total=100_000, generation=generation)
+    assert (first.matched, first.split, second.matched) == (False, None, True)
+    assert second.split is not None
+    assert (second.split.bucket_by, second.split.salt, second.split.key) == ("company", "autumn", "acme")
+    assert (second.split.bucket, second.split.total, second.split.generation) == (place, 100_000, generation.value)
+    assert second.split.hash is not None
+    assert second.split.hash * 100_000 >> 32 == place
+    assert [(s.start, s.end, s.is_chosen) for s in second.split.shares] == [
+        (0, 30_000, place < 30_000),
+        (30_000, 100_000, place >= 30_000),
+    ]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_explain__split_without_key__shows_that_there_was_none(strict: bool) -> None:
+    explanation = _of({"checkout": document(rules=[rule(HALF)])}, "checkout", {}, strict=strict)
+    (told,) = explanation.rules
+    assert told.split is not None
+    assert (told.split.key, told.split.hash, told.split.bucket, told.split.variant) == (None, None, None, None)
+    assert explanation.resolution.error_code is (ErrorCode.TARGETING_KEY_MISSING if strict else None)
+
+
+def test_explain__condition__has_a_verdict_per_node_and_no_value_of_the_context() -> None:
+    age = {"attribute": "age", "operator": "greater_than", "value": 18}
+    condition = {"or": [{"and": [GOLD, age]}, {"not": {"segment": "staff"}}, {"segment": "staff"}, {"segment": "none"}]}
+    segments = {"staff": segment({"attribute": "email", "operator": "ends_with", "value": "@example.org"})}
+    context = {"plan": "gold", "age": None, "email": "secret-marker@example.org"}
+
+    explanation = _of({"checkout": document(rules=[rule(ON, condition)])}, "checkout", context, segments=segments)
+
+    told = explanation.rules[0].condition
+    assert told is not None
+    both, negated, again, missing = told.parts
+    assert [(part.kind, part.holds) for part in (told, *told.parts)] == [
+        ("or", True), ("and", False), ("not", False), ("segment", True), ("segment", False),
+    ]  # fmt: skip
+    assert [(part.attribute, part.given, part.holds) for part in both.parts] == [
+        ("plan", "text", True),
+        ("age", "null", False),
+    ]
+    assert negated.parts[0].parts[0].attribute == "email"
+    assert again.parts == ()
+    assert "shown above" in again.note
+    assert "no such segment" in missing.note
+    assert "secret-marker" not in json.dumps(explanation.as_json())
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "ends_at", "is_in_window"),
+    [
+        ("2026-11-21T12:00:00Z", None, True),
+        ("2026-11-21T12:00:01Z", None, False),
+        (None, "2026-11-21T12:00:00Z", False),
+        (None, "2026-11-21T13:00:01+01:00", True),
+    ],
+)
+def test_explain__window__says_whether_it_is_open(
+    starts_at: str | None, ends_at: str | None, is_in_window: bool
+) -> None:
+    fields = {name: text for name, text in (("starts_at", starts_at), ("ends_at", ends_at)) if text}
+    (told,) = _of({"checkout": document(rules=[rule(ON, GOLD, **fields)])}, "checkout", {"plan": "gold"}).rules
+    assert (told.is_in_window, told.matched, told.condition is not None) == (is_in_window,) * 3
+    assert (told.starts_at, told.ends_at) == (starts_at, ends_at)
+
+
+def test_explain__prerequisites__contain_their_explanation_once() -> None:
+    documents = {
+        "gold": document(rules=[rule(ON, GOLD)]),
+        "left": child(needs("gold")),
+        "right": child(needs("gold", "off")),
+        "checkout": child(needs("left"), needs("right"), needs("nothing")),
+    }
+    left, right, nothing = _of(documents, "checkout", {"plan": "gold"}).prerequisites
+    assert [(t.flag, t.got, t.is_met) for t in (left, right, nothing)] == [
+        ("left", "on", True),
+        ("right", "off", False),
+        ("nothing", None, False),
+    ]
+    assert left.explanation is not None
+    assert right.explanation is not None
+    assert left.explanation.prerequisites[0].explanation is not None
+    assert right.explanation.prerequisites[0].explanation is None
+    assert "elsewhere" in right.explanation.prerequisites[0].note
+    assert "no such flag" in nothing.note
+
+
+def test_explain__forced_parent__is_told() -> None:
+    documents = {"parent": document(enabled=False), "checkout": child(needs("parent"))}
+    explanation = _of(documents, "checkout", {}, forced={"parent": "on", "nothing": "on"})
+    assert explanation.resolution.variant == "on"
+    assert explanation.prerequisites[0].explanation is not None
+    assert explanation.prerequisites[0].explanation.forced == "on"
+    assert _of(documents, "parent", {}, forced={"parent": "on"}).decided_by == "forced"
+
+
+def test_explain__twenty_parents_on_thirty_levels__stays_small() -> None:
+    # Written out in full this tree would have 20 ** 30 leaves.
+    documents = {f"0-{n}": document(rules=[rule(ON, GOLD)]) for n in range(20)}
+    for level in range(1, 31):
+        below = [needs(f"{level - 1}-{n}") for n in range(20)]
+        documents |= {f"{level}-{n}": child(*below) for n in range(20)}
+    explanation = _of(documents, "30-0", {"plan": "gold"})
+    assert explanation.resolution.variant == "on"
+    assert len(json.dumps(explanation.as_json())) < 2_000_000
+
+
+def test_explain__chain_of_2000_flags__is_told_without_recursion() -> None:
+    documents = {f"flag-{n}": child(needs(f"flag-{n - 1}")) for n in range(1, 2_000)}
+    explanation = _of(documents | {"flag-0": document(rules=[rule(ON, GOLD)])}, "flag-1999", {"plan": "gold"})
+    assert explanation.resolution.variant == "on"
+    json.dumps(explanation.as_json())
+
+
+def test_explain__list_of_10000_values__shows_the_first() -> None:
+    condition = {"attribute": "plan", "operator": "in", "value": [f"plan-{n}" for n in range(10_000)]}
+    (told,) = _of({"checkout": document(rules=[rule(ON, condition)])}, "checkout", {"plan": "plan-9999"}).rules
+    assert told.condition is not None
+    assert (told.condition.holds, len(told.condition.value)) == (True, 20)
+    assert "10000" in told.condition.note

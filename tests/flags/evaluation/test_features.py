@@ -133,7 +133,7 @@ def test_window__unreadable__fails_the_flag(text: Any) -> None:
     ids=["plain", "salt", "company", "both", "explicit"],
 )
 def test_split__own_salt_and_attribute__is_monotone_and_follows_the_bucket(
-    generation: Generation, fields: dict[str, str], attribute: str, salt: str
+    generation: Generation, fields: dict[str, Any], attribute: str, salt: str
 ) -> None:
     keys = [f"key-{number}" for number in range(1_500)]
     places = {key: bucket(key, salt=salt, total=100_000, generation=generation) for key in keys}
