@@ -10,6 +10,7 @@ import hmac
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,12 +63,14 @@ class SnapshotFile:
         return None
 
     def save(self, state: SavedState) -> bool:
-        """Write the state unless a newer one is there. Whether the file is at least as new as it. Raises OSError.
+        """Write the state unless a newer one is there, or another process is writing. Whether it did. Raises OSError.
 
         Readers see the old file or the new one, never a part; so does a start after a crash.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self._path.with_name(f"{self._path.name}.lock")):
+        with _locked(self._path.with_name(f"{self._path.name}.lock")) as is_ours:
+            if not is_ours:
+                return False
             present = self._present()
             if present is not None and _is_ahead(present, of=state):
                 return False
@@ -198,14 +201,25 @@ def _sign(rest: bytes, key: bytes) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One writer of this host at a time. The kernel takes the lock from a process that dies."""
+def _locked(path: Path) -> Iterator[bool]:
+    """One writer of this host at a time; whether it is this one. The kernel takes the lock from a process that dies.
+
+    One that hangs keeps it, so nobody waits for long.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield any(_try_lock(descriptor, pause) for pause in (0.0, 0.01, 0.05, 0.2, 0.2))
     finally:
         os.close(descriptor)
+
+
+def _try_lock(descriptor: int, pause: float) -> bool:
+    time.sleep(pause)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write(path: Path, content: bytes) -> None:

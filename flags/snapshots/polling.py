@@ -90,6 +90,11 @@ class Poller(threading.Thread):
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether the tick under way has not got its look behind it."""
+        return self._begun != self._finished
+
     def stop(self) -> None:
         """Ask the thread to end after its tick."""
         self._stopped = True
@@ -132,7 +137,7 @@ class Watch(threading.Thread):
         try:
             self._store.force(self._kills.read())
             hangs = self._poller.busy_seconds() > _LONGEST_LOOK_SECONDS
-            if hangs:
+            if hangs and self._poller.is_looking:
                 self._store.note_failure(TimeoutError(f"No answer for {_LONGEST_LOOK_SECONDS:.0f} seconds."))
             if hangs or not self._poller.is_alive():
                 self._poller.stop()

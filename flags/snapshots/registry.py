@@ -224,13 +224,15 @@ class SnapshotStore:
     def force(self, kills: KillList) -> None:
         """Apply a kill list from now on, whatever else goes on."""
         with self._swapping:
-            self._kills, state = kills, self._state
-            if state is None or state.kills == kills:
+            before, self._kills, state = self._kills, kills, self._state
+            if before == kills:
                 return
-            self._state = make_state(
-                stamp=state.stamp, tokens=state.tokens, sources=state.sources, kills=kills, previous=state
-            )
-            moved = changed(state, self._state)
+            moved: frozenset[uuid.UUID] = frozenset()
+            if state is not None:
+                self._state = make_state(
+                    stamp=state.stamp, tokens=state.tokens, sources=state.sources, kills=kills, previous=state
+                )
+                moved = changed(state, self._state)
         logger.warning("kill_list_applied", entries=[str(kill) for kill in kills.entries])
         self._tell(moved)
 
@@ -356,7 +358,9 @@ class SnapshotStore:
     def _name_ignored(self) -> None:
         """Log once which entries of the kill list force nothing."""
         state = self._state
-        ignored = ignored_kills(state) if state is not None else frozenset()
+        if state is None:
+            return
+        ignored = ignored_kills(state)
         for kill in sorted(ignored - self._ignored, key=str):
             logger.error(
                 "kill_list_entry_ignored", entry=str(kill), detail="No such environment, flag or variant here."

@@ -39,6 +39,8 @@ class Settler:
             self._seen, self._seen_at, self._is_settled = kills, now, False
         if self._is_settled or abs(now - self._seen_at) < _SETTLED_AFTER:
             return
+        # Where it fails, the next attempt is as far away as the first was.
+        self._seen_at = now
         for settle in _settlers:
             settle(kills, now)
         self._is_settled = True

@@ -1,9 +1,11 @@
 """The signed file: what is read back, what is refused, which state wins."""
 
+import fcntl
 import json
 import os
 import stat
 import threading
+import time
 import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -223,6 +225,16 @@ def test_save__several_at_once__readers_never_see_a_part(path: Path):
     assert len(revisions) == len(seen) > 0
     assert revisions == sorted(revisions)
     assert revision_in(path) == 8
+
+
+def test_save__another_process_that_hangs_while_it_writes__is_not_waited_for(path: Path):
+    with path.with_name("snapshots.json.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        began = time.monotonic()
+        assert not SnapshotFile(path, key=KEY).save(state())
+        assert time.monotonic() - began < 3
+
+    assert SnapshotFile(path, key=KEY).save(state())
 
 
 def test_saver__changes__are_written_at_most_every_two_seconds(path: Path):

@@ -71,5 +71,5 @@ def test_settler__database_that_refuses__is_asked_again(handed: list[list[str]])
         except ConnectionError:
             continue
 
-    assert [(moment - NOW).total_seconds() for moment in attempts] == [3, 4, 5]
+    assert [(moment - NOW).total_seconds() for moment in attempts] == [3, 6, 9]
     assert handed == [[]]
