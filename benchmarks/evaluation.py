@@ -1,6 +1,6 @@
 """CPU time of evaluation in-process, beside other evaluators in the same run. Run: python benchmarks/evaluation.py
 
-Shapes are those of `shapes.py`; how each peer is asked is in `peers.py`. "New keys" means that no targeting key was
+Shapes are those of `_shapes.py`; how each peer is asked is in `_peers.py`. "New keys" means that no targeting key was
 ever seen before, "known keys" that the same ones come again. All engines take turns in every round, so that a noisy
 machine is noisy for all; figures are medians of rounds, CPU time of one thread, the loop included.
 Peers come from the dependency group "bench"; those that are not installed are named and left out.
@@ -24,9 +24,9 @@ from typing import Any
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.peers import PEERS, Engine, Ours, check_agreement
-from benchmarks.shapes import SHAPES, contexts
-from benchmarks.worst import worst_contexts, worst_snapshot
+from benchmarks._peers import PEERS, Engine, Ours, check_agreement
+from benchmarks._shapes import SHAPES, contexts
+from benchmarks._worst import worst_contexts, worst_snapshot
 from flags.evaluation import Generation, Snapshot, compile_snapshot
 
 CONTEXTS = 1_000

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.shapes import compare, contexts, flag, rule, snapshot
+from benchmarks._shapes import compare, contexts, flag, rule, snapshot
 from flags.documents import validate_config, validate_segment
 from flags.evaluation import FlagSource, Snapshot
 

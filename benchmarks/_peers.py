@@ -1,4 +1,4 @@
-"""Other evaluators with the flags of `shapes`, each asked in the cheapest way it offers.
+"""Other evaluators with the flags of `_shapes`, each asked in the cheapest way it offers.
 
 Contexts are translated before the clock runs. Only value-returning calls of eppo are timed, although ours returns
 the whole resolution. GrowthBook builds its evaluation context per call, as its own client does.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.shapes import COUNTRIES, SHARE, TARGETED, contexts, flag, snapshot
+from benchmarks._shapes import COUNTRIES, SHARE, TARGETED, contexts, flag, snapshot
 from flags.evaluation import Generation, compile_snapshot
 
 
