@@ -16,6 +16,7 @@ from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.errors import PermissionMissing
 from rollouts.admin.acting import ACTS, Call
 from rollouts.admin.editing import EditingViews
+from rollouts.admin.imports import ImportViews
 from rollouts.admin.lists import list_page
 from rollouts.admin.pages import request_context
 from rollouts.admin.schedules import typed as typed_schedule
@@ -28,7 +29,7 @@ KEPT_FIELDS = ("title", "reason", "comment", "body")
 
 
 @admin.register(ChangeRequest)
-class ChangeRequestAdmin(EditingViews, GovernedAdmin):
+class ChangeRequestAdmin(EditingViews, ImportViews, GovernedAdmin):
     """What people propose, review and follow."""
 
     search_fields = ("title", "number")
@@ -41,6 +42,8 @@ class ChangeRequestAdmin(EditingViews, GovernedAdmin):
         here = "<uuid:flag_id>/<uuid:environment_id>"
         return [
             self.door("", self.list_view, f"{name}_changelist"),
+            self.door("import/", self.import_view, f"{name}_import"),
+            self.door("import/propose/", self.propose_import_view, f"{name}_proposeimport"),
             self.door(f"propose/{here}/", self.propose_view, f"{name}_propose"),
             self.door("propose-segment/<uuid:environment_id>/", self.propose_segment_view, f"{name}_proposesegment"),
             self.door(f"neighbours/{here}/", self.neighbours_view, f"{name}_neighbours"),
