@@ -15,6 +15,7 @@ _WORDS = {
 # Fields that say nothing when they are empty, and are absent then.
 _OPTIONAL = frozenset({"client_visible", "targets", "prerequisites"})
 _KINDS = {"rules": "the rule", "variants": "the variant", "prerequisites": "the prerequisite"}
+_KEYS = {"rules": "id", "variants": "name", "prerequisites": "flag"}
 _TARGETS_NAMED = 3
 Item = dict[str, Any]
 
@@ -28,10 +29,14 @@ def merge(base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str,
     clashes: list[str] = []
     for field in _SCALARS:
         merged[field] = _pick(base.get(field), theirs.get(field), mine.get(field), _WORDS[field], clashes)
-    merged["variants"] = _merge_list(base, theirs, mine, "variants", "name", clashes)
-    merged["prerequisites"] = _merge_list(base, theirs, mine, "prerequisites", "flag", clashes)
-    merged["targets"] = _merge_targets(base, theirs, mine, clashes)
-    merged["rules"] = _merge_list(base, theirs, mine, "rules", "id", clashes)
+    for field in ("variants", "prerequisites", "targets", "rules"):
+        old, their, my = (document.get(field, []) for document in (base, theirs, mine))
+        if my == old or their == old:
+            merged[field] = their if my == old else my
+        elif field == "targets":
+            merged[field] = _merge_targets(old, their, my, clashes)
+        else:
+            merged[field] = _merge_list(old, their, my, field, clashes)
     order = [*mine, *(field for field in theirs if field not in mine)]
     return {key: merged[key] for key in order if key in merged and _says_something(key, merged[key])}, clashes
 
@@ -49,14 +54,10 @@ def _pick(base: Any, theirs: Any, mine: Any, words: str, clashes: list[str]) -> 
 
 
 def _merge_list(
-    base: Mapping[str, Any],
-    theirs: Mapping[str, Any],
-    mine: Mapping[str, Any],
-    field: str,
-    key: str,
-    clashes: list[str],
+    base: Sequence[Item], theirs: Sequence[Item], mine: Sequence[Item], field: str, clashes: list[str]
 ) -> list[Item]:
-    old, their, my = ({item[key]: item for item in document.get(field, [])} for document in (base, theirs, mine))
+    key = _KEYS[field]
+    old, their, my = ({item[key]: item for item in items} for items in (base, theirs, mine))
     kept: dict[str, Item] = {}
     for name in [*their, *(name for name in my if name not in their)]:
         item = _pick(old.get(name), their.get(name), my.get(name), _words(field, name, my, their), clashes)
@@ -84,11 +85,11 @@ def _interleaved(first: Sequence[str], second: Sequence[str]) -> list[str]:
 
 
 def _merge_targets(
-    base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str, Any], clashes: list[str]
+    base: Sequence[Item], theirs: Sequence[Item], mine: Sequence[Item], clashes: list[str]
 ) -> list[Item]:
     """Key by key, so that two people who name different ones never stand in each other's way."""
-    old, their, my = (_targeted(document) for document in (base, theirs, mine))
-    variants = dict.fromkeys(entry["variant"] for document in (mine, theirs) for entry in document.get("targets", []))
+    old, their, my = (_targeted(items) for items in (base, theirs, mine))
+    variants = dict.fromkeys(entry["variant"] for items in (mine, theirs) for entry in items)
     keys_of: dict[str, list[str]] = {variant: [] for variant in variants}
     disputed: list[str] = []
     for key in {**my, **their}:
@@ -100,8 +101,8 @@ def _merge_targets(
     return [{"variant": variant, "keys": keys} for variant, keys in keys_of.items() if keys]
 
 
-def _targeted(document: Mapping[str, Any]) -> dict[str, str]:
-    return {key: entry["variant"] for entry in document.get("targets", []) for key in entry["keys"]}
+def _targeted(items: Sequence[Item]) -> dict[str, str]:
+    return {key: entry["variant"] for entry in items for key in entry["keys"]}
 
 
 def _named(keys: Sequence[str]) -> str:

@@ -68,6 +68,9 @@ function start() {
   wire();
   refresh();
   if (isDirty || data.current === null) checker.soon();
+  // Links from a change request lead to the part of the document that a finding is about.
+  const path = location.hash.startsWith("#at=") ? decodeURIComponent(location.hash.slice(4)) : "";
+  if (path) showPlace({ path });
 }
 
 function drawBuilder() {
@@ -167,7 +170,7 @@ function refresh() {
 function drawFindings() {
   const place = slot("findings");
   place.hidden = !findings.length;
-  replace(place, findings.length ? [h("h2", {}, "Worth a second look"), h("p", { class: "fe-panel-note" }, "Nothing here stops you. Reviewers see it too."), findingList(findings, { go })] : []);
+  replace(place, findings.length ? [h("h2", {}, "Worth a second look"), h("p", { class: "fe-panel-note" }, "Nothing here stops you. Reviewers see it too."), findingList(findings, { go: showPlace })] : []);
 }
 
 function refreshProblems(drawable) {
@@ -184,6 +187,10 @@ function refreshProblems(drawable) {
 
 function go(problem) {
   asked = true;
+  showPlace(problem);
+}
+
+function showPlace(problem) {
   const rule = /^rules\[(\d+)\]/.exec(problem.path);
   showTab(isBroken || !isDrawable(ctx.doc) ? "json" : "builder");
   if (rule && ctx.doc.rules?.[rule[1]]) ctx.setOpen(ctx.doc.rules[rule[1]], "card", true);

@@ -216,3 +216,53 @@ def test_editor__flag_changes_meanwhile__usage_names_it(world: World, segment: S
     world.serve(flag, world.staging, {**percent_document(flag.key, 5), "rules": [rule]})
 
     assert "This flag changes with it" in text_of(signed_in(world.rita).get(edit_url(segment)))
+
+
+def nested(*keys: str) -> dict[str, Any]:
+    return {"schema": 1, "condition": {"or": [{"segment": key} for key in keys]}}
+
+
+def offered(world: World, segment: Segment) -> set[str]:
+    """The segments that a segment's editor offers."""
+    text = text_of(signed_in(world.rita).get(edit_url(segment)))
+    data = json.loads(text.partition('id="segment-editor-data" type="application/json">')[2].partition("</script>")[0])
+    return {item["key"] for item in data["segments"]}
+
+
+def test_editor__segments_that_contain_it__are_not_offered_inside_it(world: World, segment: Segment) -> None:
+    middle = make_segment(world, "middle", "Middle", nested("beta"))
+    outer = make_segment(world, "outer", "Outer", nested("middle"))
+    make_segment(world, "other", "Other")
+
+    assert offered(world, segment) == {"other"}
+    assert offered(world, middle) == {"beta", "other"}
+    assert offered(world, outer) == {"beta", "middle", "other"}
+
+
+def test_save__circle_of_segments__is_refused_and_nothing_is_lost(world: World, segment: Segment) -> None:
+    make_segment(world, "outer", "Outer", nested("beta"))
+    document = nested("outer")
+
+    response = signed_in(world.rita).post(edit_url(segment), posted(document, base_version=1, name="Beta"))
+
+    segment.refresh_from_db()
+    assert response.status_code == 400
+    assert json.loads(typed_document(response)) == document
+    assert "outer" in text_of(response)
+    assert segment.version == 1
+
+
+def test_pages__flag_behind_another_segment__is_named_as_a_user(world: World, segment: Segment) -> None:
+    make_segment(world, "outer", "The outer one", nested("beta"))
+    flag = world.flag("behind", name="The flag behind it")
+    rule = {"id": "r", "description": "", "condition": {"segment": "outer"}, "serve": {"variant": "on"}}
+    world.serve(flag, world.staging, {**percent_document(flag.key, 5), "rules": [rule]})
+    client = signed_in(world.rita)
+
+    editor = text_of(client.get(edit_url(segment)))
+    listing = text_of(client.get(reverse("admin:flags_segment_changelist") + f"?project={world.project.key}"))
+
+    for text in (editor, listing):
+        assert "The outer one" in text
+    assert editor.count("The flag behind it") == 1
+    assert listing.count("The flag behind it") == 2

@@ -64,7 +64,7 @@ export function findingList(findings, { go } = {}) {
       "li",
       { class: "fe-finding" },
       h("span", { class: `fs-chip ${tone}` }, icon(symbol), word),
-      h("p", { class: "fe-finding-what" }, `${whereOf(finding.path)}${finding.message}`),
+      h("p", { class: "fe-finding-what" }, `${finding.message.startsWith("Rule ") || !finding.path.startsWith("rules") ? "" : whereOf(finding.path)}${finding.message}`),
       h("p", { class: "fe-finding-advice" }, finding.advice),
       go && finding.path ? button("Go there", { kind: "fe-link", onClick: () => go(finding) }) : null,
     );
