@@ -29,12 +29,13 @@ def _segments() -> dict[str, Any]:
 
 
 def worst_snapshot() -> Snapshot:
-    """Five flags: many comparisons, dear ones, long lists, deep segments, and a chain of such flags."""
+    """Six flags: many comparisons, dear ones, long lists, deep segments, and a chain of such flags."""
     segments = _segments()
     keys = [f"{number:05}-aaaaaaaaaaaaaaaa" for number in range(10_000)]
     targets = [{"variant": "on", "keys": keys}]
     flags = {
         "comparisons": flag("comparisons", "plain", rules=_rules("contains", "b", rules=88), targets=targets),
+        "long-texts": flag("long-texts", "plain", rules=_rules("contains", "aab", rules=80)),
         "instants": flag("instants", "plain", rules=_rules("before", "2000-01-01T00:00:00Z", rules=60)),
         "lists": flag("lists", "plain", rules=[rule(1, ON, compare("a", "in", [f"{n:05}" for n in range(10_000)]))]),
     }
@@ -55,6 +56,8 @@ def _chain() -> dict[str, FlagSource]:
     return flags | {"chain": flag("chain", "five", prerequisites=below)}
 
 
-def worst_contexts(number: int) -> list[dict[str, Any]]:
+def worst_contexts(number: int, *, is_long: bool = False) -> list[dict[str, Any]]:
     """Contexts that no rule decides early."""
+    if is_long:
+        return [context | {"a": "a" * 1_024} for context in contexts(number)]
     return [context | {"a": f"2026-01-01T00:00:00.{n:06}Z", "n": n} for n, context in enumerate(contexts(number))]

@@ -17,6 +17,10 @@ Context = Mapping[str, Any]
 Condition = Callable[[Context], bool]
 Builder = Callable[[str, Any], Condition]
 
+# Nothing is found in a text longer than this. Searching takes time by its length, and callers choose that: thousands of
+# rules over one text of 60 KB would take most of a second.
+MAX_SEARCHED_CHARACTERS = 1_024
+
 # The class of a boolean is not among these, although bool is a subclass of int.
 _NUMBERS = frozenset({int, float})
 
@@ -77,7 +81,7 @@ def _contains(attribute: str, value: Any) -> Condition:
 
     def contains(context: Context) -> bool:
         given = context.get(attribute)
-        return isinstance(given, str) and text in given
+        return isinstance(given, str) and len(given) <= MAX_SEARCHED_CHARACTERS and text in given
 
     return contains
 

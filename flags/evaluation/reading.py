@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .operators import OPERATORS
+from .operators import MAX_SEARCHED_CHARACTERS, OPERATORS
 from .ordering import dependency_order, segments_named
 from .traces import ConditionTrace
 
@@ -61,6 +61,8 @@ class ConditionReader:
         shown = value
         if isinstance(value, list) and len(value) > _SHOWN_VALUES:
             shown, note = value[:_SHOWN_VALUES], f"The first {_SHOWN_VALUES} of {len(value)} values are shown."
+        if operator.endswith("contains") and self._is_too_long(attribute):
+            note = f"The text is longer than {MAX_SEARCHED_CHARACTERS} characters, so nothing is found in it."
         return ConditionTrace(
             "comparison",
             bool(OPERATORS[operator](attribute, value)(self._context)),
@@ -70,6 +72,10 @@ class ConditionReader:
             given=self._given(attribute),
             note=note,
         )
+
+    def _is_too_long(self, attribute: str) -> bool:
+        given = self._context.get(attribute)
+        return isinstance(given, str) and len(given) > MAX_SEARCHED_CHARACTERS
 
     def _given(self, attribute: str) -> str:
         """What kind of value the context has, never which."""

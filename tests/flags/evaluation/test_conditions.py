@@ -8,6 +8,7 @@ from hypothesis import given
 
 from flags.documents import normalise_segment
 from flags.evaluation.conditions import OPERATORS, Condition, always, compile_condition, never
+from flags.evaluation.operators import MAX_SEARCHED_CHARACTERS
 from tests.flags.strategies import comparisons, contexts
 
 MISSING = object()
@@ -115,6 +116,13 @@ def test_comparison__every_kind_of_attribute__holds_as_listed(operator: str, val
 def test_not__any_comparison__is_the_exact_opposite(operator: str, value: Any, holds: set[str]) -> None:
     condition = compiled({"not": comparison(operator, value)})
     assert {kind for kind in KINDS if condition(context_of(kind))} == set(KINDS) - holds
+
+
+def test_contains__text_of_any_length__is_searched_up_to_the_limit() -> None:
+    holds = compiled(comparison("contains", "b"))
+    assert holds({"plan": "a" * (MAX_SEARCHED_CHARACTERS - 1) + "b"})
+    assert not holds({"plan": "a" * MAX_SEARCHED_CHARACTERS + "b"})
+    assert compiled(comparison("not_contains", "b"))({"plan": "a" * MAX_SEARCHED_CHARACTERS + "b"})
 
 
 def test_comparison__targeting_key__is_read_like_an_attribute() -> None:

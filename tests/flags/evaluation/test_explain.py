@@ -207,3 +207,11 @@ def test_explain__list_of_10000_values__shows_the_first() -> None:
     assert told.condition is not None
     assert (told.condition.holds, len(told.condition.value)) == (True, 20)
     assert "10000" in told.condition.note
+
+
+def test_explain__text_too_long_to_search__is_said() -> None:
+    condition = {"attribute": "plan", "operator": "not_contains", "value": "b"}
+    (told,) = _of({"checkout": document(rules=[rule(ON, condition)])}, "checkout", {"plan": "b" * 1_025}).rules
+    assert told.condition is not None
+    assert told.condition.holds
+    assert "longer than 1024 characters" in told.condition.note
