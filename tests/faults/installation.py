@@ -51,11 +51,12 @@ class Store:
 
     def _signal(self, number: signal.Signals) -> None:
         pid = self.server.process.pid
+        family = [pid]
         with suppress(FileNotFoundError, ProcessLookupError):
-            os.kill(pid, number)
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                with suppress(ProcessLookupError):
-                    os.kill(int(child), number)
+            family += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        for member in family:
+            with suppress(ProcessLookupError):
+                os.kill(member, number)
 
     def heal(self) -> None:
         """Running and answering, whatever was done to it."""
@@ -188,6 +189,17 @@ class Installation:
             return bool(self.health("snapshot")[1]["revisions"].get("shop/production", 0) >= revision)
 
         return self.wait_until(hold, seconds=seconds, times=8)
+
+    def wait_until_saved(self, *, seconds: float) -> float:
+        """Wait until the file holds what the workers serve."""
+
+        def hold() -> bool:
+            body = json.loads((self.folder / "snapshots.json").read_bytes().splitlines()[2])
+            saved = {f"{one['project_key']}/{one['environment_key']}": one for one in body["snapshots"].values()}
+            served = self.health("snapshot")[1]["revisions"]
+            return {name: one["revision"] for name, one in saved.items()} == served != {}
+
+        return self.wait_until(hold, seconds=seconds)
 
     def answers(self, keys: Sequence[str]) -> list[Answer]:
         """Status, value and variant of the flag `split` for each targeting key, over one connection."""

@@ -90,8 +90,7 @@ def test_outage__of_redis__costs_a_poll_interval_and_no_commit_waits(hurt: str, 
 def test_outage__of_everything__then_at_start__answers_are_the_same_all_along(site: Installation):
     """Ten thousand contexts: before, while both stores are away, after a start without them, and after recovery."""
     before = site.answers(MANY)
-    site.wait_until_all(10, status="fresh")
-    time.sleep(2.5)  # the file is written at most every two seconds
+    site.wait_until_saved(seconds=10)
 
     hurt_both(site)
     site.wait_until_all(NOTICED_SECONDS, status="stale", origin="database")
@@ -117,6 +116,7 @@ def test_outage__of_everything__then_at_start__answers_are_the_same_all_along(si
 
 def test_start__database_that_lets_everybody_wait__is_served_from_the_file(site: Installation):
     before = site.answers(SOME)
+    site.wait_until_saved(seconds=10)
     site.stop_web()
     freeze_both(site)
 
