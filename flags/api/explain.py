@@ -25,7 +25,7 @@ from flags.api.door import META_NAMES, read_body
 from flags.api.edge import Edge, edge
 from flags.api.ofrep import MAX_SINGLE_BYTES, check_media_type
 from flags.api.refusals import length_required, refused, too_many, unavailable
-from flags.api.serializers import ExplainRequestSerializer, ExplanationSerializer
+from flags.api.serializers import EXPLAIN_REQUEST, ExplanationSerializer
 from flags.api.wire import Refused, WireRequest, WireResponse, json_response, problem_response, to_json
 from flags.evaluation.explain import explain
 from flags.evaluation.instants import parse_instant
@@ -60,7 +60,7 @@ class ExplainView(APIView):
         operation_id="explain_evaluation",
         summary="Explain the evaluation of one flag",
         tags=["Management"],
-        request=ExplainRequestSerializer,
+        request=EXPLAIN_REQUEST,
         responses={
             200: OpenApiResponse(ExplanationSerializer, description="Every step up to the one that decided."),
             **problems(

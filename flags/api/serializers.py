@@ -13,6 +13,29 @@ class EvaluationRequestSerializer(serializers.Serializer[dict[str, object]]):
     context = serializers.DictField(child=serializers.JSONField(), help_text="targetingKey and any attributes.")  # type: ignore[assignment]
 
 
+# The body of a question, in the words of JSON Schema: a serializer cannot say that there is nothing else in it.
+EXPLAIN_REQUEST = {
+    "application/json": {
+        "type": "object",
+        "required": ["flag", "context"],
+        "additionalProperties": False,
+        "properties": {
+            "flag": {"type": "string", "minLength": 1, "description": "The flag key."},
+            "context": {
+                "type": "object",
+                "description": "The targeting key and any attributes.",
+                "properties": {"targetingKey": {"type": ["string", "null"]}},
+            },
+            "at": {
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "An instant with its zone; now unless given.",
+            },
+        },
+    }
+}
+
+
 class SuccessSerializer(serializers.Serializer[dict[str, object]]):
     """One flag, evaluated."""
 
@@ -44,14 +67,6 @@ class BulkFailureSerializer(serializers.Serializer[dict[str, object]]):
 
     errorCode = serializers.ChoiceField(choices=[code.value for code in ErrorCode])  # noqa: N815
     errorDetails = serializers.CharField()  # noqa: N815
-
-
-class ExplainRequestSerializer(serializers.Serializer[dict[str, object]]):
-    """What to explain."""
-
-    flag = serializers.CharField(help_text="The flag key.")
-    context = serializers.DictField(child=serializers.JSONField(), help_text="targetingKey and any attributes.")  # type: ignore[assignment]
-    at = serializers.DateTimeField(required=False, allow_null=True, help_text="An instant with zone; now unless given.")
 
 
 class ExplainedResolutionSerializer(serializers.Serializer[dict[str, object]]):
