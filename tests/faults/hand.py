@@ -7,6 +7,7 @@ worker or another web process is to the one under test.
 import json
 import sys
 import time
+import uuid
 from typing import Any
 
 import django
@@ -62,11 +63,21 @@ class _Hand:
         revision = Environment.objects.get(pk=world.production.pk).revision
         return {"revision": revision, "committed_at": committed_at[0], "seconds": seconds}
 
-    def ask(self) -> bool:
-        """Whether the database answers."""
-        from flags.models import Project
+    def issue(self) -> dict[str, str]:
+        """A further token for production: its id and its secret."""
+        from flags.services.tokens import issue_token
+        from tests.factories import NOW, actor_of
 
-        return Project.objects.exists()
+        place, ada = self._world.production.pk, actor_of(self._world.ada)
+        issued = issue_token(place, actor=ada, name="Another", scope="evaluate", expires_at=None, now=NOW)
+        return {"id": str(issued.token.pk), "secret": issued.secret}
+
+    def revoke(self, token_id: str) -> None:
+        """Revoke a token."""
+        from flags.services.tokens import revoke_token
+        from tests.factories import NOW, actor_of
+
+        revoke_token(uuid.UUID(token_id), actor=actor_of(self._world.ada), now=NOW, reason="Lost")
 
     def kills(self) -> dict[str, Any]:
         """What is written down of local kills: open rows, lifted rows, events."""

@@ -190,6 +190,14 @@ class Installation:
 
         return self.wait_until(hold, seconds=seconds, times=8)
 
+    def wait_until_token(self, secret: str, *, status: int, seconds: float) -> float:
+        """Wait until both workers answer a token with this status."""
+
+        def hold() -> bool:
+            return next(iter(self.ask("split", ["somebody"], token=secret)))[0] == status
+
+        return self.wait_until(hold, seconds=seconds, times=8)
+
     def wait_until_saved(self, *, seconds: float) -> float:
         """Wait until the file holds what the workers serve."""
 
@@ -197,7 +205,7 @@ class Installation:
             body = json.loads((self.folder / "snapshots.json").read_bytes().splitlines()[2])
             saved = {f"{one['project_key']}/{one['environment_key']}": one for one in body["snapshots"].values()}
             served = self.health("snapshot")[1]["revisions"]
-            return {name: one["revision"] for name, one in saved.items()} == served != {}
+            return bool(served) and {name: one["revision"] for name, one in saved.items()} == served
 
         return self.wait_until(hold, seconds=seconds)
 
@@ -205,22 +213,22 @@ class Installation:
         """Status, value and variant of the flag `split` for each targeting key, over one connection."""
         return [(status, body.get("value"), body.get("variant")) for status, body in self.ask("split", keys)]
 
-    def ask(self, flag_key: str, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def ask(self, flag_key: str, keys: Sequence[str], *, token: str = "") -> Iterator[tuple[int, dict[str, Any]]]:
         """Status and body for each targeting key. Requests are pipelined: the time belongs to the server."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             answers = _Answers(connection)
             for start in range(0, len(keys), _BATCH):
                 batch = keys[start : start + _BATCH]
-                connection.sendall(b"".join(self._request(flag_key, key) for key in batch))
+                connection.sendall(b"".join(self._request(flag_key, key, token or self.token) for key in batch))
                 for _ in batch:
                     yield answers.read()
 
-    def _request(self, flag_key: str, key: str) -> bytes:
+    def _request(self, flag_key: str, key: str, token: str) -> bytes:
         body = json.dumps({"context": {"targetingKey": key}}).encode()
         lines = (
             f"POST /ofrep/v1/evaluate/flags/{flag_key} HTTP/1.1",
             "Host: 127.0.0.1",
-            f"X-API-Key: {self.token}",
+            f"X-API-Key: {token}",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
         )

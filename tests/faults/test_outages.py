@@ -87,6 +87,16 @@ def test_outage__of_redis__costs_a_poll_interval_and_no_commit_waits(hurt: str, 
     assert set(statuses) == {200}
 
 
+def test_revoked_token__redis_away__is_refused_within_seconds(site: Installation):
+    token = site.hand("issue")
+    site.wait_until_token(token["secret"], status=200, seconds=5)
+
+    site.redis.freeze()
+    site.hand("revoke", token["id"])
+
+    site.wait_until_token(token["secret"], status=401, seconds=5)
+
+
 def test_outage__of_everything__then_at_start__answers_are_the_same_all_along(site: Installation):
     """Ten thousand contexts: before, while both stores are away, after a start without them, and after recovery."""
     before = site.answers(MANY)
