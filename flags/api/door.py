@@ -6,6 +6,7 @@ from typing import Any
 from flags import snapshots
 from flags.api import ofrep
 from flags.api.edge import edge
+from flags.api.ofrep import BULK_PATH, MAX_BULK_BYTES, MAX_SINGLE_BYTES
 from flags.api.wire import WireRequest, WireResponse
 
 Environ = dict[str, Any]
@@ -18,14 +19,10 @@ META_NAMES = tuple(
 
 def answer(environ: Environ, *, method: str, path: str) -> WireResponse:
     """Answer a request; `path` is percent-decoded. Never raises."""
-    body = read_body(environ, limit=ofrep.body_limit(path))
-    request = WireRequest(
-        method,
-        path,
-        {name: environ[meta] for name, meta in META_NAMES if meta in environ},
-        environ.get("QUERY_STRING", ""),
-        body or b"",
-    )
+    limit = MAX_BULK_BYTES if path == BULK_PATH else MAX_SINGLE_BYTES
+    body = read_body(environ, limit=limit)
+    headers = {name: environ[meta] for name, meta in META_NAMES if meta in environ}
+    request = WireRequest(method, path, headers, environ.get("QUERY_STRING", ""), body or b"")
     if body is None:
         return ofrep.answer_without_length(request, edge=edge())
     return ofrep.handle(request, store=snapshots.store, now=datetime.now(UTC), edge=edge())
@@ -36,22 +33,30 @@ def read_body(environ: Environ, *, limit: int) -> bytes | None:
 
     A body in chunks has no length: it is read where the server marks the end of its input.
     """
-    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+    if "HTTP_TRANSFER_ENCODING" in environ and "chunked" in environ["HTTP_TRANSFER_ENCODING"].lower():
         if not environ.get("wsgi.input_terminated"):
             return None
         missing = limit + 1
     else:
         missing = min(_content_length(environ), limit + 1)
-    stream = environ["wsgi.input"]
-    parts: list[bytes] = []
+    if missing <= 0:
+        return b""
     try:
-        while missing > 0 and (part := stream.read(missing)):
-            parts.append(part)
-            missing -= len(part)
+        body: bytes = environ["wsgi.input"].read(missing)
+        if len(body) < missing and body:
+            body += _rest(environ["wsgi.input"], missing - len(body))
     except OSError:
         # The client went away; whatever is answered, nobody reads it.
         return b""
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return body
+
+
+def _rest(stream: Any, missing: int) -> bytes:
+    parts: list[bytes] = []
+    while missing > 0 and (part := stream.read(missing)):
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)
 
 
 def _content_length(environ: Environ) -> int:

@@ -96,11 +96,6 @@ def answer_without_length(request: WireRequest, *, edge: Edge = _ANY_EDGE) -> Wi
     return _finished(request, length_required(), edge=edge)
 
 
-def body_limit(path: str) -> int:
-    """The most bytes a body sent to this path may have."""
-    return MAX_BULK_BYTES if path == BULK_PATH else MAX_SINGLE_BYTES
-
-
 def _answer(course: _Course, *, store: SnapshotStore, edge: Edge) -> WireResponse:
     request, now = course.request, course.now
     flag_key = course.flag_key = _flag_key(request.path)
@@ -200,7 +195,7 @@ def _failed(request: WireRequest, error: Exception) -> WireResponse:
 
 def _read_context(request: WireRequest, flag_key: str | None) -> dict[str, object]:
     check_media_type(request)
-    limit = body_limit(request.path)
+    limit = MAX_BULK_BYTES if flag_key is None else MAX_SINGLE_BYTES
     if len(request.body) > limit:
         raise refused(413, "body_too_large", f"The body is larger than {limit:,} bytes. Send fewer attributes.")
     try:

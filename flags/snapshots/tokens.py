@@ -1,10 +1,15 @@
 """What a process remembers of environment tokens. Pure."""
 
-import hashlib
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+try:
+    # Python's own SHA-256, which hashlib has beside OpenSSL's: for 43 bytes it takes a third of the time.
+    from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +48,5 @@ class TokenStamp(NamedTuple):
 
 def hash_secret(secret: str) -> str:
     """SHA-256 of a token's secret, in hex. A plain hash is enough: a secret is 32 random bytes, not a chosen word."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    hashed: str = sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashed
