@@ -1,6 +1,6 @@
 """What an evaluation over HTTP costs the server: CPU time per request behind granian, beside bare Django and stock DRF.
 
-`python -m benchmarks.http [seconds]` starts four servers, each a granian WSGI process with one thread on core 0, and
+`python -m benchmarks.http [seconds]` starts five servers, each a granian WSGI process with one thread on core 0, and
 asks them from core 1 over 16 kept-alive connections (a load generator of its own, in `load`). Rounds are interleaved,
 figures are medians. CPU time is user + system of the server's processes. Nothing is stored: flags and tokens come from
 memory, everything else is the product's: token check, rate limit, metrics, headers, tags.
@@ -22,8 +22,9 @@ SECRET = "fse_" + "b" * 43
 BULK = "/ofrep/v1/evaluate/flags"
 CONNECTIONS = 16
 ROUNDS = 5
-SERVERS = ("front", "drf", "bare", "stock")
+SERVERS = ("raw", "front", "drf", "bare", "stock")
 CASES = {
+    "empty WSGI function (what granian itself costs)": ("raw", "/one", ""),
     "front, one flag": ("front", f"{BULK}/rules-0", ""),
     "front, 100 flags": ("front", BULK, ""),
     "front, 100 flags, 304": ("front", BULK, "If-None-Match: *\r\n"),
@@ -97,7 +98,7 @@ def _print(found: dict[str, list[tuple[float, float]]], latencies: dict[str, lis
 
 
 class _Server:
-    """One of the four, with its processes' CPU time."""
+    """One of the five, with its processes' CPU time."""
 
     def __init__(self, name: str, port: int, folder: str) -> None:
         self.port = port
@@ -254,6 +255,13 @@ def _condition(attribute: str, operator: str, value: Any) -> dict[str, Any]:
     return {"attribute": attribute, "operator": operator, "value": value}
 
 
+def _raw(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    """The floor: read the body, answer something."""
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", "2")])
+    return [b"{}"]
+
+
 def _baseline(*, is_stock: bool) -> Callable[..., Any]:
     """A Django project of one view that looks a flag up in a dictionary and answers in JSON."""
     import json
@@ -306,6 +314,8 @@ if "BENCH_SERVER" in os.environ:
     _name = os.environ["BENCH_SERVER"]
     if _name in {"front", "drf"}:
         application = _product(through_front=_name == "front")
+    elif _name == "raw":
+        application = _raw
     else:
         application = _baseline(is_stock=_name == "stock")
 
