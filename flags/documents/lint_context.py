@@ -55,7 +55,11 @@ def _uses(document: Node) -> Iterator[tuple[str, Collection[str], str]]:
 
 def attributes_used(document: Node) -> set[str]:
     """The attributes that a config or segment document names itself, the targeting key left out."""
-    return {name for name, _, _ in _uses(document)} - {TARGETING_KEY}
+    rules = document.get("rules", ())
+    conditions = [document.get("condition"), *(rule["condition"] for rule in rules)]
+    found = {leaf["attribute"] for condition in conditions for leaf, _ in comparisons(condition, "")}
+    found |= {rule["bucket_by"] for rule in rules if "bucket_by" in rule}
+    return found - {TARGETING_KEY}
 
 
 def _types(leaf: Node) -> Collection[str]:
