@@ -95,6 +95,23 @@ def test_burst__of_changes__is_told_a_few_times_and_ends_with_the_last():
     play(scene)
 
 
+def test_change__soon_after_another__is_told_again_when_every_process_knows_of_it():
+    async def scene(stage: Stage) -> None:
+        listener = await stage.listen()
+
+        stage.move(2)
+        await asyncio.sleep(SETTLE_SECONDS - 0.1)
+        stage.move(3)
+        await asyncio.sleep(SETTLE_SECONDS - 0.05)
+        before = listener.ids
+        await asyncio.sleep(0.1)
+
+        assert set(before) == {"2", "3"}
+        assert listener.ids == [*before, "3"]
+
+    play(scene)
+
+
 def test_change__in_another_environment__is_no_news():
     async def scene(stage: Stage) -> None:
         other = stage.store.add("fsc_other", scope="client")
