@@ -95,15 +95,24 @@ def _cache(counters: Meters, evaluations: dict[Series, int]) -> Iterator[Metric]
 
 
 def _snapshots(store: SnapshotStore, *, now: datetime) -> Iterator[Metric]:
-    looked_at: datetime | None = getattr(store, "looked_at", None)
-    if looked_at is not None:
+    if store.looked_at is not None:
         yield GaugeMetricFamily(
             "flagsite_snapshot_age_seconds",
-            "Seconds since this process last looked for changes with success.",
-            value=max(0.0, (now - looked_at).total_seconds()),
+            "Seconds since the flags served were last known to be the current ones.",
+            value=max(0.0, (now - store.looked_at).total_seconds()),
         )
     yield GaugeMetricFamily(
-        "flagsite_snapshot_stale", "1 while the last look for changes failed.", value=float(store.is_stale)
+        "flagsite_snapshot_failing", "1 while the last look for changes failed.", value=float(store.is_stale)
+    )
+    yield GaugeMetricFamily(
+        "flagsite_snapshot_stale",
+        "1 while answers say STALE: looks have failed for STALE_AFTER_SECONDS, or flags come from the saved file.",
+        value=float(store.staleness(now=now) is not None),
+    )
+    yield GaugeMetricFamily(
+        "flagsite_kills_in_force",
+        "Variants that the kill list of this process forces.",
+        value=len(store.effective_kills()),
     )
     revision = GaugeMetricFamily(
         "flagsite_snapshot_revision", "The revision this process serves. Compare processes with it.", labels=_PLACE

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.test import Client
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from flags import snapshots
 from flags.api import tracing
 from flags.api.tracing import Evaluation
 from flags.evaluation import CompiledSnapshot
@@ -156,6 +158,26 @@ def test_span__anything__holds_nothing_of_the_context(flag_key: str | None, span
     assert SECRET not in told
     assert "feature_flag.context.id" not in told
     assert "grün" not in told
+
+
+def test_span__request_through_the_api__is_one_span_of_the_caller_s_trace(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+):
+    store, _ = fake_store()
+    monkeypatch.setattr(snapshots, "store", store)
+
+    response = Client().post(
+        "/ofrep/v1/evaluate/flags/a-boolean",
+        {"context": CONTEXT},
+        content_type="application/json",
+        headers={"X-API-Key": SECRET, "traceparent": f"00-{TRACE}-{PARENT}-01"},
+    )
+
+    span = only(spans)
+    assert response.status_code == 200
+    assert span.context is not None
+    assert f"{span.context.trace_id:032x}" == TRACE
+    assert (span.attributes or {})["feature_flag.result.variant"] == "on"
 
 
 def test_span__exporter_that_fails__never_reaches_the_request(monkeypatch: pytest.MonkeyPatch, spans: Any):
