@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractUser
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 
 from audits.errors import GovernanceError
 from flags.admin.editor_facts import editor_facts
@@ -16,7 +17,9 @@ from flags.admin.places import Place, Version, as_text, document_at, versions_of
 from flags.admin.posted import Draft, version_number
 from flags.changes import Difference, diff_configs
 from flags.documents import Problem, normalise_config, validate_config
+from flags.documents.lint import Finding
 from flags.models import Segment
+from flags.selectors.lint import findings_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,26 @@ def _data(place: Place, draft: Draft, behind: Meanwhile | None, purpose: Purpose
         **editor_facts(place),
         "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
         "differences": [difference_facts(difference) for difference in differences],
-        "findings": [],
+        "findings": [finding_facts(finding) for finding in (findings_about(place, draft) if is_good else [])],
         "merged": behind.merged if behind else None,
         "mayPostUnchanged": purpose.may_post_unchanged,
+    }
+
+
+def findings_about(place: Place, draft: Draft) -> list[Finding]:
+    """What the linter says about a draft. Nothing is refused for it, and it waits until nothing is wrong."""
+    if draft.problems or not draft.is_json:
+        return []
+    return findings_for(place.flag, place.environment, normalise(place, draft.document), now=timezone.now())
+
+
+def finding_facts(finding: Finding) -> dict[str, str]:
+    """A finding as the editor's panel shows it."""
+    return {
+        "severity": finding.severity,
+        "path": finding.path,
+        "message": finding.message,
+        "advice": finding.advice,
     }
 
 

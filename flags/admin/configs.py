@@ -15,6 +15,8 @@ from flags.admin.config_editor import (
     check,
     difference_facts,
     editor_page,
+    finding_facts,
+    findings_about,
     normalise,
     problems_in,
     starting_draft,
@@ -73,7 +75,7 @@ class FlagConfigAdmin(GovernedAdmin):
             {
                 "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
                 "differences": [difference_facts(difference) for difference in differences],
-                "findings": [],
+                "findings": [finding_facts(finding) for finding in findings_about(place, draft)],
                 "is_stale": draft.base_version != place.version,
                 "current_version": place.version,
             }
@@ -129,6 +131,9 @@ class FlagConfigAdmin(GovernedAdmin):
             return self._refused(request, place, draft, error)
         where = f"in {place.environment.name} as version {applied.versions[place.flag.key]}"
         messages.success(request, f"{place.flag.name} is live {where} (revision {applied.revision}).")
+        for finding in findings_about(place, draft):
+            if finding.severity == "warning":
+                messages.warning(request, f"Worth a second look: {finding.message} {finding.advice}")
         return HttpResponseRedirect(reverse("admin:flags_flag_change", args=[place.flag.pk]))
 
     def _refused(self, request: HttpRequest, place: Place, draft: Draft, error: GovernanceError) -> HttpResponseBase:

@@ -21,10 +21,12 @@ from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import as_text
 from flags.admin.posted import Draft, read_draft
 from flags.changes import diff_segments
-from flags.documents import Problem, describe_condition, validate_segment
+from flags.documents import Problem, describe_condition, normalise_segment, validate_segment
+from flags.documents.lint import Finding
 from flags.errors import PermissionMissing
 from flags.models import Environment, Segment
 from flags.selectors.environments import shown_project
+from flags.selectors.lint import findings_for_segment
 from flags.selectors.segments import SegmentUse, allowed_inside, usage
 from flags.services.configs import edit_segment
 from flags.services.keys import checked_key, checked_text
@@ -129,12 +131,20 @@ def segment_page(
         "segment": segment,
         "draft": draft,
         "use": use,
+        "findings": _findings(place, draft),
         "is_behind": segment is not None and draft.base_version not in {place.version, -1},
         "meanwhile": [],
         "editor_data": _editor_data(place, draft),
         **context,
     }
     return owner.page(request, "flags/segment_edit.html", title=name, status=status, **shown)
+
+
+def _findings(place: SegmentPlace, draft: SegmentDraft) -> list[Finding]:
+    if place.segment is None or draft.problems or not draft.is_json:
+        return []
+    document = normalise_segment(draft.document)
+    return findings_for_segment(place.segment.key, place.environment, document, now=timezone.now())
 
 
 def _editor_data(place: SegmentPlace, draft: SegmentDraft) -> dict[str, Any]:

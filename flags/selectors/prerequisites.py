@@ -45,10 +45,10 @@ class Dependent:
 
 def offered_parents(flag: Flag, environment: Environment) -> list[Parent]:
     """The other flags of the project with what they serve in an environment, by name: two queries."""
-    rows = FlagConfig.objects.filter(environment=environment).values_list("flag__key", "document")
-    documents = dict(rows)
+    documents = dict(FlagConfig.objects.filter(environment=environment).values_list("flag__key", "document"))
     flags = Flag.objects.filter(project=flag.project_id).exclude(pk=flag.pk).order_by("name", "key")
-    return [_parent(*facts, documents.get(facts[1])) for facts in flags.values_list("pk", "key", "name")]
+    rows = flags.values_list("pk", "key", "name")
+    return [_parent(flag_id, key, name, documents.get(key)) for flag_id, key, name in rows]
 
 
 def dependents_by_place(environment_ids: Collection[uuid.UUID]) -> dict[PlaceKey, list[Dependent]]:
@@ -88,8 +88,8 @@ def _served(environment_ids: Collection[uuid.UUID], keys: Collection[str]) -> di
 
 
 def _need(item: Document, flag: tuple[uuid.UUID, str, str] | None, document: Document | None) -> Need:
-    facts = flag or (uuid.UUID(int=0), item["flag"], item["flag"])
-    parent = _parent(*facts, document)
+    flag_id, key, name = flag or (uuid.UUID(int=0), item["flag"], item["flag"])
+    parent = _parent(flag_id, key, name, document)
     return Need(parent, " or ".join(item["variants"]), parent.serves.isdisjoint(item["variants"]))
 
 

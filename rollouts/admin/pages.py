@@ -12,8 +12,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from flags.admin.places import Version, versions_of
-from flags.changes import Difference
+from flags.changes import ConfigEdit, Difference
+from flags.documents.lint import Finding
 from flags.models import FlagConfig
+from flags.selectors.lint import findings_for_change_set
 from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks, visible
 from rollouts.admin.schedules import fields_of
 from rollouts.admin.stages import applied_versions, stage_line, timeline
@@ -35,6 +37,7 @@ class EditCard:
     target_url: str
     edit_url: str
     applied_version: int | None
+    findings: list[Finding]
 
 
 def request_context(
@@ -44,12 +47,13 @@ def request_context(
     page = request_page(request_id, user, now=now)
     request = page.request
     versions = applied_versions(page.timeline)
+    findings = _findings(page, now=now)
     refused = typed or {}
     return {
         "page": page,
         "item": request,
         "environment": request.environment,
-        "cards": [_card(page, edit, versions) for edit in page.edits],
+        "cards": [_card(page, edit, versions, findings.get((edit.kind, edit.key), [])) for edit in page.edits],
         "stages": stage_line(request, page.verdict, page.timeline),
         "moments": timeline(page.timeline),
         "may": {act: act in page.allowed for act in [act.value for act in Act]},
@@ -107,7 +111,18 @@ def _blocked(page: RequestPage) -> str:
     return str(page.request.blocked_detail.get("message", "")) or "It cannot be applied as it is."
 
 
-def _card(page: RequestPage, edit: EditView, versions: dict[str, int]) -> EditCard:
+def _findings(page: RequestPage, *, now: datetime) -> dict[tuple[str, str], list[Finding]]:
+    """What the linter says about each edit while the request can still change; nobody is stopped by it."""
+    request = page.request
+    if request.current_state not in CONTENT_STATES:
+        return {}
+    return {
+        ("flag", edit.flag_key) if isinstance(edit, ConfigEdit) else ("segment", edit.segment_key): found
+        for edit, found in findings_for_change_set(request.content, request.environment, now=now)
+    }
+
+
+def _card(page: RequestPage, edit: EditView, versions: dict[str, int], findings: list[Finding]) -> EditCard:
     before = edit.current if edit.has_moved else edit.before
     differences = edit.effect if edit.has_moved else edit.differences
     is_flag = edit.kind == "flag"
@@ -121,6 +136,7 @@ def _card(page: RequestPage, edit: EditView, versions: dict[str, int]) -> EditCa
         target_url=_target_url(edit),
         edit_url=_edit_url(page, edit) if page.may(Act.EDIT) else "",
         applied_version=versions.get(edit.key),
+        findings=findings,
     )
 
 

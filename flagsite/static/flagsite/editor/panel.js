@@ -20,6 +20,7 @@ export function drawSummary(ctx, place) {
     place,
     h("ol", { class: "fe-sentences" }, h("li", { class: "fe-sentence" }, h("span", { class: "fe-sentence-who" }, "Everyone, while it is off"), h("span", { class: "fe-sentence-gets" }, servedPills(ctx, off)))),
     h("p", { class: "fe-panel-note" }, "Once switched on:"),
+    needsNote(ctx),
     h("ol", { class: "fe-sentences fe-later" }, rows),
   );
 }
