@@ -203,7 +203,7 @@ def test_answers__every_resolution_given__is_one_of_those_announced() -> None:
     assert (compiled.revision, compiled.environment_key) == (7, "production")
 
 
-@settings(max_examples=120)
+@settings(max_examples=100)
 @given(
     documents=st.dictionaries(st.text(), config_documents(), max_size=3),
     segments=st.dictionaries(st.sampled_from(SEGMENT_KEYS), segment_documents()),

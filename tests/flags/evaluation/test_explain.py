@@ -31,7 +31,7 @@ from tests.flags.strategies import FLAG_KEYS, contexts, forced_variants, hostile
 OFF = {"variant": "off"}
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(data=st.data(), snapshot=snapshots(), context=contexts(), now=moments())
 def test_explain__any_environment_and_context__resolves_as_the_compiled_one(
     data: st.DataObject, snapshot: Snapshot, context: dict[str, Any], now: datetime

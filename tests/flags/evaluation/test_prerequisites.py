@@ -179,7 +179,7 @@ def test_prerequisites__unreadable__fail_their_own_flag_only(prerequisites: Any)
     assert answers["gold"].variant == "on"
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(data=st.data(), snapshot=snapshots(), context=contexts(), now=moments())
 def test_evaluate_all__any_environment__gives_the_announced_objects_in_order(
     data: st.DataObject, snapshot: Snapshot, context: dict[str, Any], now: Any
