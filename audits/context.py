@@ -69,6 +69,11 @@ def correlation(correlation_id: uuid.UUID | None = None) -> Iterator[uuid.UUID]:
         _correlation.reset(token)
 
 
+def open_correlation_id() -> uuid.UUID | None:
+    """The id of the act under way, None where no correlation is open."""
+    return _correlation.get()
+
+
 def current_correlation_id() -> uuid.UUID:
     """The id of the act under way; a fresh one that nothing else shares where no correlation is open."""
     return _correlation.get() or uuid.uuid4()

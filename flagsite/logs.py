@@ -4,8 +4,20 @@ from typing import Any
 
 import structlog
 
+from audits.context import open_correlation_id
+
+
+def add_correlation_id(logger: object, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Name the act under way, so that a line leads to the audit events and the answer (`X-Correlation-Id`) of it."""
+    correlation_id = open_correlation_id()
+    if correlation_id is not None:
+        event.setdefault("correlation_id", str(correlation_id))
+    return event
+
+
 _SHARED: tuple[structlog.types.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
+    add_correlation_id,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
