@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,28 @@ def test_core__random_documents_and_contexts__agrees(generation: Generation, the
     # The corpus is only worth something while it reaches every kind of answer.
     assert reasons == set(_REASONS)
     assert compared == DOCUMENTS // FLAGS_EACH * FLAGS_EACH * CONTEXTS
+
+
+def test_core__strict_environments_and_kill_lists__agree_on_what_callers_get(their_clock: None):
+    """An error of ours is the code default there. A forced variant is forced there, also for flags that require it."""
+    asked = [*contexts(60), {}, {"targetingKey": ""}]
+    errors = 0
+    for number, plain in enumerate(environments(30, generation=Generation.FLAGD_V3)):
+        snapshot = replace(plain, requires_targeting_key=True)
+        forced = {key: source.document["variants"][0]["name"] for key, source in snapshot.flags.items()}
+        forced = {f"flag-{number % FLAGS_EACH}": forced[f"flag-{number % FLAGS_EACH}"]}
+        definition = export_definition(snapshot, forced=forced)
+        core = FlagdCore()
+        core.set_flags(json.dumps(definition.document))
+        compiled = compile_snapshot(snapshot, forced=forced)
+        for key in definition.document["flags"]:
+            for context in asked:
+                ours = compiled.evaluate(key, context, NOW)
+                theirs = ask(core, snapshot.flags[key].value_type, key, context)
+                assert theirs[:2] == (ours.variant, ours.value), (snapshot.flags[key].document, context, forced)
+                errors += ours.error_code is not None
+
+    assert errors > 50
 
 
 def test_core__other_generation__disagrees(their_clock: None):
