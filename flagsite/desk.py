@@ -16,7 +16,8 @@ from flags import permissions
 from flags.admin.panels import OpenRequest, PolicyFacts
 from flags.changes import ConfigEdit, SegmentEdit, diff_configs, diff_segments
 from flags.documents import summarise
-from flags.models import Flag, FlagConfig, Segment
+from flags.models import Flag, FlagConfig, LocalKill, Segment
+from flags.selectors.kills import open_kills
 from rollouts import selectors
 from rollouts.models import ApprovalPolicy, ChangeRequest
 from rollouts.policies import Policy
@@ -90,10 +91,24 @@ def add_desk(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "asked": asked,
         "coming": coming,
         "expiring": expiring,
+        "kills": _kills(user),
         "applied": applied[:8],
         "waiting_more": desk.waiting_count - len(waiting),
         "crumbs": [("Desk", "")],
     }
+
+
+def _kills(user: AbstractUser) -> list[tuple[LocalKill, str]]:
+    """What kill lists force where the person may look, with the address of the flag's page: two queries at most."""
+    kills = list(open_kills(list(permissions.visible_environments(user).values_list("pk", flat=True))))
+    projects = {kill.environment.project_id for kill in kills}
+    flags = Flag.objects.filter(project__in=projects, key__in={kill.flag_key for kill in kills})
+    known = {(flag.project_id, flag.key): flag.pk for flag in flags} if kills else {}
+    return [(kill, _flag_address(known.get((kill.environment.project_id, kill.flag_key)))) for kill in kills]
+
+
+def _flag_address(flag_id: uuid.UUID | None) -> str:
+    return reverse("admin:flags_flag_change", args=[flag_id]) if flag_id else ""
 
 
 def _expires_soon(request: ChangeRequest, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audits.models import AuditEvent
+from flags.models import LocalKill
 from flags.permissions import Role
 from rollouts.models import ChangeRequest
 from tests.factories import World, make_world
@@ -208,6 +209,25 @@ def test_desk__hostile_title_and_key__are_escaped(bench: Bench) -> None:
 
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
+
+
+def test_desk__kill_list_at_work__names_flag_host_and_variant(world: World) -> None:
+    since = timezone.now()
+    for environment, key in ((world.production, "checkout-redesign"), (world.staging, "unheard-of")):
+        LocalKill.objects.create(
+            environment=environment, flag_key=key, variant="off", host="web-1", since=since, noticed_at=since
+        )
+    LocalKill.objects.create(
+        environment=world.production, flag_key="lifted-one", variant="off", host="web-2", since=since,
+        noticed_at=since, lifted_at=since,
+    )  # fmt: skip
+
+    page = text_of(signed_in(world.rita).get(reverse("admin:index")))
+
+    assert "2 flags forced by a kill list" in page
+    assert "unheard-of" in page
+    assert "lifted-one" not in page
+    assert "kill list" not in text_of(signed_in(world.otto).get(reverse("admin:index")))
 
 
 def test_desk__more_requests__same_number_of_queries(bench: Bench, django_assert_max_num_queries: Any) -> None:
