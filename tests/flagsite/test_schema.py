@@ -52,3 +52,15 @@ def test_docs__page__has_no_inline_script_and_no_address_of_others(db: None):
 
 def test_schema__address__needs_no_sign_in(db: None):
     assert Client().get("/api/schema/").status_code == 200
+
+
+@pytest.mark.browser
+def test_docs__in_a_browser__lists_every_operation_and_asks_nobody_else(live_server: Any, page: Any, schema: Any):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.goto(f"{live_server.url}/api/docs/")
+    page.wait_for_selector(".opblock")
+
+    assert page.locator(".opblock").count() == sum(len(methods) for methods in schema["paths"].values())
+    assert all(url.startswith((live_server.url, "data:")) for url in asked), asked
