@@ -14,7 +14,7 @@ from flags import snapshots
 from flags.admin import playground
 from flags.admin.posted_context import AttributeLine, read_context_draft
 from flags.evaluation import compile_snapshot
-from flags.models import Flag
+from flags.models import ContextAttribute, Flag
 from flags.permissions import Role
 from flags.selectors import playground as selector
 from flags.snapshots.building import build
@@ -226,6 +226,20 @@ def test_playground__unusable_input__is_said_and_what_was_typed_stays(world: Wor
         assert words in page, fields
         assert response.context["rows"] is None
         assert 'value="user-1"' in page
+
+
+def test_playground__declared_attributes__are_offered_with_their_type(world: World, flag: Flag, other: Flag):
+    for name, value_type in (("age", "number"), ("trainee", "boolean"), ("app_version", "version")):
+        ContextAttribute.objects.create(
+            project=world.project, name=name, value_type=value_type, description=f"About {name}", created_at=NOW
+        )
+
+    response = signed_in(world.vera).get(ADDRESS)
+
+    declared = {line.name: line.kind for line in response.context["lines"] if line.is_declared}
+    assert declared == {"age": "number", "app_version": "text", "trainee": "boolean"}
+    assert "About trainee" in text_of(response)
+    assert '<option value="plan">' in text_of(response)
 
 
 def test_playground__too_many_answers__are_refused(world: World, flag: Flag, monkeypatch: pytest.MonkeyPatch):
