@@ -24,7 +24,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: .venv/.stamp ## Start the demo: web, worker, beat and a sample service (PORT=8000)
+demo: .venv/.stamp ## Start the demo: web, stream, worker, beat and a sample service (PORT=8000)
 	@DEMO=1 exec $(BIN)/python manage.py demo --port $(PORT)
 
 .PHONY: demo-reset
