@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flags.documents import VALUE_TYPES
 from flags.evaluation import ErrorCode, Generation, Reason, Resolution
 from flags.evaluation.bucketing import bucket
+from flags.evaluation.splits import share_ends
 from tests.flags.evaluation.documents import GOLD, HALF, NOW, ON, USER_1, document, rule, snapshot_of, split
 from tests.flags.strategies import SEGMENT_KEYS, config_documents, contexts, hostile_values, segment_documents
 
@@ -181,11 +182,22 @@ def test_split__several_variants__follows_bucket_and_weights(generation: Generat
         assert abs(counted[name] / 5_000 - weight / 100_000) < 0.043
 
 
-def test_split__edges_of_the_hash_range__fall_into_the_right_share() -> None:
+@pytest.mark.parametrize("shares", [HALF, split(("on", 50_000), ("none", 0), ("off", 50_000))], ids=["two", "three"])
+def test_split__edges_of_the_hash_range__fall_into_the_right_share(shares: dict[str, Any]) -> None:
+    variants = [{"name": name, "value": True, "description": ""} for name in ("on", "none", "off")]
     # These keys hash to 0, 2**31 - 1, 2**31 and 2**32 - 1; the salt is the beginning of the key.
     for key, expected in (("ejOoVL", "on"), ("SI7p-", "on"), ("6LvT0", "off"), ("ceQdGm", "off")):
-        compiled = snapshot_of({"checkout": document(salt=key[:1], rules=[rule(HALF)])})
+        compiled = snapshot_of({"checkout": document(salt=key[:1], variants=variants, rules=[rule(shares)])})
         assert compiled.evaluate("checkout", {"targetingKey": key[1:]}, NOW).variant == expected
+
+
+@given(weights=st.lists(st.integers(0, 100_000), min_size=1, max_size=6).filter(any))
+def test_share_ends__any_weights__part_hashes_as_their_buckets(weights: list[int]) -> None:
+    total, cumulated = sum(weights), 0
+    for weight, end in zip(weights, share_ends(weights), strict=True):
+        cumulated += weight
+        for hashed in (end - 1, end):
+            assert (hashed < end) is (hashed * total >> 32 < cumulated)
 
 
 def test_answers__every_resolution_given__is_one_of_those_announced() -> None:
