@@ -24,6 +24,7 @@ from flags.models import Environment, Flag, Project
 from flags.models.flags import FlagKind
 from flags.selectors.environments import shown_project
 from flags.selectors.flags import SORTS, STATES, Matrix, MatrixQuery, flag_cards, matrix
+from flags.selectors.kills import open_kills
 from flags.services.flags import create_flag, update_flag
 
 RECENT_EVENTS = 12
@@ -77,6 +78,7 @@ class FlagAdmin(GovernedAdmin):
             title=flag.name,
             flag=flag,
             cards=cards,
+            kills=open_kills([item.pk for item in environments]).filter(flag_key=flag.key),
             requests=requests,
             open_requests=[item for found in requests.values() for item in found],
             events=[(event, sentence_of(event)) for event in events],

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audits.models import AuditEvent
-from flags.models import EnvironmentToken, Flag, FlagConfig
+from flags.models import EnvironmentToken, Flag, FlagConfig, LocalKill
 from flags.permissions import Role
 from flags.services.tokens import issue_token
 from tests.factories import NOW, World, actor_of, make_world, percent_document
@@ -211,3 +211,15 @@ def test_flag_page__viewer__has_no_button_to_edit(world: World, flag: Flag) -> N
     assert "Propose change" not in text
     assert "Edit details" not in text
     assert "You may look here" in text
+
+
+def test_flag_page__kill_list_at_work__comes_first(world: World, flag: Flag) -> None:
+    facts = {"flag_key": flag.key, "variant": "off", "host": "web-1", "since": NOW, "noticed_at": NOW}
+    LocalKill.objects.create(environment=world.production, **facts)
+    LocalKill.objects.create(environment=world.staging, **{**facts, "flag_key": "another", "host": "web-2"})
+
+    text = text_of(signed_in(world.vera).get(reverse("admin:flags_flag_change", args=[flag.pk])))
+
+    assert "Forced by a kill list" in text
+    assert "web-1" in text
+    assert "web-2" not in text
