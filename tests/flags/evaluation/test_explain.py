@@ -215,3 +215,14 @@ def test_explain__text_too_long_to_search__is_said() -> None:
     assert told.condition is not None
     assert told.condition.holds
     assert "longer than 1024 characters" in told.condition.note
+
+
+def test_explain__segments_in_a_circle__are_told_to_hold_for_no_one() -> None:
+    segments = {"a": segment({"or": [GOLD, {"segment": "b"}]}), "b": segment({"segment": "a"})}
+    stored = document(rules=[rule(ON, {"segment": "a"})])
+    explanation = _of({"checkout": stored}, "checkout", {"plan": "gold"}, segments=segments)
+    assert explanation.decided_by == "default"
+    told = explanation.rules[0].condition
+    assert told is not None
+    assert (told.holds, told.parts) == (False, ())
+    assert "circle" in told.note
