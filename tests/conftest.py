@@ -1,5 +1,6 @@
 """Fixtures of the ground: time, cleaning between tests, a browser. People and flags come from `tests.factories`."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -43,6 +44,18 @@ def _clean_cache() -> Iterator[None]:
     yield
     cache.clear()
     store.reset()
+
+
+@pytest.fixture(autouse=True)
+def _event_loop_of_the_browser_stays_there(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Playwright's synchronous interface leaves its event loop marked as running in this thread; others need none."""
+    if "browser" in request.fixturenames:
+        yield
+        return
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(running)
 
 
 @pytest.fixture(scope="session")
