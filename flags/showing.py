@@ -1,10 +1,10 @@
 """Differences for people: now beside after, shares as bars, JSON line by line, hidden characters made visible."""
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from typing import Any
 
 from django.utils.html import conditional_escape, format_html
@@ -25,9 +25,12 @@ from flags.documents import (
     summarise,
 )
 from flags.documents.words import shown
+from flags.lines import stretches
 
 COLOURS = 8
 CONTEXT_LINES = 3
+# Lines of one change that are in sight at once; the others are behind a fold that counts them.
+CHANGED_LINES = 100
 NAMES_SHOWN = 10
 # Letters and marks that draw nothing, although Unicode does not class them as format characters.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
@@ -75,10 +78,18 @@ class JsonLine:
 
 @dataclass(frozen=True, slots=True)
 class JsonBlock:
-    """Lines that belong together; `is_fold` for unchanged ones that are out of the way until somebody wants them."""
+    """Lines that belong together; `is_fold` for those that are out of the way until somebody wants them."""
 
     lines: tuple[JsonLine, ...]
     is_fold: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What stands on a fold."""
+        count = f"{len(self.lines):,} {'line' if len(self.lines) == 1 else 'lines'}"
+        if self.lines[0].mark == " ":
+            return f"{count} without a change"
+        return f"{count} more {'added' if self.lines[0].mark == '+' else 'removed'}"
 
 
 def visible(text: object) -> SafeString:
@@ -86,17 +97,20 @@ def visible(text: object) -> SafeString:
     words = str(text)
     if words.isascii() and words.replace("\n", "").replace("\t", "").isprintable():
         return conditional_escape(words)
-    parts: list[str] = []
-    for position, character in enumerate(words):
-        # Our own sentences keep a number and its unit on one line.
-        is_unit = character == "\u00a0" and words[position + 1 : position + 2] == "%"
-        if is_hidden(character) and not is_unit:
-            code = f"U+{ord(character):04X}"
-            name = unicodedata.name(character, "unnamed character").lower()
-            parts.append(format_html('<span class="fe-hidden-character" title="{}">{}</span>', name, code))
-        else:
-            parts.append(conditional_escape(character))
+    hiding = "".join(character for character in set(words) if is_hidden(character))
+    if not hiding:
+        return conditional_escape(words)
+    # Our own sentences keep a number and its unit on one line.
+    parts = re.split(f"((?!\u00a0%)[{re.escape(hiding)}])", words)
+    for position, part in enumerate(parts):
+        parts[position] = _named(part) if position % 2 else conditional_escape(part)
     return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
+
+
+def _named(character: str) -> SafeString:
+    """A character as its code point."""
+    name = unicodedata.name(character, "unnamed character").lower()
+    return format_html('<span class="fe-hidden-character" title="{}">U+{}</span>', name, f"{ord(character):04X}")
 
 
 def is_hidden(character: str) -> bool:
@@ -247,20 +261,44 @@ def _json(value: Any) -> str:
 
 
 def json_blocks(before: object | None, after: object | None) -> list[JsonBlock]:
-    """Two documents line by line; unchanged stretches are folds that can be opened."""
-    old = [] if before is None else _json(before).splitlines()
-    new = [] if after is None else _json(after).splitlines()
+    """Two documents line by line; unchanged stretches, and the rest of long changed ones, are folds to be opened."""
+    old = [] if before is None else _json(before).split("\n")
+    new = [] if after is None else _json(after).split("\n")
     blocks: list[JsonBlock] = []
-    matcher = SequenceMatcher(a=old, b=new, autojunk=False)
-    opcodes = matcher.get_opcodes()
-    for position, (tag, a_from, a_to, b_from, b_to) in enumerate(opcodes):
-        if tag == "equal":
-            is_first, is_last = position == 0, position == len(opcodes) - 1
-            blocks += _unchanged(old[a_from:a_to], is_first=is_first, is_last=is_last)
+    found = stretches(old, new)
+    for position, part in enumerate(found):
+        if part.is_equal:
+            is_first, is_last = position == 0, position == len(found) - 1
+            blocks += _unchanged(old[part.a_from : part.a_to], is_first=is_first, is_last=is_last)
         else:
-            removed = [JsonLine("-", line) for line in old[a_from:a_to]]
-            blocks.append(JsonBlock((*removed, *(JsonLine("+", line) for line in new[b_from:b_to]))))
+            blocks += _changed("-", old[part.a_from : part.a_to])
+            blocks += _changed("+", new[part.b_from : part.b_to])
     return blocks
+
+
+def blocks_html(blocks: Sequence[JsonBlock]) -> SafeString:
+    """Blocks as the page shows them. All at once: a page may show tens of thousands of lines."""
+    texts = iter(visible("\n".join(line.text for block in blocks for line in block.lines)).split("\n"))
+    parts: list[str] = []
+    for block in blocks:
+        spans = "".join(
+            f'<span class="fe-json-line{_LINE_CLASSES[line.mark]}" data-mark="{line.mark}">{next(texts)}</span>'
+            for line in block.lines
+        )
+        if block.is_fold:
+            spans = f'<details class="fe-json-fold"><summary>{block.summary}</summary>{spans}</details>'
+        parts.append(spans)
+    return mark_safe("".join(parts))  # noqa: S308 - every text is escaped above
+
+
+_LINE_CLASSES = {"+": " fe-json-added", "-": " fe-json-removed", " ": ""}
+
+
+def _changed(mark: str, lines: Sequence[str]) -> list[JsonBlock]:
+    marked = tuple(JsonLine(mark, line) for line in lines)
+    if len(marked) <= CHANGED_LINES:
+        return [JsonBlock(marked)] if marked else []
+    return [JsonBlock(marked[:CHANGED_LINES]), JsonBlock(marked[CHANGED_LINES:], is_fold=True)]
 
 
 def _unchanged(lines: Sequence[str], *, is_first: bool, is_last: bool) -> list[JsonBlock]:

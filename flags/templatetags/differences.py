@@ -1,6 +1,6 @@
 """Template filters for showing what changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django import template
 from django.utils.safestring import SafeString
@@ -14,6 +14,12 @@ register = template.Library()
 def visible(text: object) -> SafeString:
     """Text in which characters that hide or reorder others are written as their code point."""
     return showing.visible(text)
+
+
+@register.filter(name="blocks_html")
+def blocks_html(blocks: Sequence[showing.JsonBlock]) -> SafeString:
+    """The lines of a JSON difference."""
+    return showing.blocks_html(blocks)
 
 
 @register.filter(name="any_cut")

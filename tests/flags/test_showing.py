@@ -3,7 +3,7 @@
 import pytest
 
 from flags.changes import diff_configs
-from flags.showing import diff_rows, json_blocks, variant_colours, visible
+from flags.showing import CHANGED_LINES, blocks_html, diff_rows, json_blocks, variant_colours, visible
 from tests.factories import percent_document
 
 
@@ -22,6 +22,8 @@ from tests.factories import percent_document
         ("a\x07b", "U+0007"),
         ("a\U000e0041b", "U+E0041"),
         ("25\u00a0%", "25\u00a0%"),
+        ("25\u00a0%\u00a0", "U+00A0"),
+        ("^]\u200b\\-", "U+200B"),
     ],
 )
 def test_visible__characters_that_hide__are_named(text, shown):
@@ -147,3 +149,31 @@ def test_json_blocks__every_line_is_there_once(before, after):
     lines = [line for block in json_blocks(before, after) for line in block.lines]
 
     assert len(lines) == 3
+
+
+def test_json_blocks__long_change__shows_the_first_lines_and_folds_the_others():
+    before, after = {"keys": ["a"]}, {"keys": [f"u{number}" for number in range(5_000)]}
+
+    blocks = json_blocks(before, after)
+
+    added = [block for block in blocks if block.lines[0].mark == "+"]
+    assert [len(block.lines) for block in added] == [CHANGED_LINES, 5_000 - CHANGED_LINES]
+    assert [(block.is_fold, block.is_fold and block.summary) for block in added] == [
+        (False, False),
+        (True, "4,900 lines more added"),
+    ]
+
+
+def test_json_blocks__separator_of_lines_within_a_text__is_no_line_end():
+    (removed, added) = (block for block in json_blocks({"a": "xy"}, {"a": "x\u2028y"}) if block.lines[0].mark != " ")
+
+    assert len(removed.lines) == len(added.lines) == 1
+    assert "U+2028" in blocks_html([added])
+
+
+def test_blocks_html__hostile_text__one_escaped_span_per_line():
+    html = blocks_html(json_blocks(None, {"a": "<script>\n\u202e", "b": [1, 2]}))
+
+    assert html.count('<span class="fe-json-line fe-json-added" data-mark="+">') == 7
+    assert "<script>" not in html
+    assert "U+202E" in html
