@@ -10,6 +10,7 @@ from typing import Any
 from flags.documents.schema import is_number
 from flags.evaluation.versions import parse_version
 
+from .flagd_effort import Allowance, Unsupported, parts_of
 from .logic import Logic, full_version, is_text
 
 Condition = dict[str, Any]
@@ -25,23 +26,32 @@ _NEGATABLE = frozenset({"in", "contains", "starts_with", "ends_with"})
 _TEXT, _NO_TEXT, _SET = "text", "no text", "set"
 
 
-class Unsupported(Exception):
-    """Something of a definition that has no counterpart here. The message says what and why."""
-
-
 class ConditionReader:
     """Reads conditions and collects in `notes` what changed at the edges."""
 
-    def __init__(self) -> None:
-        self.notes: list[str] = []
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know, in the order it was found."""
+        return list(self._notes)
 
     def note(self, text: str) -> None:
         """Remember once what a person should know."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self._notes[text] = None
+
+    def spend(self, parts: int) -> None:
+        """Count work that is done. Raises Unsupported where the flag asks for too much of it."""
+        self._allowance.spend(parts)
 
     def read(self, logic: Logic, level: int = 0) -> Condition | bool:
-        """The condition, or True or False where it is the same for everyone. Raises Unsupported."""
+        """The condition, or True or False where it is the same for everyone. Raises Unsupported.
+
+        Parts of the answer may be shared, as those of nested `if`s are: count before walking it (`is_within`).
+        """
+        self.spend(1)
         if isinstance(logic, bool):
             return logic
         if logic is None:
@@ -88,6 +98,7 @@ class ConditionReader:
 
     def _guarded(self, parts: list[Logic]) -> Condition | bool | None:
         """One comparison with the guards around it that make it mean the same in every engine; None for a group."""
+        self.spend(len(parts))
         if len(parts) < 2 or not isinstance(parts[-1], dict) or len(parts[-1]) != 1:
             return None
         operator, arguments = single(parts[-1])
@@ -106,6 +117,7 @@ class ConditionReader:
         return {"not": {"or": [_compared(attribute, operator, value) for operator, value in empty]}}
 
     def _comparison(self, operator: str, arguments: Any, guards: set[str]) -> Condition | bool:
+        self.spend(parts_of(arguments))
         reader = self._operators.get(operator)
         if reader is None:
             raise Unsupported(f"The operator “{shown(operator)}” has no counterpart in a condition here.")
@@ -191,6 +203,17 @@ class ConditionReader:
         "ends_with": _affix,
         "sem_ver": _version,
     }
+
+
+def is_within(condition: Condition | None, limit: int) -> bool:
+    """Whether a condition that was read has at most so many comparisons. Looks no further than that."""
+    count, pending = 0, [condition]
+    while pending and count <= limit:
+        item = pending.pop() or {}
+        parts = item.get("and") or item.get("or") or ([item["not"]] if "not" in item else [])
+        count += not parts
+        pending.extend(parts)
+    return count <= limit
 
 
 def single(logic: Logic) -> tuple[str, Any]:

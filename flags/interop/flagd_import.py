@@ -15,9 +15,10 @@ from flags.documents.schema import SCHEMA_VERSION, Document, Problem, is_integer
 from flags.documents.validate import validate_config
 from flags.evaluation.bucketing import Generation
 
-from .flagd_conditions import Unsupported, shown
+from .flagd_conditions import ConditionReader, shown
+from .flagd_effort import Allowance, Unsupported
 from .flagd_parents import ParentFinder
-from .flagd_reading import depth_problems, read_flags, read_json, with_evaluators
+from .flagd_reading import Evaluators, depth_problems, read_flags, read_json
 from .flagd_rules import TargetingReader
 
 FLAG_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -118,7 +119,8 @@ class _DefinitionReader:
         self, value: Any, flags: dict[str, Any], generation: Generation, value_types: Mapping[str, str]
     ) -> None:
         self._flags = flags
-        self._evaluators: Mapping[str, Any] = value.get("$evaluators", {})
+        self._evaluators = Evaluators(value.get("$evaluators", {}))
+        self._allowance = Allowance()
         self._generation = generation
         self._value_types = value_types
         self._parents = ParentFinder.of(flags)
@@ -145,8 +147,9 @@ class _DefinitionReader:
         return ImportedFlag(key, grade, value_type, document, tuple(notes))
 
     def _document(self, key: str, raw: dict[str, Any], variants: list[dict[str, Any]], notes: list[str]) -> Document:
-        reader = TargetingReader(key, _default(raw), self._generation, self._parents)
-        targeting, used = with_evaluators(raw.get("targeting"), self._evaluators)
+        allowance = self._allowance.of_flag()
+        reader = TargetingReader(key, _default(raw), self._generation, self._parents, ConditionReader(allowance))
+        targeting, used = self._evaluators.write_out(raw.get("targeting"), allowance)
         notes += [f"The shared evaluator “{shown(name)}” was written out in this flag." for name in used]
         if targeting:
             reader.read(targeting)

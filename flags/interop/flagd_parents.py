@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .flagd_conditions import Unsupported
+from .flagd_effort import Unsupported
 from .logic import Logic
 
 _CONSTANT = (str, type(None))

@@ -1,10 +1,13 @@
 """The JSON of a flagd definition, read with suspicion: size, depth and doubled fields are looked at first. Pure."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from flags.documents.schema import Problem
+
+from .flagd_effort import Allowance, parts_of
 
 MAX_BYTES = 1024 * 1024
 MAX_FLAGS = 2_000
@@ -56,23 +59,36 @@ def read_flags(document: Any) -> tuple[dict[str, Any], list[Problem]]:
     return flags, problems
 
 
-def with_evaluators(logic: Any, evaluators: Mapping[str, Any]) -> tuple[Any, list[str]]:
-    """Targeting with each `{"$ref": name}` replaced, and the names that were. A missing one stays where it is.
+class Evaluators:
+    """The shared evaluators of a definition. As in flagd, one cannot refer to another one."""
 
-    As in flagd, an evaluator cannot refer to another one.
-    """
-    used: list[str] = []
+    def __init__(self, evaluators: Mapping[str, Any]) -> None:
+        self._evaluators = evaluators
+        self._parts: dict[str, int] = {}
 
-    def replaced(item: Any) -> Any:
-        if isinstance(item, dict):
-            name = item.get("$ref") if len(item) == 1 else None
-            if isinstance(name, str) and name in evaluators:
-                used.append(name)
-                return evaluators[name]
-            return {key: replaced(part) for key, part in item.items()}
-        return [replaced(part) for part in item] if isinstance(item, list) else item
+    def write_out(self, logic: Any, allowance: Allowance) -> tuple[Any, list[str]]:
+        """Targeting with each `{"$ref": name}` replaced, and the names that were. A missing one stays where it is.
 
-    return replaced(logic), list(dict.fromkeys(used))
+        Every use counts as if it stood there. Raises Unsupported where this exceeds the allowance.
+        """
+        used: dict[str, None] = {}
+
+        def replaced(item: Any) -> Any:
+            if isinstance(item, dict):
+                name = item.get("$ref") if len(item) == 1 else None
+                if isinstance(name, str) and name in self._evaluators:
+                    used[name] = None
+                    allowance.spend(self._size(name))
+                    return self._evaluators[name]
+                return {key: replaced(part) for key, part in item.items()}
+            return [replaced(part) for part in item] if isinstance(item, list) else item
+
+        return replaced(logic), list(used)
+
+    def _size(self, name: str) -> int:
+        if name not in self._parts:
+            self._parts[name] = parts_of(self._evaluators[name])
+        return self._parts[name]
 
 
 def depth_problems(value: Any) -> list[Problem]:
@@ -110,8 +126,7 @@ def _from_list(items: list[Any]) -> tuple[dict[str, Any], list[Problem]]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in found if names.count(name) > 1)
+        doubled = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise _Doubled(f"“{doubled.encode('utf-8', 'replace').decode()[:60]}”")
     return found
 

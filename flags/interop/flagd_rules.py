@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from flags.documents.schema import is_integer
+from flags.documents.schema import MAX_CONDITIONS, MAX_RULES, is_integer
 from flags.evaluation.bucketing import Generation
 
-from .flagd_conditions import ConditionReader, Unsupported, single, variable_name
+from .flagd_conditions import ConditionReader, is_within, single, variable_name
+from .flagd_effort import Unsupported
 from .flagd_parents import ParentFinder
 from .flagd_splits import TARGETING_KEY, Split, read_split
 from .logic import TIMESTAMP, Logic, has_text, is_text
@@ -28,7 +29,7 @@ class TargetingReader:
     default: str | None
     generation: Generation
     parents: ParentFinder
-    conditions: ConditionReader = field(default_factory=ConditionReader)
+    conditions: ConditionReader
     rules: list[dict[str, Any]] = field(default_factory=list)
     targets: list[dict[str, Any]] = field(default_factory=list)
     prerequisites: list[dict[str, Any]] = field(default_factory=list)
@@ -52,6 +53,13 @@ class TargetingReader:
             self._serves_default.pop()
         if any(self._serves_default) and self.default is None:
             raise Unsupported("A rule in the middle gives the code default; here a rule serves a variant or a split.")
+        if len(self.rules) > MAX_RULES:
+            raise Unsupported(f"It has {len(self.rules):,} rules once written out; at most {MAX_RULES} are possible.")
+        if not all(is_within(rule["condition"], MAX_CONDITIONS) for rule in self.rules):
+            raise Unsupported(
+                f"A rule has more than {MAX_CONDITIONS} comparisons once nested rules and shared evaluators are "
+                "written out. Use fewer, or an attribute that says it."
+            )
 
     def _head(self, targeting: Logic) -> Logic:
         """Take prerequisites and individual targets off the beginning of a chain."""
@@ -63,6 +71,7 @@ class TargetingReader:
             self._require(wanted, branches)
             branches = branches[2:]
         while len(branches) >= 2 and (keys := _target_keys(branches[0])) is not None:
+            self.conditions.spend(len(branches) + len(keys))
             if not isinstance(branches[1], str) or branches[1] in [item["variant"] for item in self.targets]:
                 break
             self.targets.append({"variant": branches[1], "keys": keys})
@@ -109,10 +118,10 @@ class TargetingReader:
 
     def _chain(self, arguments: Any, path: list[Logic], level: int) -> None:
         branches = list(arguments) if isinstance(arguments, list) else [arguments]
-        while len(branches) >= 2:
-            condition, outcome, *branches = branches
+        self.conditions.spend(len(branches))
+        for condition, outcome in zip(branches[::2], branches[1::2], strict=False):
             self._outcome(outcome, path if condition is True else [*path, condition], level + 1)
-        self._outcome(branches[0] if branches else None, path, level + 1)
+        self._outcome(branches[-1] if len(branches) % 2 else None, path, level + 1)
 
     def _split(self, logic: Logic) -> Split | tuple[()] | None:
         """The split of a `fractional`, with or without the guard of its key; () for one without shares."""
@@ -161,7 +170,9 @@ class TargetingReader:
         if self.rules and self.rules[-1]["condition"] is None and not self.rules[-1].keys() & {"starts_at", "ends_at"}:
             # Behind a rule for everyone nothing is reached.
             return
-        window, rest = _window([part for item in path for part in _conjuncts(item)]) if path else ({}, [])
+        parts = [part for item in path for part in _conjuncts(item)]
+        self.conditions.spend(len(parts) + 1)
+        window, rest = _window(parts)
         logic = True if not rest else (rest[0] if len(rest) == 1 else {"and": rest})
         if path and not window:
             logic = path[0] if len(path) == 1 else {"and": path}

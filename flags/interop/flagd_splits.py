@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from flags.documents.schema import TOTAL_WEIGHT, is_integer
+from flags.documents.schema import MAX_VARIANTS, TOTAL_WEIGHT, is_integer
 from flags.evaluation.bucketing import Generation
 
-from .flagd_conditions import Unsupported, attribute_of, shown, variable_name
+from .flagd_conditions import attribute_of, shown, variable_name
+from .flagd_effort import Unsupported
 from .logic import Logic
 
 TARGETING_KEY = "targetingKey"
@@ -47,6 +48,8 @@ def read_split(
         if not is_guarded:
             notes.append(f"People without “{attribute}” share one bucket in flagd; here the default variant serves.")
     shares = _merged([_read_share(entry, default) for entry in entries], notes)
+    if len(shares) > MAX_VARIANTS:
+        raise Unsupported(f"A split has {len(shares):,} variants; at most {MAX_VARIANTS} are possible.")
     total = sum(weight for _, weight in shares)
     if total > _MAX_SUM:
         raise Unsupported("The weights of a split add up to more than 2147483647.")
@@ -97,10 +100,12 @@ def _read_share(entry: Any, default: str | None) -> tuple[str, int]:
 
 def _merged(shares: list[tuple[str, int]], notes: list[str]) -> list[tuple[str, int]]:
     """Each variant once, in the order of their first share."""
-    names = list(dict.fromkeys(name for name, _ in shares))
-    if len(names) < len(shares):
+    sums: dict[str, int] = {}
+    for name, weight in shares:
+        sums[name] = sums.get(name, 0) + weight
+    if len(sums) < len(shares):
         notes.append("A variant had several shares; they were put together, so some people may change their variant.")
-    return [(name, sum(weight for other, weight in shares if other == name)) for name in names]
+    return list(sums.items())
 
 
 def _scaled(shares: list[tuple[str, int]], total: int, notes: list[str]) -> list[tuple[str, int]]:
