@@ -12,13 +12,15 @@ class FlagsiteConfig(AppConfig):
     default = False
 
     def ready(self) -> None:
-        """Register the system checks; record sign-ins; send traces where that is asked for."""
+        """Register the system checks; bound the codec registry; record sign-ins; send traces where that is asked for."""
         from flagsite import (
+            charsets,
             checks,  # noqa: F401
             sign_ins,
             telemetry,
         )
 
+        charsets.look_up_only_codecs_that_exist()
         sign_ins.connect()
         if settings.ENV.OTEL_ENABLED:
             telemetry.start()

@@ -5,7 +5,7 @@ the same for requests that reach Django another way: the first middleware, it as
 the others runs or adds a header. Behind both is the same function, and both send the same bytes.
 
 What Django's middlewares would refuse is left to them: a host that is not served, plain HTTP where HTTPS is demanded,
-a NUL in the address, a charset nobody uses.
+a NUL in the address, a Content-Type nobody can read.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ from django.urls import resolve
 from flags import snapshots
 from flags.api import door
 from flags.api.ofrep import BULK_PATH, SINGLE_PREFIX
-from flagsite.charsets import Wsgi, is_known_charset
+from flagsite.charsets import Wsgi, content_type_problem
 
 _STATUS_LINES = {status: f"{status} {phrase}" for status, phrase in responses.items()}
 _USUAL_TYPES = frozenset({"", "application/json", "application/json; charset=utf-8"})
@@ -86,7 +86,7 @@ class OrdinaryRequests:
         if "\x00" in environ["PATH_INFO"] or (query and ("\x00" in query or "%00" in query)):
             return False
         content_type = environ.get("CONTENT_TYPE") or ""
-        if content_type not in _USUAL_TYPES and not is_known_charset(content_type):
+        if content_type not in _USUAL_TYPES and content_type_problem(content_type):
             return False
         if self._is_https_demanded and not _as_django(environ).is_secure():
             return False

@@ -7,14 +7,14 @@ from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
 
-from flagsite.charsets import is_known_charset
+from flagsite.charsets import content_type_problem
 
 # What Django makes session keys from. Anything else was never handed out, and a NUL in it breaks PostgreSQL.
 _SESSION_KEY = re.compile(r"[a-z0-9]+")
 
 
 class ReadableRequestMiddleware:
-    """Answers 400 to a NUL in the address and to charsets nobody uses; forgets a session cookie that cannot be one."""
+    """Answers 400 to a NUL in the address and to a Content-Type nobody can read; forgets a session cookie that cannot be one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -24,8 +24,10 @@ class ReadableRequestMiddleware:
         query = request.META.get("QUERY_STRING", "")
         if "\x00" in request.path_info or "\x00" in query or "%00" in query:
             raise BadRequest("The address holds a NUL character, which nothing here can hold.")
-        if not is_known_charset(request.META.get("CONTENT_TYPE") or ""):
-            raise BadRequest("The Content-Type header names a charset that is not supported.")
+        # REST framework falls back on the second, which some servers make of “Content_Type”.
+        for name in ("CONTENT_TYPE", "HTTP_CONTENT_TYPE"):
+            if problem := content_type_problem(request.META.get(name) or ""):
+                raise BadRequest(problem)
         cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
         if cookie is not None and not _SESSION_KEY.fullmatch(cookie):
             del request.COOKIES[settings.SESSION_COOKIE_NAME]

@@ -9,9 +9,9 @@ _django = get_wsgi_application()
 
 # Imported with the apps ready: the evaluation API reads the settings.
 from flags import snapshots  # noqa: E402
-from flagsite.charsets import only_known_charsets  # noqa: E402
+from flagsite.charsets import only_readable_content_types  # noqa: E402
 from flagsite.front import EvaluationFront  # noqa: E402
 
-application = EvaluationFront(only_known_charsets(_django))
+application = EvaluationFront(only_readable_content_types(_django))
 # The flags are there before the first request asks for them.
 snapshots.store.start()

@@ -21,7 +21,7 @@ from flags.api import edge
 from flags.evaluation.compile import CompiledSnapshot
 from flags.snapshots import SnapshotStore
 from flags.snapshots.building import DatabaseSource
-from flagsite.charsets import only_known_charsets
+from flagsite.charsets import only_readable_content_types
 from flagsite.front import EvaluationFront
 from tests.factories import NOW
 from tests.flags.api.hostile import MARKER
@@ -36,7 +36,7 @@ class Doors:
 
     def __init__(self) -> None:
         edge.reset()
-        self.django: Wsgi = only_known_charsets(cast(Any, WSGIHandler()))
+        self.django: Wsgi = only_readable_content_types(cast(Any, WSGIHandler()))
         self.front: Wsgi = EvaluationFront(self.django)
 
     def both(self, given: dict[str, Any]) -> tuple[Any, Any]:

@@ -1,7 +1,11 @@
 """Requests that nothing here can read: charsets nobody uses, NUL characters, session cookies nobody handed out."""
 
+import codecs
+import encodings
 import io
 import json
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -79,3 +83,58 @@ def test_middleware__percent_sign_before_zeros__is_no_nul() -> None:
 def test_middleware__session_cookie_nobody_handed_out__is_forgotten(address: str, cookie: str) -> None:
     response = Client().get(address, HTTP_COOKIE=f"sessionid={cookie}")
     assert response.status_code == Client().get(address).status_code
+
+
+NAME = "nosuchcodec{}"
+BOUNDARY = "multipart/form-data; boundary=b"
+PART = f"--b\r\nContent-Disposition: form-data; name=a; filename*={NAME}''x\r\n\r\ny\r\n--b--\r\n"
+NAMING: dict[str, Mapping[str, str]] = {
+    "charset": {"CONTENT_TYPE": f"text/plain; charset={NAME}"},
+    "quoted": {"CONTENT_TYPE": f'text/plain; charset="{NAME}"'},
+    "extended": {"CONTENT_TYPE": f"text/plain; charset*={NAME}''utf-8"},
+    "other parameter": {"CONTENT_TYPE": f"text/plain; a*={NAME}''b"},
+    "continued": {"CONTENT_TYPE": f"text/plain; a*0*={NAME}''b"},
+    "accept": {"HTTP_ACCEPT": f"text/html; a*={NAME}''b"},
+    "underscore": {"HTTP_CONTENT_TYPE": f"text/plain; a*={NAME}''b"},
+    "multipart": {"CONTENT_TYPE": BOUNDARY, "body": PART, "HTTP_COOKIE": "csrftoken=" + "a" * 32},
+}
+
+
+def _remembered() -> set[str]:
+    kept: Mapping[str, object] = vars(encodings)["_cache"]
+    return {name for name in kept if "nosuchcodec" in name}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("way", NAMING)
+def test_application__charset_that_does_not_exist__is_remembered_nowhere(way: str, method: str) -> None:
+    for number, path in enumerate((*PATHS, "/api/v1/schema/")):
+        given = {name: value.replace("{}", str(number)) for name, value in NAMING[way].items()}
+        body = given.pop("body", "").encode()
+        ask(path, REQUEST_METHOD=method, CONTENT_LENGTH=str(len(body)), **given, **{"wsgi.input": io.BytesIO(body)})
+
+    assert _remembered() == set()
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF8", "Latin_1", "cp1252", "iso8859-15", "idna", "utf_8_sig", "koi8-r"])
+def test_codecs__that_exist__are_found(name: str) -> None:
+    assert codecs.lookup(name).name
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "content_type", ["text/plain" + ";a=b" * 60_000, "x" * 257, "text/plain; charset=" + "utf-8" * 30_000]
+)
+def test_application__endless_content_type__is_refused_at_once(path: str, content_type: str) -> None:
+    started = time.process_time()
+    status, headers, body = ask(path, CONTENT_TYPE=content_type)
+    seconds = time.process_time() - started
+
+    assert (status, headers["Content-Type"]) == (400, "application/problem+json")
+    assert "256 characters" in json.loads(body)["detail"]
+    assert seconds < 0.2
+
+
+@pytest.mark.parametrize("boundary", ["-" * 70, "----WebKitFormBoundary7MA4YWxkTrZu0gW"])
+def test_application__boundary_of_a_browser__is_read(boundary: str) -> None:
+    assert ask("/healthz/live", CONTENT_TYPE=f"multipart/form-data; boundary={boundary}")[0] == 200

@@ -99,6 +99,15 @@ HEADERS: dict[str, Environ] = {
     "charset": {"CONTENT_TYPE": "application/json; charset=UTF8"},
     "latin-1": {"CONTENT_TYPE": "application/json; charset=latin-1"},
 }
+UNREADABLE_TYPES = (
+    "application/json" + ";a=b" * 60,
+    "application/json" + ";a=b" * 60 + "x",
+    "application/json" + ";a=b" * 60_000,
+    "application/json; charset=" + "x" * 41,
+    "application/json; charset=" + "x" * 150_000,
+    "application/json; charset*=no-such''utf-8",
+    "application/json; a*0*=no-such''b",
+)
 HOSTS = (
     "evil.example.org",
     "localhost:8443",
@@ -181,7 +190,7 @@ def _changes() -> Iterator[tuple[str, Environ]]:
         yield from ((f"{kind} {name}", changes) for name, changes in table.items())
     lists: dict[str, tuple[str | None, ...]] = {
         "REQUEST_METHOD": METHODS,
-        "CONTENT_TYPE": CONTENT_TYPES,
+        "CONTENT_TYPE": (*CONTENT_TYPES, *UNREADABLE_TYPES),
         "HTTP_CONTENT_ENCODING": CONTENT_ENCODINGS,
         "QUERY_STRING": QUERIES,
         "HTTP_HOST": (*HOSTS, None),
