@@ -137,7 +137,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     },
 }
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+# The largest legal document (768 KiB) with three bytes for each of its own, as some senders write it, and its reason.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
 if ENV.REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": ENV.REDIS_URL}}

@@ -23,7 +23,7 @@ from flags.models import Environment
 from rollouts.services.checks import LONGEST_TEXT, LONGEST_TITLE
 from rollouts.services.imports import ImportPlan, PlannedFlag, plan_import, propose_import, suggested_title
 
-# What travels through the page is compressed; Django refuses forms of more than a megabyte.
+# What travels through the page is compressed, and stays well below what a form may hold.
 MAX_PACKED_CHARACTERS = 900_000
 TOO_LARGE = "The definition is too large for this page. Use manage.py import_flagd, or split it up."
 GRADES = {

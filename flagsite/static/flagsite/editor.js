@@ -6,6 +6,7 @@ import { Context } from "./editor/context.js";
 import { append, h, replace } from "./editor/dom.js";
 import { isDrawable, knownAttributes, sameJson } from "./editor/model.js";
 import { differenceList, drawChanges, drawSummary, findingList } from "./editor/panel.js";
+import { compactJson, postCompactly, readableJson } from "./editor/posting.js";
 import { prerequisitesBrief, prerequisitesSection } from "./editor/prerequisites.js";
 import { clearProblems, covers, placeOf, problemList, showProblem } from "./editor/problems.js";
 import { rulesSection } from "./editor/rules.js";
@@ -50,7 +51,7 @@ const ctx = new Context({
 const checker = new Checker({
   form,
   url: form.dataset.validateUrl,
-  fields: () => ({ document: area.value, base_version: form.elements.base_version.value }),
+  fields: () => ({ document: compactJson(area.value), base_version: form.elements.base_version.value }),
   onAnswer: answered,
   onTrouble: () => { slot("status").textContent = "Could not check just now. Everything is checked again when you go on."; },
 });
@@ -59,6 +60,7 @@ start();
 
 function start() {
   form.classList.add("fe-ready");
+  area.value = readableJson(area.value);
   asked = data.problems.length > 0;
   form.append(h("datalist", { id: ctx.attributeListId }));
   showTab(isDrawable(ctx.doc) ? "builder" : "json");
@@ -229,6 +231,7 @@ function wire() {
   form.addEventListener("focusout", leftControl);
   form.addEventListener("keydown", keepEnterInside);
   form.addEventListener("submit", submitted);
+  postCompactly(form);
   for (const action of form.querySelectorAll("[data-review]")) action.addEventListener("click", openReview);
   form.querySelector("[data-close-dialog]").addEventListener("click", () => dialog.close());
   document.querySelector("[data-use-merged]")?.addEventListener("click", useMerged);

@@ -5,6 +5,7 @@ import { conditionBuilder } from "./conditions.js";
 import { Context } from "./context.js";
 import { h, replace } from "./dom.js";
 import { isCondition, isRecord, knownAttributes, sameJson } from "./model.js";
+import { postCompactly, readableJson } from "./posting.js";
 import { clearProblems, placeOf, problemList, showProblem } from "./problems.js";
 import { conditionText } from "./words.js";
 
@@ -30,6 +31,7 @@ start();
 
 function start() {
   form.classList.add("fe-ready");
+  area.value = readableJson(area.value);
   form.append(h("datalist", { id: ctx.attributeListId }, knownAttributes({ rules: [ctx.doc ?? {}] }, data.attributes).map((name) => h("option", { value: name }))));
   if (isDrawable(ctx.doc)) ctx.render();
   else form.querySelector(".fe-segment-json").open = true;
@@ -38,6 +40,7 @@ function start() {
     if (event.key === "Enter" && event.target.matches("input, select")) event.preventDefault();
   });
   form.addEventListener("submit", submitted);
+  postCompactly(form);
   window.addEventListener("beforeunload", (event) => {
     if (isDirty() && !isLeaving) event.preventDefault();
   });

@@ -24,7 +24,7 @@ export class Checker {
         method: "POST",
         credentials: "same-origin",
         headers: { "X-CSRFToken": this.form.elements.csrfmiddlewaretoken.value, Accept: "application/json" },
-        body: new URLSearchParams(this.fields()),
+        body: multipart(this.fields()),
         signal: pending.signal,
       });
       if (!response.ok) throw new Error(String(response.status));
@@ -33,4 +33,11 @@ export class Checker {
       if (error.name !== "AbortError") this.onTrouble();
     }
   }
+}
+
+// Unlike an address, a form of parts takes letters of any alphabet as they are.
+function multipart(fields) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) body.set(name, value);
+  return body;
 }
