@@ -8,12 +8,13 @@ from django.utils import timezone
 
 from flags.snapshots import store
 from flags.streams.app import StreamApplication
+from flags.streams.connections import Connection, StreamServer
 from flags.streams.hub import Limits
 
 # Another process may poll right after our clients were told; a fifth of a second covers the reading itself.
 READING_SECONDS = 0.2
 STOP_SECONDS = 3
-# Files that are no streams: the database, Redis, logs, connections that are being refused.
+# Files that are no streams: the database, Redis, logs, health checks, connections that have not asked for anything yet.
 SPARE_FILES = 500
 
 
@@ -35,7 +36,7 @@ def make_server(application: StreamApplication, *, host: str, port: int) -> uvic
         application,
         host=host,
         port=port,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -43,10 +44,11 @@ def make_server(application: StreamApplication, *, host: str, port: int) -> uvic
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=application.hub.limits.streams + SPARE_FILES,
+        # The hub counts streams; who is none is cut off in time.
+        limit_concurrency=None,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return _Server(config, application)
+    return StreamServer(config, application, places=application.hub.limits.streams + SPARE_FILES // 2)
 
 
 def raise_file_limit(streams: int) -> int:
@@ -57,15 +59,3 @@ def raise_file_limit(streams: int) -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return streams if soft == resource.RLIM_INFINITY else max(1, min(streams, soft - SPARE_FILES))
-
-
-class _Server(uvicorn.Server):
-    """Ends streams before it waits for requests to end, which streams never do by themselves."""
-
-    def __init__(self, config: uvicorn.Config, application: StreamApplication) -> None:
-        super().__init__(config)
-        self._application = application
-
-    async def shutdown(self, sockets: object = None) -> None:
-        self._application.close()
-        await super().shutdown(sockets)  # type: ignore[arg-type]
