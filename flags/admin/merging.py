@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from audits.integrity import canonical_json
+
 _SCALARS = ("schema", "enabled", "client_visible", "off_variant", "default_variant", "salt")
 _WORDS = {
     "enabled": "the switch",
@@ -31,8 +33,8 @@ def merge(base: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str,
         merged[field] = _pick(base.get(field), theirs.get(field), mine.get(field), _WORDS[field], clashes)
     for field in ("variants", "prerequisites", "targets", "rules"):
         old, their, my = (document.get(field, []) for document in (base, theirs, mine))
-        if my == old or their == old:
-            merged[field] = their if my == old else my
+        if _same(my, old) or _same(their, old):
+            merged[field] = their if _same(my, old) else my
         elif field == "targets":
             merged[field] = _merge_targets(old, their, my, clashes)
         else:
@@ -45,10 +47,17 @@ def _says_something(field: str, value: Any) -> bool:
     return bool(value) or field not in _OPTIONAL
 
 
+def _same(a: Any, b: Any) -> bool:
+    """Equality of JSON values: unlike `==` it tells true from 1 and 1 from 1.0."""
+    if isinstance(a, str) and isinstance(b, str):
+        return a == b
+    return canonical_json(a) == canonical_json(b)
+
+
 def _pick(base: Any, theirs: Any, mine: Any, words: str, clashes: list[str]) -> Any:
-    if mine == base:
+    if _same(mine, base):
         return theirs
-    if theirs not in (base, mine):
+    if not (_same(theirs, base) or _same(theirs, mine)):
         clashes.append(words)
     return mine
 

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audits.integrity import canonical_json
 from flags.admin.merging import merge
 from tests.factories import percent_document
 
@@ -187,3 +189,34 @@ def test_merge__any_three_targetings__each_key_is_where_one_of_them_put_it(base,
         or (theirs.get(key) != base.get(key) != mine.get(key) and theirs.get(key) != mine.get(key))
         for key in expected
     )
+
+
+_ALIKE = [(1, True), (0, False), (1, 1.0), ([1], [True])]
+
+
+def _asking_for(value: Any) -> dict[str, Any]:
+    operator = "in" if isinstance(value, list) else "equals"
+    return document({**rule("a"), "condition": {"attribute": "beta", "operator": operator, "value": value}})
+
+
+def _with_value(value: Any) -> dict[str, Any]:
+    base = document()
+    return {**base, "variants": [{**base["variants"][0], "value": {"limit": value}}, *base["variants"][1:]]}
+
+
+@pytest.mark.parametrize(("before", "after"), [*_ALIKE, *(pair[::-1] for pair in _ALIKE)])
+@pytest.mark.parametrize("build", [_asking_for, _with_value])
+def test_merge__values_that_only_python_takes_for_equal__are_changes(build: Any, before: Any, after: Any) -> None:
+    base, changed = build(before), build(after)
+    elsewhere = {**base, "client_visible": True}
+    both = canonical_json({**changed, "client_visible": True})
+
+    assert [canonical_json(merge(base, elsewhere, changed)[0]), merge(base, elsewhere, changed)[1]] == [both, []]
+    assert [canonical_json(merge(base, changed, elsewhere)[0]), merge(base, changed, elsewhere)[1]] == [both, []]
+
+
+def test_merge__values_that_only_python_takes_for_equal__clash() -> None:
+    merged, clashes = merge(_asking_for("x"), _asking_for(1), _asking_for(True))
+
+    assert canonical_json(merged) == canonical_json(_asking_for(True))
+    assert clashes == ["the rule “a”"]
