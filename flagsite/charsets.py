@@ -28,8 +28,8 @@ _KNOWN = frozenset(
     }
 )
 _TOO_LONG = (
-    f"The Content-Type header is longer than {MAX_CONTENT_TYPE_CHARACTERS} characters. Send the media type, and at most "
-    "a charset or a boundary."
+    f"The Content-Type header is longer than {MAX_CONTENT_TYPE_CHARACTERS} characters. Send the media type, and at "
+    "most a charset or a boundary."
 )
 _UNKNOWN = "The Content-Type header names a charset that is not supported. Send utf-8, or leave the charset out."
 

@@ -56,7 +56,8 @@ def logging_settings(*, level: str, json: bool) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            "django.server": {"level": "WARNING"},
+            # The development server's lines hold the query, and with it what is secret in it.
+            "django.server": {"level": "CRITICAL"},
             # A caller's mistake is an answer, not an event of ours; the access log has its status.
             "django.request": {"level": "ERROR"},
             "django_structlog": {"level": "WARNING"},

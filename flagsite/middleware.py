@@ -1,4 +1,4 @@
-"""The first look at a request: what no page, database or session store can take goes no further."""
+"""What is done to every request: the first look at it, and the line about it in the log."""
 
 import re
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.encoding import escape_uri_path
+from django_structlog.middlewares import RequestMiddleware
 
 from flagsite.charsets import content_type_problem
 
@@ -14,7 +16,7 @@ _SESSION_KEY = re.compile(r"[a-z0-9]+")
 
 
 class ReadableRequestMiddleware:
-    """Answers 400 to a NUL in the address and to a Content-Type nobody can read; forgets a session cookie that cannot be one."""
+    """Answers 400 to a NUL in the address and a Content-Type nobody reads; forgets a session cookie that cannot be one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -32,3 +34,12 @@ class ReadableRequestMiddleware:
         if cookie is not None and not _SESSION_KEY.fullmatch(cookie):
             del request.COOKIES[settings.SESSION_COOKIE_NAME]
         return self.get_response(request)
+
+
+class RequestLogMiddleware(RequestMiddleware):  # type: ignore[misc]
+    """Logs requests by method and path, without the query: it may hold the ticket of a stream or a search for a name."""
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> str:
+        """How a line names the request."""
+        return f"{request.method} {escape_uri_path(request.path)}"

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import structlog
@@ -70,6 +71,52 @@ def test_line__of_a_request__leads_to_its_answer(
     (event,) = [record.msg for record in caplog.records if record.name == "flagsite.tests"]
     assert isinstance(event, dict)
     assert event["correlation_id"] == response.headers["X-Correlation-Id"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/v1/stream", 404),
+        ("GET", "/api/v1/audit-events/", 401),
+        ("POST", "/api/v1/evaluate/explain", 401),
+        ("GET", "/admin/no-such-page/", 302),
+        ("GET", "/no-such-page\n/", 404),
+    ],
+)
+def test_line__of_a_refused_request__names_the_path_and_no_query(
+    method: str, path: str, status: int, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="django_structlog"):
+        response = client.generic(method, quote(path), QUERY_STRING=f"ticket={PLANTED}&s=1")
+
+    lines = [record.msg for record in caplog.records if record.name.startswith("django_structlog")]
+    requests = {line["request"] for line in lines if isinstance(line, dict)}
+    assert response.status_code == status
+    assert requests == {f"{method} {quote(path)}"}
+    assert PLANTED not in "".join(f"{record.getMessage()} {record.args}" for record in caplog.records)
+
+
+@pytest.mark.django_db
+def test_line__of_a_failed_request__names_the_path_and_no_query(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def page(request: HttpRequest) -> HttpResponse:
+        raise OperationalFailure("gone")
+
+    monkeypatch.setattr(BaseHandler, "resolve_request", lambda self, request: (page, (), {}))
+
+    Client(raise_request_exception=False).get("/api/v1/stream", QUERY_STRING=f"ticket={PLANTED}")
+
+    failed = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    assert [line["request"] for line in failed if line["event"] == "request_failed"] == ["GET /api/v1/stream"]
+    assert PLANTED not in "".join(f"{record.getMessage()} {record.args}" for record in caplog.records)
+
+
+def test_server_of_development__logs_no_request_lines() -> None:
+    logger = logging_settings(level="DEBUG", json=True)["loggers"]["django.server"]
+
+    assert logger["level"] == "CRITICAL"
 
 
 class OperationalFailure(Exception):
