@@ -25,7 +25,7 @@ BUCKET_SECONDS = 600
 INACTIVITY_SECONDS = 120
 STREAM_PATH = "/api/v1/stream"
 
-_PURPOSE = b"flagsite.stream-ticket.v1"
+_TICKET_PURPOSE, _POSITION_PURPOSE = b"flagsite.stream-ticket.v1", b"flagsite.stream-position.v1"
 _BODY = struct.Struct(">16s16sQ")
 _SIGNATURE_BYTES = 32
 _TICKET_CHARACTERS = (_BODY.size + _SIGNATURE_BYTES) * 4 // 3
@@ -81,12 +81,17 @@ def event_streams(facts: TokenFacts, *, now: datetime, since: str = "") -> list[
 
 
 def position(snapshot: CompiledSnapshot) -> str:
-    """What differs as soon as an environment may answer differently: its revision, and the variants forced here."""
-    forced = getattr(snapshot, "forced", None)
-    if not forced:
+    """What differs as soon as an environment may answer differently: its revision, and the variants forced here.
+
+    Browsers see it, so what is forced goes in under a key: nobody can try out guesses at flags that are hidden from
+    them. Hidden flags count for every listener all the same, because visible ones may depend on them.
+    """
+    if not snapshot.forced:
         return str(snapshot.revision)
-    digest = hashlib.sha256(repr(sorted(forced.items())).encode()).hexdigest()
-    return f"{snapshot.revision}-{digest[:12]}"
+    # Environment and revision go in as well: what the same set looks like elsewhere or later tells nothing.
+    facts = repr((snapshot.snapshot.environment_id, snapshot.revision, sorted(snapshot.forced.items()))).encode()
+    digest = hmac.digest(_key(_POSITION_PURPOSE, settings.SECRET_KEY), facts, hashlib.sha256)
+    return f"{snapshot.revision}-{digest.hex()[:12]}"
 
 
 @lru_cache(maxsize=4096)
@@ -96,10 +101,10 @@ def _issue(token_id: uuid.UUID, environment_id: uuid.UUID, expires: int, secret_
 
 
 def _sign(body: bytes, secret_key: str) -> bytes:
-    return hmac.digest(_key(secret_key), body, hashlib.sha256)
+    return hmac.digest(_key(_TICKET_PURPOSE, secret_key), body, hashlib.sha256)
 
 
 @lru_cache(maxsize=4)
-def _key(secret_key: str) -> bytes:
-    """A key of its own, so that no other signature of the installation can pass for a ticket."""
-    return hmac.digest(secret_key.encode(), _PURPOSE, hashlib.sha256)
+def _key(purpose: bytes, secret_key: str) -> bytes:
+    """A key of its own, so that no other signature of the installation can pass for one made here."""
+    return hmac.digest(secret_key.encode(), purpose, hashlib.sha256)

@@ -1,17 +1,21 @@
 """Stream tickets: who gets in, for how long, and what cannot be made up."""
 
 import base64
+import hashlib
 import string
 import uuid
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flags.api import stream_tickets
-from flags.api.stream_tickets import BUCKET_SECONDS, bucket, event_streams, issue, read
+from flags.api.stream_tickets import BUCKET_SECONDS, bucket, event_streams, issue, position, read
 from flags.snapshots import TokenFacts
+from flags.streams.events import read_position
 
 TOKEN, ENVIRONMENT = uuid.UUID(int=1), uuid.UUID(int=2)
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -118,3 +122,39 @@ def test_event_streams__name_one_address_with_a_ticket(settings):
     url = f"https://stream.example.org{stream_tickets.STREAM_PATH}?ticket={ticket}&since=7"
     assert streams == [{"type": "sse", "url": url, "inactivityDelaySec": 120}]
     assert f"{stream_tickets.STREAM_PATH}?ticket={ticket}" in event_streams(FACTS, now=START)[0]["url"]
+
+
+FORCED = {"hidden-flag": "off", "checkout": "on"}
+
+
+def at(revision: int, forced: dict[str, str], environment: str = "shop") -> Any:
+    """What a position is read from."""
+    return SimpleNamespace(revision=revision, forced=forced, snapshot=SimpleNamespace(environment_id=environment))
+
+
+def test_position__nothing_forced__is_the_revision():
+    assert position(at(7, {})) == "7"
+
+
+def test_position__differs_by_environment_revision_and_what_is_forced():
+    places = [at(7, {}), at(7, FORCED), at(7, {**FORCED, "checkout": "off"}), at(7, {"checkout": "on"}), at(8, FORCED)]
+    places.append(at(7, FORCED, "another"))
+    positions = [position(place) for place in places]
+
+    assert len({text.partition("-")[2] for text in positions}) == 6
+    assert [text.partition("-")[0] for text in positions] == ["7", "7", "7", "7", "8", "7"]
+    assert [read_position(text) for text in positions] == positions
+
+
+def test_position__same_state_in_another_process__is_the_same():
+    assert position(at(7, FORCED)) == position(at(7, dict(reversed(FORCED.items()))))
+
+
+def test_position__guess_at_what_is_forced__cannot_be_tried_out(settings):
+    """Client tokens see positions, and must not learn which of the flags hidden from them are forced."""
+    seen = position(at(7, FORCED)).partition("-")[2]
+    guesses = [repr(sorted(FORCED.items())), repr(("shop", 7, sorted(FORCED.items())))]
+    settings.SECRET_KEY = "another-" + settings.SECRET_KEY
+
+    assert seen not in {hashlib.sha256(guess.encode()).hexdigest()[:12] for guess in guesses}
+    assert seen != position(at(7, FORCED)).partition("-")[2]

@@ -59,7 +59,11 @@ class FakeRegistry:
     def snapshot(self, environment_id: uuid.UUID) -> Any:
         if environment_id not in self.revisions:
             return None
-        return SimpleNamespace(revision=self.revisions[environment_id], forced=self.forced.get(environment_id, {}))
+        return SimpleNamespace(
+            revision=self.revisions[environment_id],
+            forced=self.forced.get(environment_id, {}),
+            snapshot=SimpleNamespace(environment_id=str(environment_id)),
+        )
 
     def subscribe(self, callback: Callable[[frozenset[uuid.UUID]], None], /) -> Callable[[], None]:
         self.callbacks.append(callback)
