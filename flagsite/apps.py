@@ -12,7 +12,7 @@ class FlagsiteConfig(AppConfig):
     default = False
 
     def ready(self) -> None:
-        """Register the system checks, bound the codec registry, record sign-ins; send traces where that is asked for."""
+        """Register system checks, bound the codec registry, record sign-ins; send traces where that is asked for."""
         from flagsite import (
             charsets,
             checks,  # noqa: F401

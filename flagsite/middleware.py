@@ -16,7 +16,7 @@ _SESSION_KEY = re.compile(r"[a-z0-9]+")
 
 
 class ReadableRequestMiddleware:
-    """Answers 400 to a NUL in the address and a Content-Type nobody reads; forgets a session cookie that cannot be one."""
+    """Answers 400 to a NUL in the address and a Content-Type nobody reads; forgets cookies that hold no session."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -36,8 +36,8 @@ class ReadableRequestMiddleware:
         return self.get_response(request)
 
 
-class RequestLogMiddleware(RequestMiddleware):  # type: ignore[misc]
-    """Logs requests by method and path, without the query: it may hold the ticket of a stream or a search for a name."""
+class RequestLogMiddleware(RequestMiddleware):
+    """Logs requests by method and path, without the query, which may hold the ticket of a stream."""
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
