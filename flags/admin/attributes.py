@@ -16,12 +16,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 from flags import permissions
 from flags.admin.forms import PlainForm
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, message_errors, signed_in
+from flags.errors import PermissionMissing
 from flags.models import ContextAttribute, Environment, Project
 from flags.models.attributes import AttributeType
 from flags.selectors.declarations import attribute_lines
 from flags.selectors.environments import shown_project
 from flags.services.attributes import declare_attribute, remove_attribute
 
+VOUCHING = (
+    "Declaring an attribute harmless, or removing a declaration, needs the role administrator in every protected "
+    "environment of the project: reviewers there rely on it."
+)
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -31,7 +36,8 @@ class AttributeForm(PlainForm):
     name = forms.CharField(
         max_length=100,
         strip=False,
-        help_text="As services send it, letter for letter: plan, or company.size for a part of an object.",
+        help_text="As services send it, letter for letter, such as plan or companySize. Without dots: rules look at "
+        "attributes themselves, not at parts of objects.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
     value_type = forms.ChoiceField(label="What does it hold?", choices=AttributeType.choices, widget=forms.RadioSelect)
@@ -69,6 +75,7 @@ class ContextAttributeAdmin(GovernedAdmin):
             declared=[line for line in lines if line.declared],
             others=[line for line in lines if not line.declared],
             may_declare=project is not None and may_declare(user, project),
+            may_remove=project is not None and may_vouch(user, project),
             crumbs=[("Attributes", "")],
         )
 
@@ -93,6 +100,8 @@ class ContextAttributeAdmin(GovernedAdmin):
         """Take a declaration back, after saying what that means."""
         attribute = self.row(request, str(object_id))
         _require_administrator(request, attribute.project)
+        if not may_vouch(signed_in(request), attribute.project):
+            raise PermissionDenied(VOUCHING)
         address = _address(attribute.project)
         if request.method == "POST":
             with message_errors(request):
@@ -122,10 +131,14 @@ class ContextAttributeAdmin(GovernedAdmin):
             del form.fields["name"]
         if request.method == "POST" and form.is_valid():
             values = {"name": attribute.name if attribute else "", **form.cleaned_data}
-            with form_errors(form):
-                declare_attribute(project.pk, actor=actor_of(request), now=timezone.now(), **values)
-                messages.success(request, f"{values['name']} is declared. The editor offers it in rules.")
-                return HttpResponseRedirect(_address(project))
+            try:
+                with form_errors(form):
+                    declare_attribute(project.pk, actor=actor_of(request), now=timezone.now(), **values)
+                    messages.success(request, f"{values['name']} is declared. The editor offers it in rules.")
+                    return HttpResponseRedirect(_address(project))
+            except PermissionMissing as error:
+                # Declaring is allowed here, only not as harmless: everything else that was typed is of use.
+                form.add_error(None, error.message)
         name = attribute.name if attribute else ""
         return self.page(
             request,
@@ -134,6 +147,7 @@ class ContextAttributeAdmin(GovernedAdmin):
             subtitle=f"Of {project.name}. Nothing that is served changes by this.",
             form=form,
             attribute=attribute,
+            vouching="" if may_vouch(signed_in(request), project) else VOUCHING,
             address=_address(project),
             crumbs=[("Attributes", _address(project)), (name or "Declare", "")],
         )
@@ -143,6 +157,15 @@ def may_declare(user: AbstractUser, project: Project) -> bool:
     """Whether somebody administers an environment of the project."""
     administers = permissions.environments_with(user, permissions.ADMINISTER)
     return user.is_superuser or Environment.objects.filter(project=project, pk__in=administers).exists()
+
+
+def may_vouch(user: AbstractUser, project: Project) -> bool:
+    """Whether somebody who may declare attributes may also declare them harmless, and take declarations back."""
+    if user.is_superuser:
+        return True
+    administers = permissions.environments_with(user, permissions.ADMINISTER)
+    protected = Environment.objects.filter(project=project, is_protected=True)
+    return may_declare(user, project) and not protected.exclude(pk__in=administers).exists()
 
 
 def _require_administrator(request: HttpRequest, project: Project) -> None:

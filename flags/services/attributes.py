@@ -33,8 +33,9 @@ def declare_attribute(
 ) -> ContextAttribute:
     """Declare an attribute, or declare it differently. Nothing that is served changes: only the linter reads this.
 
-    Needs the role administrator in some environment of the project. Raises PermissionMissing, InvalidInput, NotFound.
-    A call that changes nothing records nothing.
+    Needs the role administrator in some environment of the project; to say that an attribute grants nothing, which
+    silences warnings that reviewers of protected environments go by, in every protected one. Raises PermissionMissing,
+    InvalidInput, NotFound. A call that changes nothing records nothing.
     """
     name = _checked_name(name)
     if value_type not in AttributeType.values:
@@ -49,6 +50,8 @@ def declare_attribute(
         attribute.grants_access = grants_access
         if before == _facts(attribute):
             return attribute
+        if not grants_access and (before is None or before["grants_access"]):
+            _require_everywhere(project, actor, f"to declare that {name} grants no access")
         try:
             with transaction.atomic():
                 attribute.save()
@@ -61,12 +64,17 @@ def declare_attribute(
 
 @attempted
 def remove_attribute(attribute_id: uuid.UUID, *, actor: Actor, now: datetime) -> None:
-    """Take a declaration back; rules that use the attribute go on working. Raises PermissionMissing, NotFound."""
+    """Take a declaration back; rules that use the attribute go on working.
+
+    Needs the role administrator in every protected environment of the project: a declaration is what slips are noticed
+    by. Raises PermissionMissing, NotFound.
+    """
     with transaction.atomic():
         attribute = ContextAttribute.objects.filter(pk=attribute_id).select_for_update().first()
         if attribute is None:
             raise NotFound("This attribute is not declared. Somebody may have removed it.")
-        _administered(attribute.project_id, actor)
+        project = _administered(attribute.project_id, actor)
+        _require_everywhere(project, actor, f"to remove the declaration of {attribute.name}")
         data = {"before": _facts(attribute), "after": None}
         _record(Action.CONTEXT_ATTRIBUTE_REMOVED, attribute, actor=actor, now=now, data=data)
         attribute.delete()
@@ -95,6 +103,20 @@ def _administered(project_id: uuid.UUID, actor: Actor) -> Project:
             permission=permissions.ADMINISTER,
         )
     return project
+
+
+def _require_everywhere(project: Project, actor: Actor, purpose: str) -> None:
+    """Raise PermissionMissing for whoever does not administer all protected environments of the project."""
+    if permissions.is_superuser(actor):
+        return
+    protected = Environment.objects.filter(project=project, is_protected=True).order_by("position", "key")
+    lacking = [item.name for item in protected if not permissions.holds(actor, permissions.ADMINISTER, item)]
+    if lacking:
+        raise PermissionMissing(
+            f"{actor.label} does not have the role administrator in {', '.join(lacking)}, and reviewers there rely on "
+            f"what is declared. Ask an administrator of {lacking[0]} {purpose}.",
+            permission=permissions.ADMINISTER,
+        )
 
 
 def _facts(attribute: ContextAttribute) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The page of context attributes: who sees it, who declares, and that nothing typed is lost."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from audits.models import AuditEvent
+from flags.documents.schema import attribute_problem
 from flags.models import ContextAttribute, Flag
+from flags.permissions import Role
 from flags.services.attributes import declare_attribute
 from tests.factories import NOW, World, actor_of, make_world, percent_document
 from tests.support.admin import HOSTILE, signed_in, text_of
@@ -163,3 +166,29 @@ def test_list__more_flags_and_attributes__same_number_of_queries(world: World, a
         client.get(list_url(world))
 
     assert len(many) == len(few) <= 20
+
+
+def test_declare__harmless_by_an_administrator_of_an_open_environment__comes_back_with_what_it_takes(
+    world: World, attribute: ContextAttribute
+) -> None:
+    world.grant(world.otto, world.development, Role.ADMINISTRATOR)
+    client = signed_in(world.otto)
+    fields = posted()
+    del fields["grants_access"]
+
+    refused = text_of(client.post(add_url(world), fields))
+
+    assert "Ask an administrator of Production" in refused
+    assert "What they pay for" in refused
+    assert not ContextAttribute.objects.filter(name="plan").exists()
+    assert client.post(add_url(world), posted()).status_code == 302
+    assert url_of(attribute, "remove") not in text_of(client.get(list_url(world)))
+    assert client.get(url_of(attribute, "remove")).status_code == 403
+
+
+def test_declare__what_the_form_proposes__is_a_name_that_is_accepted(world: World) -> None:
+    text = text_of(signed_in(world.ada).get(add_url(world)))
+
+    (proposed,) = re.findall(r"such as (\w+) or (\w+)\.", text)
+    assert [attribute_problem(name) for name in proposed] == ["", ""]
+    assert "company.size" not in text

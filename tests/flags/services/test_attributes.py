@@ -7,9 +7,10 @@ import pytest
 from audits.errors import GovernanceError
 from audits.models import AuditEvent
 from flags.errors import InvalidInput, NotFound, PermissionMissing
-from flags.models import ContextAttribute
+from flags.models import ContextAttribute, Environment
 from flags.permissions import Role
 from flags.services.attributes import declare_attribute, remove_attribute
+from flags.services.tickets import governed_write
 from tests.factories import NOW, World, actor_of, make_world
 
 pytestmark = pytest.mark.django_db
@@ -59,9 +60,11 @@ def test_remove_attribute__declared__is_gone_with_an_event(world: World) -> None
 
 
 @pytest.mark.parametrize("role", [None, *Role])
-def test_declare_and_remove__every_role__takes_an_administrator_of_one_environment(
+def test_declare_and_remove__every_role__takes_an_administrator_where_nothing_is_protected(
     role: Role | None, world: World
 ) -> None:
+    with governed_write(world.production.pk):
+        Environment.objects.filter(pk=world.production.pk).update(is_protected=False)
     if role:
         world.grant(world.otto, world.staging, role)
     declared = declare(world, name="country")
@@ -77,6 +80,31 @@ def test_declare_and_remove__every_role__takes_an_administrator_of_one_environme
                 act()
     names = {"plan"} if role is Role.ADMINISTRATOR else {"country"}
     assert set(ContextAttribute.objects.values_list("name", flat=True)) == names
+
+
+@pytest.mark.parametrize("protected", [False, True], ids=["elsewhere", "where it is protected"])
+def test_declare_and_remove__what_silences_warnings__takes_an_administrator_of_every_protected_environment(
+    protected: bool, world: World
+) -> None:
+    world.grant(world.otto, world.production if protected else world.development, Role.ADMINISTRATOR)
+    declared = declare(world, world.otto, name="country", value_type="number")
+    declare(world, world.ada, name="harmless", grants_access=False)
+    acts = [
+        lambda: declare(world, world.otto, name="is_staff", grants_access=False),
+        lambda: declare(world, world.otto, name="country", grants_access=False),
+        lambda: remove_attribute(declared.pk, actor=actor_of(world.otto), now=NOW),
+    ]
+
+    for act in acts:
+        if protected:
+            act()
+        else:
+            with pytest.raises(PermissionMissing, match="Ask an administrator of Production"):
+                act()
+    # What is harmless already may be described anew, and what is not may be said by everybody who declares.
+    assert declare(world, world.otto, name="harmless", description="Colour", grants_access=False).description
+    assert declare(world, world.otto, name="harmless").grants_access
+    assert ContextAttribute.objects.filter(name="country").exists() is not protected
 
 
 def test_declare_attribute__administrator_of_another_project__is_refused(world: World) -> None:
