@@ -14,9 +14,10 @@ from django.db import close_old_connections, connections
 from django.utils import timezone
 
 from flags.snapshots.announcing import announcements
-from flags.snapshots.connections import use_separate_connection
+from flags.snapshots.connections import Cut, use_separate_connection
 from flags.snapshots.files import SnapshotFile, file_key
 from flags.snapshots.kill_list import KillListReader
+from flags.snapshots.progress import Progress
 from flags.snapshots.registry import SnapshotStore
 from flags.snapshots.saving import Saver
 from flags.snapshots.settling import Settler
@@ -25,7 +26,10 @@ logger = structlog.get_logger(__name__)
 
 # So many messages in a row are one look, and that is not the next breath.
 _SHORTEST_PAUSE_SECONDS = 0.01
-_LONGEST_LOOK_SECONDS = 5.0
+# Without a step for so long, a look waits for something. One that computes does not.
+_LONGEST_SILENCE_SECONDS = 5.0
+# Requests wait no longer than this for the first look, also when it gets on.
+_LONGEST_FIRST_LOOK_SECONDS = 5.0
 _SLOW_START_SECONDS = 1.5
 _WATCH_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 5.0
@@ -43,13 +47,14 @@ class Poller(threading.Thread):
         self._after_look = after_look
         self._wake = threading.Event()
         self._stopped = False
-        self._progress = threading.Condition()
+        self._over = threading.Condition()
         self._begun = self._finished = 0
-        self._busy_since: float | None = None
+        self._progress = Progress()
+        self._cut: Cut | None = None
 
     def run(self) -> None:
         """Tick at once and then until `stop`."""
-        use_separate_connection()
+        self._cut = use_separate_connection()
         while not self._stopped:
             self._wake.clear()
             self.tick()
@@ -71,24 +76,23 @@ class Poller(threading.Thread):
         except Exception as error:
             logger.warning("snapshot_poll_failed", error=type(error).__name__, detail=str(error))
         finally:
-            self._busy_since = None
+            self._progress.end()
             close_old_connections()
 
     def look_soon(self, *, wait_seconds: float) -> bool:
         """Look now, and wait until a look that began after this call is over. Whether it is."""
-        with self._progress:
+        with self._over:
             wanted = self._begun + 1
             self._wake.set()
-            return self._progress.wait_for(lambda: self._finished >= wanted, wait_seconds)
+            return self._over.wait_for(lambda: self._finished >= wanted, wait_seconds)
 
     def wake(self) -> None:
         """Look now instead of at the next poll."""
         self._wake.set()
 
-    def busy_seconds(self) -> float:
-        """How long the tick under way has taken so far; 0 between ticks."""
-        since = self._busy_since
-        return 0.0 if since is None else time.monotonic() - since
+    def silent_seconds(self) -> float:
+        """How long the tick under way has got nowhere; 0 while it computes, and between ticks."""
+        return self._progress.silent_seconds()
 
     @property
     def is_looking(self) -> bool:
@@ -100,15 +104,21 @@ class Poller(threading.Thread):
         self._stopped = True
         self._wake.set()
 
+    def abandon(self) -> None:
+        """Give up what the thread waits for, so that it ends."""
+        self.stop()
+        if self._cut is not None:
+            self._cut()
+
     def _begin(self) -> None:
-        with self._progress:
+        with self._over:
             self._begun += 1
-        self._busy_since = time.monotonic()
+        self._progress.begin()
 
     def _finish(self) -> None:
-        with self._progress:
+        with self._over:
             self._finished = self._begun
-            self._progress.notify_all()
+            self._over.notify_all()
 
 
 class Watch(threading.Thread):
@@ -120,11 +130,14 @@ class Watch(threading.Thread):
         self._kills = kills
         self._new_poller = new_poller
         self._poller = new_poller()
+        self._left_behind: Poller | None = None
+        self._began_at = time.monotonic()
         self._stopped = threading.Event()
         store.force(kills.read())
 
     def run(self) -> None:
         """Begin to look, and watch until `stop`."""
+        self._began_at = time.monotonic()
         self._poller.start()
         if not self._store.wait_until_tried(seconds=_SLOW_START_SECONDS):
             # A database that lets us wait at the start: the last good state is better than none.
@@ -136,15 +149,24 @@ class Watch(threading.Thread):
         """Apply the kill list as it is now; leave a poller behind that hangs or died."""
         try:
             self._store.force(self._kills.read())
-            hangs = self._poller.busy_seconds() > _LONGEST_LOOK_SECONDS
+            hangs = self._poller.silent_seconds() > _LONGEST_SILENCE_SECONDS
             if hangs and self._poller.is_looking:
-                self._store.note_failure(TimeoutError(f"No answer for {_LONGEST_LOOK_SECONDS:.0f} seconds."))
+                self._store.note_failure(TimeoutError(f"No answer for {_LONGEST_SILENCE_SECONDS:.0f} seconds."))
+            elif time.monotonic() - self._began_at > _LONGEST_FIRST_LOOK_SECONDS:
+                self._store.stop_waiting()
             if hangs or not self._poller.is_alive():
-                self._poller.stop()
-                self._poller = self._new_poller()
-                self._poller.start()
+                self._replace_poller()
         except Exception as error:
             logger.warning("snapshot_watch_failed", error=type(error).__name__, detail=str(error))
+
+    def _replace_poller(self) -> None:
+        """Begin with a new one, unless the last one that was left behind has not ended yet: two at most."""
+        if self._left_behind is not None and self._left_behind.is_alive():
+            self._left_behind.abandon()
+            return
+        self._poller.abandon()
+        self._left_behind, self._poller = self._poller, self._new_poller()
+        self._poller.start()
 
     def look_soon(self, *, wait_seconds: float) -> bool:
         """See `Poller.look_soon`."""

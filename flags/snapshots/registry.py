@@ -18,10 +18,11 @@ import structlog
 from django.conf import settings
 from django.utils import timezone
 
-from flags.evaluation.compile import CompiledSnapshot, compile_snapshot
+from flags.evaluation.compile import CompiledSnapshot, Snapshot, compile_snapshot
 from flags.snapshots.kill_list import Kill, KillList
+from flags.snapshots.progress import computing, step
 from flags.snapshots.sources import EnvironmentUnreadable, Keeper, SnapshotsUnavailable, Source
-from flags.snapshots.states import EMPTY, NO_KILLS, SavedState, State, changed, ignored_kills, make_state, newer
+from flags.snapshots.states import EMPTY, NO_KILLS, SavedState, State, beyond, changed, ignored_kills, make_state, newer
 from flags.snapshots.tokens import TokenFacts, TokenStamp, hash_secret
 
 logger = structlog.get_logger(__name__)
@@ -78,6 +79,7 @@ class SnapshotStore:
         self._is_used = False
         self._keeper: Keeper | None = None
         self._looks, self._taken_look = itertools.count(1), 0
+        self._ahead: dict[uuid.UUID, CompiledSnapshot] = {}
         self._retry_at = 0.0
         self._uses: dict[uuid.UUID, datetime] = {}
         self._written_uses: dict[uuid.UUID, datetime] = {}
@@ -201,6 +203,10 @@ class SnapshotStore:
         self.fall_back()
         self._tried.set()
 
+    def stop_waiting(self) -> None:
+        """Let nobody wait for the first load any more; it goes on, and is served when it is done."""
+        self._tried.set()
+
     def fall_back(self) -> bool:
         """Serve the saved state if there is none yet. Whether there is a state now."""
         if self._state is not None:
@@ -208,7 +214,7 @@ class SnapshotStore:
         saved = self._saved_state()
         if saved is None:
             return False
-        sources = {key: compile_snapshot(snapshot) for key, snapshot in saved.snapshots.items()}
+        sources = {key: _compiled(snapshot) for key, snapshot in saved.snapshots.items()}
         with self._swapping:
             if self._state is not None:
                 return True
@@ -301,8 +307,11 @@ class SnapshotStore:
     def _look(self, state: State) -> tuple[object, Mapping[str, TokenFacts], dict[uuid.UUID, CompiledSnapshot]]:
         """Read what moved. Tokens are read first: the environment of each is then known."""
         stamp = self._source.read_token_stamp()
+        step()
         tokens = state.tokens if stamp == state.stamp else self._source.read_tokens()
+        step()
         revisions = self._source.read_revisions()
+        step()
         sources = {}
         for environment_id in {facts.environment_id for facts in tokens.values()} & revisions.keys():
             compiled = self._moved(state.sources.get(environment_id), environment_id, revisions[environment_id])
@@ -316,11 +325,19 @@ class SnapshotStore:
         """The snapshot to serve from now on: the current one unless the source is ahead of it."""
         if current is not None and revision <= current.revision:
             return current
+        ahead = self._ahead.get(environment_id)
+        if ahead is not None and revision <= ahead.revision:
+            return ahead
         try:
-            return compile_snapshot(self._source.build(environment_id))
+            snapshot = self._source.build(environment_id)
         except EnvironmentUnreadable as error:
             logger.warning("snapshot_build_failed", environment_id=str(environment_id), detail=str(error))
             return current
+        finally:
+            step()
+        # Kept at once: a look that fails or is given up later on has not done this for nothing.
+        self._ahead[environment_id] = compiled = _compiled(snapshot)
+        return compiled
 
     def _take(
         self,
@@ -339,6 +356,7 @@ class SnapshotStore:
             chosen = newer(before.sources, sources, known=sources)
             after = make_state(stamp=stamp, tokens=tokens, sources=chosen, kills=self._kills, previous=before)
             self._state, self._taken_look, self._looked_at, self._origin = after, number, began_at, "database"
+            self._ahead = beyond(after, self._ahead.copy())
             was_failing, self._failure = bool(self._failure), ""
         if was_failing:
             logger.info("snapshots_fresh_again")
@@ -366,3 +384,8 @@ class SnapshotStore:
                 "kill_list_entry_ignored", entry=str(kill), detail="No such environment, flag or variant here."
             )
         self._ignored = ignored
+
+
+def _compiled(snapshot: Snapshot) -> CompiledSnapshot:
+    with computing():
+        return compile_snapshot(snapshot)

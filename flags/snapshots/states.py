@@ -74,6 +74,12 @@ def newer(current: Compiled, found: Compiled, *, known: Iterable[uuid.UUID]) -> 
     return chosen
 
 
+def beyond(state: State, compiled: Mapping[uuid.UUID, CompiledSnapshot]) -> dict[uuid.UUID, CompiledSnapshot]:
+    """What is newer than a state, of the environments in it."""
+    sources = state.sources
+    return {key: one for key, one in compiled.items() if key in sources and one.revision > sources[key].revision}
+
+
 def changed(before: State, after: State) -> frozenset[uuid.UUID]:
     """The environments that serve something else now."""
     keys = before.served.keys() | after.served.keys()

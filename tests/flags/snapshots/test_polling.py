@@ -2,16 +2,18 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from structlog.testing import capture_logs
 
 from flags import snapshots
+from flags.evaluation.compile import CompiledSnapshot, Snapshot, compile_snapshot
 from flags.snapshots import SnapshotStore, polling
 from flags.snapshots.kill_list import KillListReader
 from flags.snapshots.polling import Listener, Poller, Watch, start_polling
@@ -94,12 +96,12 @@ def test_look_soon__poller_that_hangs__is_waited_for_so_long_only():
     poller.start()
 
     assert not poller.look_soon(wait_seconds=0.05)
-    assert poller.busy_seconds() > 0
+    assert poller.silent_seconds() > 0
 
     go_on.set()
     poller.stop()
     poller.join(10)
-    assert poller.busy_seconds() == 0
+    assert poller.silent_seconds() == 0
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 def test_watch__poller_that_hangs__is_left_behind_and_the_store_is_stale(
     watching: Callable[[SnapshotStore], Watch], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(polling, "_LONGEST_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(polling, "_LONGEST_SILENCE_SECONDS", 0.0)
     monkeypatch.setattr("flags.snapshots.registry._TURN_SECONDS", 0.01)
     store, source = fake_store()
     store.refresh()
@@ -185,6 +187,98 @@ def test_watch__poller_that_hangs__is_left_behind_and_the_store_is_stale(
     assert not store.is_stale
     assert [entry["event"] for entry in logs if entry["event"] == "snapshots_stale"] == ["snapshots_stale"]
     go_on.set()
+
+
+def test_watch__look_that_gets_on__is_left_alone_however_long_it_takes(
+    watching: Callable[[SnapshotStore], Watch], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(polling, "_LONGEST_SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(polling, "_LONGEST_FIRST_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(polling, "_SLOW_START_SECONDS", 0.0)
+    is_compiling, go_on = threading.Event(), threading.Event()
+
+    def compile_slowly(snapshot: Snapshot) -> CompiledSnapshot:
+        is_compiling.set()
+        assert go_on.wait(20)
+        return compile_snapshot(snapshot)
+
+    monkeypatch.setattr("flags.snapshots.registry.compile_snapshot", compile_slowly)
+    store, _ = fake_store()
+    watch = watching(store)
+    poller = watch._poller
+    watch.start()
+    assert is_compiling.wait(10)
+    with capture_logs() as logs:
+        for _ in range(5):
+            watch.tick()
+
+    assert watch._poller is poller
+    assert (store.failure, logs) == ("", [])
+    # Requests do not wait for it, though: they are told that there is nothing yet.
+    assert store.wait_until_tried(seconds=0)
+    go_on.set()
+    assert watch.look_soon(wait_seconds=10)
+    assert store.is_loaded
+
+
+def test_watch__source_that_hangs_for_good__never_has_more_than_two_pollers(
+    watching: Callable[[SnapshotStore], Watch], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(polling, "_LONGEST_SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr("flags.snapshots.registry._TURN_SECONDS", 0.01)
+    monkeypatch.setattr(polling, "_SLOW_START_SECONDS", 0.0)
+    store, source = fake_store()
+    hanging, go_on = threading.Semaphore(0), threading.Event()
+
+    def hang() -> object:
+        hanging.release()
+        go_on.wait(20)
+        return frozenset(source.tokens)
+
+    monkeypatch.setattr(source, "read_token_stamp", hang)
+    watch = watching(store)
+    watch.start()
+    seen = {watch._poller}
+    for _ in range(2):
+        assert hanging.acquire(timeout=10)
+        watch.tick()
+        seen.add(watch._poller)
+    for _ in range(5):
+        watch.tick()
+        seen.add(watch._poller)
+
+    assert len(seen) == 2
+    go_on.set()
+    assert watch.look_soon(wait_seconds=10)
+    assert store.is_loaded
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_abandon__query_that_does_not_come_back__is_cut_and_the_thread_ends():
+    store, source = fake_store()
+    is_asking = threading.Event()
+
+    def ask() -> object:
+        with connection.cursor() as cursor:
+            is_asking.set()
+            cursor.execute("SELECT pg_sleep(60)")
+        return None
+
+    source.read_token_stamp = ask  # type: ignore[method-assign]
+    poller = Poller(store, seconds=3600)
+    poller.start()
+    assert is_asking.wait(10)
+    deadline = time.monotonic() + 20
+    while poller.is_alive() and time.monotonic() < deadline:
+        poller.abandon()
+        poller.join(0.05)
+
+    with connection.cursor() as cursor:
+        # The server itself would notice at the end only, and keep the database in use.
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'")
+    assert not poller.is_alive()
+    assert store.failure == "OperationalError"
 
 
 def test_watch__poller_that_died__is_replaced(watching: Callable[[SnapshotStore], Watch]):

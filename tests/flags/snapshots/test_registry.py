@@ -278,3 +278,24 @@ def test_uses__refused_token__is_not_used():
     store.flush_uses(now=NOW)
 
     assert source.uses == []
+
+
+def test_refresh__fails_half_way__what_was_compiled_is_not_built_again():
+    store, source = fake_store()
+    for number in range(4):
+        source.add_token(source.add_environment(DOCUMENTS, revision=3), secret=f"another-{number}")
+    build, attempts = source.build, []
+
+    def build_or_fail(environment_id: uuid.UUID) -> Snapshot:
+        attempts.append(environment_id)
+        if len(attempts) in (2, 5):
+            raise ConnectionError("gone")
+        return build(environment_id)
+
+    source.build = build_or_fail  # type: ignore[method-assign]
+
+    assert [store.try_refresh() for _ in range(3)] == [False, False, True]
+
+    assert len(source.built) == len(set(source.built)) == len(store.served) == 5
+    # What was kept meanwhile is kept no longer than needed.
+    assert store._ahead == {}
