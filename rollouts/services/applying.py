@@ -22,7 +22,7 @@ from rollouts.models import ChangeRequest
 from rollouts.policies import Verdict, judge
 from rollouts.selectors.due import due_changes, is_old, may_pass_review
 from rollouts.selectors.verdicts import case_of
-from rollouts.services.checks import refuse_moved_segments
+from rollouts.services.checks import refuse_moved_ground
 from rollouts.services.drafting import refuse_expired
 from rollouts.services.writing import lock_request, move, record
 from rollouts.transitions import Act, next_state
@@ -161,7 +161,7 @@ def _require_consent(request: ChangeRequest) -> Verdict:
 
 
 def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime) -> AppliedChange:
-    refuse_moved_segments(request.content, request.environment, relies_on=request.relies_on)
+    refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
     authority = ApprovedChange(
         request_id=str(request.pk),
         digest=request.digest,

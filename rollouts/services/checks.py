@@ -3,13 +3,14 @@
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from flags.changes import ChangeSet, change_digest
 from flags.errors import InvalidInput, StaleChange
 from flags.models import Environment
 from flags.services.configs import validate_change_set
 from flags.services.keys import checked_text, problem
-from rollouts.selectors.reliance import relied_segments
+from rollouts.selectors.reliance import STRICT_MODE, relied_on
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 4000
@@ -71,23 +72,45 @@ def checked_digest(
         raise InvalidInput("The change holds values that cannot be stored as JSON text.", problems=[]) from error
 
 
-def refuse_moved_segments(change_set: ChangeSet, environment: Environment, *, relies_on: Mapping[str, int]) -> None:
-    """Raise StaleChange, naming them, if segments that the change refers to are not at the versions in `relies_on`."""
-    present = relied_segments(change_set, environment)
+def refuse_moved_ground(change_set: ChangeSet, environment: Environment, *, relies_on: Mapping[str, int]) -> None:
+    """Raise StaleChange, naming them, if segments that the change refers to are not at the versions in `relies_on`.
+
+    The same for strict mode where the change holds splits by targeting key.
+    """
+    present = relied_on(change_set, environment)
+    named = {**dict.fromkeys(present), **({STRICT_MODE: None} if STRICT_MODE in relies_on else {})}
     moved = [
-        {"key": key, "base_version": relies_on.get(key, 0), "current_version": version}
-        for key, version in present.items()
-        if relies_on.get(key, 0) != version
+        {"key": key, "base_version": relies_on.get(key, 0), "current_version": present.get(key, 0)}
+        for key in named
+        if relies_on.get(key, 0) != present.get(key, 0)
     ]
     if moved:
-        names = ", ".join(
-            f"{item['key']} (version {item['base_version']} → {item['current_version']})" for item in moved
-        )
         raise StaleChange(
-            f"Segments that this change relies on have changed in {environment.name} since it was prepared: {names}. "
-            "Look at who is in them now, then edit the change and save it again: it then relies on what they are now.",
+            f"{_moved_words(moved, environment)} Then edit the change and save it again: it relies on how that is now.",
             moved=moved,
         )
+
+
+def _moved_words(moved: list[dict[str, Any]], environment: Environment) -> str:
+    names = ", ".join(
+        f"{item['key']} (version {item['base_version']} → {item['current_version']})"
+        for item in moved
+        if item["key"] != STRICT_MODE
+    )
+    words = []
+    if names:
+        words.append(
+            f"Segments that this change relies on have changed in {environment.name} since it was prepared: {names}. "
+            "Look at who is in them now."
+        )
+    if moved[-1]["key"] == STRICT_MODE:
+        switched = "on" if moved[-1]["current_version"] else "off"
+        answer = "with an error" if moved[-1]["current_version"] else "with the default variant"
+        words.append(
+            f"Strict mode was turned {switched} in {environment.name} since this change was prepared: its splits "
+            f"answer requests without a targeting key {answer} now. Make sure that this is meant."
+        )
+    return " ".join(words)
 
 
 def _as_uuid(text: str) -> uuid.UUID | None:

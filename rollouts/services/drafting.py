@@ -22,7 +22,7 @@ from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate, DigestMismatch, RequestExpired
 from rollouts.models import ChangeRequest
 from rollouts.policies import Policy, stricter
-from rollouts.selectors.reliance import relied_segments
+from rollouts.selectors.reliance import relied_on
 from rollouts.selectors.verdicts import policy_of
 from rollouts.services.checks import (
     checked_change_set,
@@ -30,7 +30,7 @@ from rollouts.services.checks import (
     checked_prose,
     checked_schedule,
     checked_title,
-    refuse_moved_segments,
+    refuse_moved_ground,
 )
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import AWAITING_STATES, Act, RequestState, next_state
@@ -66,7 +66,7 @@ def create_change_request(
         permissions.require(actor, permissions.PROPOSE, environment)
         content = checked_change_set(change_set, environment)
         schedule = checked_schedule(apply_at, now=now)
-        relies_on = relied_segments(content, environment)
+        relies_on = relied_on(content, environment)
         request = ChangeRequest(
             project=environment.project,
             environment=environment,
@@ -139,7 +139,7 @@ def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime)
         next_state(origin, Act.SUBMIT)
         checked_prose(request.reason, field="reason", required=True)
         refuse_stale_change_set(request.content, request.environment)
-        refuse_moved_segments(request.content, request.environment, relies_on=request.relies_on)
+        refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
         checked_change_set(request.content, request.environment)
         checked_schedule(request.apply_at, now=now)
         policy = policy_of(request.environment)
@@ -231,7 +231,7 @@ def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datet
     content, apply_at, relies_on = request.content, request.apply_at, request.relies_on
     if wanted["change_set"] is not None:
         content = checked_change_set(wanted["change_set"], request.environment)
-        relies_on = relied_segments(content, request.environment)
+        relies_on = relied_on(content, request.environment)
     if not isinstance(wanted["apply_at"], Unchanged) and wanted["apply_at"] != apply_at:
         apply_at = checked_schedule(wanted["apply_at"], now=now)
     fields: dict[str, Any] = {
@@ -270,7 +270,7 @@ def _renewed_review(request: ChangeRequest, fields: dict[str, Any], *, now: date
     checked_schedule(fields["apply_at"], now=now)
     content, number = ChangeSet.from_json(fields["change_set"]), request.round + 1
     refuse_stale_change_set(content, request.environment)
-    refuse_moved_segments(content, request.environment, relies_on=fields["relies_on"])
+    refuse_moved_ground(content, request.environment, relies_on=fields["relies_on"])
     policy = policy_of(request.environment)
     if request.submitted_policy is not None:
         policy = stricter(policy, request.submitted_policy)

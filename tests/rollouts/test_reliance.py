@@ -7,10 +7,11 @@ import pytest
 
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.errors import StaleChange
-from flags.models import Segment
+from flags.models import Environment, Segment
+from flags.services.tickets import governed_write
 from rollouts.models import ChangeRequest
 from rollouts.selectors import verdict_of
-from rollouts.selectors.reliance import relied_segments
+from rollouts.selectors.reliance import STRICT_MODE, relied_segments
 from rollouts.services.change_requests import apply_if_due
 from rollouts.transitions import RequestState
 from tests.factories import SOON, percent_document
@@ -167,3 +168,59 @@ def test_digest__covers_the_segments_relied_on(bench: Bench) -> None:
 
     assert first.change_set == second.change_set
     assert first.digest != second.digest
+
+
+def _strict(bench: Bench, is_on: bool) -> None:
+    with governed_write(bench.production.pk):
+        Environment.objects.filter(pk=bench.production.pk).update(requires_targeting_key=is_on)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_apply__strict_mode_switched__is_held_back_until_saved_and_approved_again(bench: Bench, is_on: bool) -> None:
+    _strict(bench, not is_on)
+    request = bench.approved(apply_at=SOON)
+    assert request.relies_on == ({} if is_on else {STRICT_MODE: 1})
+    _strict(bench, is_on)
+
+    assert apply_if_due(request.pk, now=SOON) is False
+
+    row = ChangeRequest.objects.get(pk=request.pk)
+    moved = {"key": STRICT_MODE, "base_version": int(not is_on), "current_version": int(is_on)}
+    assert (row.blocked_code, row.blocked_detail["moved"]) == ("stale_change", [moved])
+    assert f"Strict mode was turned {'on' if is_on else 'off'}" in row.blocked_detail["message"]
+    edited = bench.edit(request, change_set=row.content)
+    assert (edited.current_state, verdict_of(edited).counted) == (RequestState.IN_REVIEW, ())
+    bench.approve(request)
+    assert apply_if_due(request.pk, now=SOON) is True
+
+
+def test_apply__strict_mode_and_a_segment_moved__names_both(bench: Bench) -> None:
+    _move_segment(bench, "beta")
+    edit = _referring(bench).edits[0]
+    assert isinstance(edit, ConfigEdit)
+    rules = [*edit.document["rules"], *percent_document(bench.flag.key, 25)["rules"]]
+    content = ChangeSet(str(bench.production.pk), (ConfigEdit(edit.flag_key, 1, {**edit.document, "rules": rules}),))
+    request = bench.approved(change_set=content, apply_at=SOON)
+    _move_segment(bench, "everyone")
+    _strict(bench, True)
+
+    assert apply_if_due(request.pk, now=SOON) is False
+
+    message = ChangeRequest.objects.get(pk=request.pk).blocked_detail["message"]
+    assert "beta (version 1 → 2)" in message
+    assert "Strict mode was turned on" in message
+    assert STRICT_MODE + " (version" not in message
+
+
+def test_apply__strict_mode_switched_without_a_split_by_key__goes_live(bench: Bench) -> None:
+    document = percent_document(bench.flag.key, 25)
+    by_company = {**document["rules"][0], "bucket_by": "company"}
+    everyone = {**document["rules"][0], "id": "all", "serve": {"variant": "on"}}
+    content = ChangeSet(
+        str(bench.production.pk), (ConfigEdit(bench.flag.key, 1, {**document, "rules": [by_company, everyone]}),)
+    )
+    request = bench.approved(change_set=content, apply_at=SOON)
+    _strict(bench, True)
+
+    assert request.relies_on == {}
+    assert apply_if_due(request.pk, now=SOON) is True
