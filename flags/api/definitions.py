@@ -5,9 +5,12 @@ all targeted keys, so it takes a token of its own scope and is for servers only.
 """
 
 import hashlib
-from dataclasses import dataclass
+import os
+import threading
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -35,14 +38,32 @@ _HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The two answers of one compiled snapshot, which is kept beside them so that they are written once."""
+    """The two answers of one snapshot, each with its entity tag."""
 
-    snapshot: CompiledSnapshot
     definition: tuple[bytes, str]
     report: tuple[bytes, str]
 
 
-_written: dict[str, _Written] = {}
+@dataclass(slots=True)
+class _Page:
+    """Where the answers of one snapshot are written: once, by the first who asks, while the others wait."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    written: _Written | None = None
+
+
+# The answers live as long as their snapshot: those of one that is served no more go with it.
+_pages: WeakKeyDictionary[CompiledSnapshot, _Page] = WeakKeyDictionary()
+_turning = threading.Lock()
+
+
+def _forget() -> None:
+    """Begin anew in a forked child, where nobody may ever release a lock that was held."""
+    global _pages, _turning
+    _pages, _turning = WeakKeyDictionary(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class OmissionSerializer(serializers.Serializer[dict[str, object]]):
@@ -178,21 +199,27 @@ def answer(
 
 
 def _write(compiled: CompiledSnapshot) -> _Written:
-    """The answers of a snapshot: written at the first question, kept until another snapshot is served."""
-    snapshot = compiled.snapshot
-    written = _written.get(snapshot.environment_id)
-    if written is None or written.snapshot is not compiled:
-        definition = export_definition(snapshot, forced=compiled.forced)
-        report = {
-            "environment": snapshot.environment_key,
-            "revision": snapshot.revision,
-            "bucketing": snapshot.generation.value,
-            "flags": len(definition.document["flags"]),
-            "omissions": [omission.as_json() for omission in definition.omissions],
-        }
-        written = _Written(compiled, _tagged(definition.document), _tagged(report))
-        _written[snapshot.environment_id] = written
+    """The answers of a snapshot: written at the first question, by one thread only."""
+    with _turning:
+        page = _pages.setdefault(compiled, _Page())
+    written = page.written
+    if written is None:
+        with page.lock:
+            written = page.written = page.written or _export(compiled)
     return written
+
+
+def _export(compiled: CompiledSnapshot) -> _Written:
+    snapshot = compiled.snapshot
+    definition = export_definition(snapshot, forced=compiled.forced)
+    report = {
+        "environment": snapshot.environment_key,
+        "revision": snapshot.revision,
+        "bucketing": snapshot.generation.value,
+        "flags": len(definition.document["flags"]),
+        "omissions": [omission.as_json() for omission in definition.omissions],
+    }
+    return _Written(_tagged(definition.document), _tagged(report))
 
 
 def _tagged(document: dict[str, Any]) -> tuple[bytes, str]:

@@ -25,6 +25,7 @@ class CompiledSnapshot:
     """A snapshot that evaluates. Immutable, so threads share it."""
 
     __slots__ = (
+        "__weakref__",
         "_compiled",
         "_dependents",
         "_everything",
@@ -77,10 +78,13 @@ class CompiledSnapshot:
         flag = self._compiled.get(flag_key)
         return () if flag is None else flag.answers
 
-    def evaluate(self, flag_key: str, context: Mapping[str, Any], now: datetime) -> Resolution:
+    def evaluate(
+        self, flag_key: str, context: Mapping[str, Any], now: datetime, *, known: Known | None = None
+    ) -> Resolution:
         """Return the resolution of one flag. Never raises, whatever it is given.
 
-        `now` is the aware instant of the question, for rules that start or end.
+        `now` is the aware instant of the question, for rules that start or end. `known` holds, and takes up, what flags
+        on the way answer: for several questions about one context and instant, so that none is worked out twice.
         """
         if type(context) is not dict:
             plain = _as_dict(context)
@@ -92,7 +96,7 @@ class CompiledSnapshot:
             if evaluator is not None:
                 return evaluator(context)
             dependent = self._dependents.get(flag_key)
-            return self._not_found if dependent is None else dependent(context, now, {})
+            return self._not_found if dependent is None else dependent(context, now, {} if known is None else known)
         except Exception:
             # No JSON value gets here; an attribute of a foreign class whose comparison raises does.
             return self._failed

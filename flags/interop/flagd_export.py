@@ -11,8 +11,13 @@ from typing import Any
 from flags.documents.schema import variant_names
 from flags.evaluation import FlagSource, Snapshot
 
+from .flagd_reading import MAX_DEPTH
 from .flagd_targeting import MALFORMED, TargetingWriter, is_split_by_key
 from .logic import Inexpressible
+
+MAX_DEFINITION_BYTES = 16 * 1024 * 1024
+# A definition holds flags by key, and these are counted from the definition on.
+_LEVELS_ABOVE_A_FLAG = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,21 @@ def export_definition(snapshot: Snapshot, *, forced: Mapping[str, str] | None = 
     writer = TargetingWriter(snapshot, _known(forced or {}, snapshot))
     flags: dict[str, Any] = {}
     omissions: list[Omission] = []
+    sizes: dict[str, int] = {}
     for key, source in snapshot.flags.items():
         try:
-            flags[key] = _flag(key, source, writer)
-            omissions += _weaker(key, source.document, writer)
+            flag = _flag(key, source, writer)
+            sizes[key] = _size(flag, writer)
+            flags[key] = flag
         except Inexpressible as error:
             omissions.append(Omission(key, error.what, error.why))
         except MALFORMED:
             why = "It cannot be read. Save it again in the environment it belongs to."
             omissions.append(Omission(key, "its configuration", why))
+    for omission in _oversize(sizes):
+        del flags[omission.flag_key]
+        omissions.append(omission)
+    omissions += [weaker for key in flags for weaker in _weaker(key, snapshot.flags[key].document, writer)]
     metadata = {
         "flagSetId": snapshot.environment_key,
         "project": snapshot.project_key,
@@ -85,6 +96,40 @@ def _flag(key: str, source: FlagSource, writer: TargetingWriter) -> dict[str, An
     if document["enabled"] is not True:
         return _switched_off(document, variants, writer, metadata)
     return _by_rules(document, variants, writer, metadata)
+
+
+def _size(flag: dict[str, Any], writer: TargetingWriter) -> int:
+    """The bytes of a flag. Raises Inexpressible for one that readers would stumble over."""
+    size = writer.scale.measure(flag)
+    if size.levels > MAX_DEPTH - _LEVELS_ABOVE_A_FLAG:
+        raise Inexpressible(
+            "its depth",
+            f"Segments and prerequisites are written out inside each other, over {MAX_DEPTH} levels deep here, and "
+            "readers refuse the whole definition for that. Nest fewer of them.",
+        )
+    return size.octets
+
+
+def _oversize(sizes: Mapping[str, int]) -> list[Omission]:
+    """The flags that have no place in a definition any more: the largest ones, so that most are served."""
+    whole, taken = sum(sizes.values()), 0
+    if whole <= MAX_DEFINITION_BYTES:
+        return []
+    omissions: list[Omission] = []
+    for key, size in sorted(sizes.items(), key=lambda item: item[1]):
+        taken += size
+        if taken > MAX_DEFINITION_BYTES:
+            why = (
+                f"All flags together would take {_megabytes(whole)} MB here; a definition has at most "
+                f"{_megabytes(MAX_DEFINITION_BYTES)} MB, and the largest flags are left out, such as this one of "
+                f"{_megabytes(size)} MB. Every rule repeats its segments: use an attribute instead of long lists."
+            )
+            omissions.append(Omission(key, "its size beside all others", why))
+    return omissions
+
+
+def _megabytes(octets: int) -> str:
+    return f"{octets / 1024 / 1024:,.2f}"
 
 
 def _by_rules(

@@ -15,6 +15,7 @@ from flags.evaluation.bucketing import Generation
 from flags.evaluation.instants import parse_instant
 
 from .logic import TIMESTAMP, Inexpressible, Logic, condition_logic, has_text, is_text, variable
+from .sizes import Scale
 
 MAX_PREREQUISITE_LEVELS = 20
 MAX_EXPRESSION_NODES = 50_000
@@ -30,7 +31,6 @@ class _Total:
     """A flag as other flags see it: an expression that gives a variant, or null for the code default."""
 
     logic: Logic
-    nodes: int
     levels: int
 
 
@@ -40,6 +40,7 @@ class TargetingWriter:
 
     snapshot: Snapshot
     forced: Mapping[str, str]
+    scale: Scale = field(default_factory=Scale)
     _totals: dict[str, _Total | Inexpressible | None] = field(default_factory=dict)
     _segments: dict[str, Logic | None] = field(default_factory=dict)
 
@@ -61,10 +62,9 @@ class TargetingWriter:
 
     def _write(self, document: Document, *, default: str | None) -> _Total:
         branches: list[Logic] = []
-        nodes, levels = 0, 1
+        levels = 1
         if document.get("prerequisites"):
             met = [self._prerequisite(item) for item in document["prerequisites"]]
-            nodes += sum(item.nodes for item in met)
             levels += max(item.levels for item in met)
             branches += [{"!": [{"and": [item.logic for item in met]}]}, document["off_variant"]]
         for target in document.get("targets", ()):
@@ -72,14 +72,13 @@ class TargetingWriter:
             branches += [{"if": [is_text(key), {"in": [key, list(target["keys"])]}, False]}, target["variant"]]
         branches, otherwise = self._rules(document, branches, default=default)
         logic = {"if": [*branches, otherwise]} if branches else otherwise
-        nodes += _count(branches, known=document.get("prerequisites", ()))
-        if nodes > MAX_EXPRESSION_NODES:
+        if self.scale.keep(logic).nodes > MAX_EXPRESSION_NODES:
             raise Inexpressible(
                 "its size",
                 "A definition repeats segments and prerequisites in every rule that uses them, and this grows too "
                 "large. Use fewer rules, or an attribute instead of long lists.",
             )
-        return _Total(logic, nodes, levels)
+        return _Total(logic, levels)
 
     def _rules(self, document: Document, branches: list[Logic], *, default: str | None) -> tuple[list[Logic], Logic]:
         for rule in document["rules"]:
@@ -120,12 +119,12 @@ class TargetingWriter:
         parent = self._parent(item["flag"])
         wanted = list(item["variants"])
         logic = {"===": [parent.logic, wanted[0]]} if len(wanted) == 1 else {"in": [parent.logic, wanted]}
-        return _Total(logic, parent.nodes + len(wanted), parent.levels)
+        return _Total(logic, parent.levels)
 
     def _parent(self, key: str) -> _Total:
         source = self.snapshot.flags.get(key)
         if source is None:
-            return _Total(None, 1, 1)
+            return _Total(None, 1)
         if key not in self._totals:
             self._totals[key] = None
             try:
@@ -148,9 +147,9 @@ class TargetingWriter:
 
     def _total_of(self, key: str, document: Document) -> _Total:
         if key in self.forced:
-            return _Total(self.forced[key], 1, 1)
+            return _Total(self.forced[key], 1)
         if document["enabled"] is not True:
-            return _Total(document["off_variant"], 1, 1)
+            return _Total(document["off_variant"], 1)
         if self.snapshot.requires_targeting_key and any(map(is_split_by_key, document["rules"])):
             raise Inexpressible(
                 "a split by a targeting key that this environment insists on",
@@ -167,6 +166,7 @@ class TargetingWriter:
             self._segments[key] = None
             try:
                 self._segments[key] = condition_logic(document["condition"], segment=self._segment)
+                self.scale.keep(self._segments[key])
             except Exception:
                 del self._segments[key]
                 raise
@@ -198,17 +198,3 @@ def _safe_salt(salt: Any, generation: Generation) -> str:
             f"the salt “{salt}”", "JavaScript evaluators hash it differently. Use letters without accents in the salt."
         )
     return salt
-
-
-def _count(branches: list[Logic], *, known: Any) -> int:
-    """The nodes of an `if`, without those of its prerequisites, which are counted already. Shared parts count again."""
-    pending: list[Logic] = branches[1:] if known else list(branches)
-    nodes = 0
-    while pending and nodes <= MAX_EXPRESSION_NODES:
-        item = pending.pop()
-        nodes += 1
-        if isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
-    return nodes

@@ -1,13 +1,18 @@
 """The flagd definition over HTTP: who may read it, entity tags, and that no request costs a query."""
 
+import gc
 import json
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from flags import snapshots
+from flags.api import definitions
 from flags.api.definitions import answer
 from flags.api.edge import Edge
 from flags.interop import export_definition, read_definition
@@ -147,6 +152,44 @@ def test_definition__asked_again__costs_no_query_and_is_written_once(
 
 def _ask(store: SnapshotStore, token: Any, key: str = "production") -> Any:
     return answer(token, key, is_report=False, if_none_match="", store=store, now=NOW, edge=Edge())
+
+
+def test_definition__asked_by_many_at_once__is_written_once(monkeypatch: pytest.MonkeyPatch):
+    source = FakeSource()
+    token = source.add_token(source.add_environment(DOCUMENTS), scope="flagd")
+    store = SnapshotStore(source)
+    store.snapshot(token.environment_id)
+    together, written = Barrier(8), []
+
+    def export(*given: Any, **named: Any) -> Any:
+        written.append(given)
+        return export_definition(*given, **named)
+
+    def ask(_: int) -> bytes:
+        together.wait(timeout=10)
+        return bytes(_ask(store, token).body)
+
+    monkeypatch.setattr(definitions, "export_definition", export)
+    with ThreadPoolExecutor(8) as pool:
+        bodies = set(pool.map(ask, range(8)))
+
+    assert (len(bodies), len(written)) == (1, 1)
+
+
+def test_definition__of_a_snapshot_that_is_served_no_more__is_dropped():
+    source = FakeSource()
+    environment = source.add_environment(DOCUMENTS)
+    token = source.add_token(environment, scope="flagd")
+    store = SnapshotStore(source)
+    _ask(store, token)
+    served = weakref.ref(store.snapshot(environment))
+    assert served() in definitions._pages
+
+    source.move(environment, 2)
+    store.refresh()
+    gc.collect()
+
+    assert served() is None
 
 
 def test_answer__source_gone__goes_on_with_the_last_snapshot():

@@ -9,7 +9,10 @@ from hypothesis import given
 
 from flags.documents import initial_document
 from flags.evaluation import FlagSource, Generation, Snapshot
-from flags.interop import Definition, export_definition
+from flags.interop import Definition, export_definition, flagd_export
+from flags.interop.flagd_export import MAX_DEFINITION_BYTES
+from flags.interop.flagd_reading import depth_problems
+from flags.interop.sizes import Scale
 from tests.flags import strategies
 
 ON = {"variant": "on"}
@@ -186,6 +189,70 @@ def test_long_lists_in_many_rules__are_refused_instead_of_written_out_without_en
     rules = [{**rule(ON), "id": f"r{number}", "condition": {"segment": "many"}} for number in range(10)]
 
     assert left_out(export_definition(snapshot(segments, flag=config(rules=rules)))) == {"flag": "its size"}
+
+
+def test_environment__larger_than_a_definition_may_be__leaves_its_largest_flags_out():
+    values = [f"user-{number}" for number in range(10_000)]
+    segments = {"many": {"condition": {"attribute": "targetingKey", "operator": "in", "value": values}}}
+    asking = [{**rule(ON), "id": f"r{number}", "condition": {"segment": "many"}} for number in range(4)]
+    large = {f"large-{number}": config(rules=asking) for number in range(60)}
+    middle = {f"middle-{number}": config(rules=asking[:1]) for number in range(20)}
+    small = {f"small-{number}": config(rules=[rule(ON, "plan", "equals", "gold")]) for number in range(200)}
+
+    definition = export_definition(snapshot(segments, **large, **middle, **small))
+
+    lost = left_out(definition)
+    assert lost
+    assert set(lost.values()) == {"its size beside all others"}
+    assert all(key.startswith("large-") for key in lost)
+    assert definition.document["flags"].keys() == {**large, **middle, **small}.keys() - lost.keys()
+    assert definition.document["metadata"]["flagsLeftOut"] == len(lost)
+    written = len(json.dumps(definition.document, separators=(",", ":")))
+    assert MAX_DEFINITION_BYTES * 0.9 < written < MAX_DEFINITION_BYTES * 1.01
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 1.5, -7, "", 'grün\n"\x01', [], {}, [1, [2, {"ä": [3]}]], {"a": {"b": []}}]
+)
+def test_size__of_any_value__is_that_of_its_json(value: Any):
+    size = Scale().measure(value)
+
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    assert 0 <= size.octets - len(written) <= size.nodes
+
+
+def nested(levels: int) -> dict[str, Any]:
+    condition: dict[str, Any] = {"attribute": "x", "operator": "is_set", "value": None}
+    for _ in range(levels):
+        condition = {"not": condition}
+    return config(rules=[{**rule(ON), "condition": condition}])
+
+
+def test_condition__deeper_than_readers_go__is_left_out_so_that_the_rest_can_be_read(monkeypatch: pytest.MonkeyPatch):
+    given = snapshot(**{f"f{levels}": nested(levels) for levels in range(185, 205)})
+    with monkeypatch.context() as unlimited:
+        unlimited.setattr(flagd_export, "MAX_DEPTH", 10_000)
+        assert depth_problems(export_definition(given).document) != []
+
+    definition = export_definition(given)
+
+    lost = left_out(definition)
+    assert set(lost.values()) == {"its depth"}
+    assert [*definition.document["flags"], *lost] == list(given.flags)
+    assert depth_problems(definition.document) == []
+
+
+def test_size__of_what_is_shared__counts_each_time_and_is_walked_once():
+    scale = Scale()
+    shared: list[Any] = ["a" * 100]
+    for _ in range(200):
+        scale.keep(shared)
+        shared = [shared, shared]
+
+    size = scale.measure(shared)
+
+    assert size.levels == 202
+    assert size.octets > 2**200
 
 
 def test_prerequisites__doubling_at_every_level__end_before_they_fill_the_memory():
