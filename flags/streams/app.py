@@ -101,7 +101,11 @@ class StreamApplication:
         answer: WireResponse | None
         try:
             outcome = self._open_door(request)
-            answer = await self._serve(outcome, request, receive, send) if isinstance(outcome, Guest) else outcome
+            if isinstance(outcome, Guest):
+                address, *_ = scope.get("client") or ("",)
+                answer = await self._serve(outcome, request, receive, send, address=address)
+            else:
+                answer = outcome
         except Refused as refusal:
             answer = refusal.response
         except Exception as error:
@@ -116,7 +120,9 @@ class StreamApplication:
             return metrics_answer(request, self.hub.figures, clients=len(self.hub), token=self._metrics_token)
         return open_door(request, store=self._store, now=self._clock())
 
-    async def _serve(self, guest: Guest, request: WireRequest, receive: Receive, send: Send) -> WireResponse | None:
+    async def _serve(
+        self, guest: Guest, request: WireRequest, receive: Receive, send: Send, *, address: str
+    ) -> WireResponse | None:
         """Keep a stream open until the client leaves or its time is over. Answers what is left to be sent."""
         if request.method == "HEAD":
             return WireResponse(200, STREAM_HEADERS, b"")
@@ -133,7 +139,7 @@ class StreamApplication:
             is_abandoned = True
             task.cancel()
 
-        stream = self.hub.admit(guest, write, abandon=abandon)
+        stream = self.hub.admit(guest, write, abandon=abandon, address=address)
         try:
             headers = {**STREAM_HEADERS, **self._cors(request)}
             await send({"type": "http.response.start", "status": 200, "headers": _encoded(headers)})

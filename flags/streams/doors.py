@@ -19,6 +19,8 @@ LIVE_PATH, READY_PATH = "/healthz/live", "/healthz/ready"
 PATHS = (STREAM_PATH, LIVE_PATH, READY_PATH)
 SCOPES = ("evaluate", "client")
 LAST_MINUTE = timedelta(minutes=1)
+# Streams are looked at twice a second, so the last ones of a ticket need a while to end before it does.
+LAST_MOMENT = timedelta(seconds=2)
 # The only headers the doors read.
 HEADERS_READ = ("authorization", "x-api-key", "origin", "last-event-id", "access-control-request-method")
 
@@ -125,7 +127,8 @@ def _by_ticket(text: str, store: Registry, now: datetime) -> tuple[TokenFacts | 
     facts = store.token_facts(ticket.token_id) if ticket else None
     if ticket is None or facts is None or facts.environment_id != ticket.environment_id or facts.is_expired(now):
         return None, None
-    return facts, ticket.expires_at - LAST_MINUTE * random.random()  # noqa: S311 - spreads load, guards nothing
+    spread = (LAST_MINUTE - LAST_MOMENT) * random.random()  # noqa: S311 - spreads load, guards nothing
+    return facts, ticket.expires_at - LAST_MOMENT - spread
 
 
 def _query(text: str) -> dict[str, str]:

@@ -11,16 +11,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 
 from flags.api.stream_tickets import position
+from flags.streams.addresses import public_place
 from flags.streams.doors import Guest, Registry, refused
 from flags.streams.events import KEEP_ALIVE, opening, refetch
 from flags.streams.figures import Figures
 
 logger = structlog.get_logger(__name__)
 
+Key = TypeVar("Key")
 Write = Callable[[bytes, bool], Awaitable[None]]
 
 LOOK_SECONDS = 0.5
@@ -32,10 +35,20 @@ RETRY_MILLISECONDS = (1_000, 3_000)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many streams one process keeps open, and how many of them with one token."""
+    """How many streams one process keeps open, with one token, and with its tickets from one public address (0: any).
+
+    All visitors of a site share one token and, for ten minutes, one ticket: whoever opens one page can open as many
+    streams as a token may have. So no token gets more than half of the places, whatever it is allowed.
+    """
 
     streams: int = 10_000
     streams_per_token: int = 5_000
+    streams_per_address: int = 100
+
+    @property
+    def of_one_token(self) -> int:
+        """How many streams one token really gets."""
+        return min(self.streams_per_token, max(1, self.streams // 2))
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +60,7 @@ class Stream:
     abandon: Callable[[], object]
     speaks_at: float
     is_behind: bool
+    place: str
     is_closing: bool = False
     task: asyncio.Task[None] | None = None
     stuck_at: float = 0.0
@@ -85,6 +99,7 @@ class Hub:
         self._delays = (coalesce_seconds, settle_seconds)
         self._rooms: dict[uuid.UUID, Room] = {}
         self._by_token: Counter[uuid.UUID] = Counter()
+        self._by_place: Counter[tuple[uuid.UUID, str]] = Counter()
         self._is_closing = False
         self.figures = Figures()
 
@@ -92,20 +107,36 @@ class Hub:
         """How many streams are open."""
         return self._by_token.total()
 
-    def admit(self, guest: Guest, write: Write, *, abandon: Callable[[], object]) -> Stream:
-        """Give a guest a place. Raises Refused when there is none. `abandon` ends a stream that cannot be written."""
-        if self._is_closing or len(self) >= self.limits.streams:
-            detail = "This process keeps no further stream open. Try again in a few seconds, or run more of them."
-            raise refused(503, "streams_full", detail, Retry_After="5")
-        if self._by_token[guest.token_id] >= self.limits.streams_per_token:
-            detail = f"{self.limits.streams_per_token:,} streams are open with this token. Close some, or share one."
-            raise refused(429, "too_many_streams", detail, Retry_After="30")
+    def admit(self, guest: Guest, write: Write, *, abandon: Callable[[], object], address: str = "") -> Stream:
+        """Give a guest a place. Raises Refused when there is none. `abandon` ends a stream that cannot be written.
+
+        `address` is the other end of the connection, nothing that a client can choose.
+        """
+        place = "" if guest.closes_at is None else public_place(address)
+        self._check_limits(guest.token_id, place)
         speaks_at = asyncio.get_running_loop().time() + KEEP_ALIVE_SECONDS
-        stream = Stream(guest, write, abandon, speaks_at, is_behind=guest.is_behind)
+        stream = Stream(guest, write, abandon, speaks_at, is_behind=guest.is_behind, place=place)
         self._room(guest.environment_id).streams.add(stream)
         self._by_token[guest.token_id] += 1
+        if place:
+            self._by_place[guest.token_id, place] += 1
         self.figures.opened += 1
         return stream
+
+    def _check_limits(self, token_id: uuid.UUID, place: str) -> None:
+        limits = self.limits
+        if self._is_closing or len(self) >= limits.streams:
+            detail = "This process keeps no further stream open. Try again in a few seconds, or run more of them."
+            raise refused(503, "streams_full", detail, Retry_After="5")
+        if self._by_token[token_id] >= limits.of_one_token:
+            detail = f"{limits.of_one_token:,} streams are open with this token. Close some, or share one."
+            raise refused(429, "too_many_streams", detail, Retry_After="30")
+        if place and 0 < limits.streams_per_address <= self._by_place[token_id, place]:
+            detail = (
+                f"{limits.streams_per_address:,} streams are open with tickets of this token from your address. "
+                "Close some. If that is the address of a proxy, start the stream with --streams-per-address 0."
+            )
+            raise refused(429, "too_many_streams", detail, Retry_After="30")
 
     def greeting(self, stream: Stream) -> bytes:
         """The first bytes of a stream, with the notice of what it missed."""
@@ -123,8 +154,9 @@ class Hub:
         if room is None or stream not in room.streams:
             return
         room.streams.discard(stream)
-        self._by_token[guest.token_id] -= 1
-        self._by_token += Counter()
+        _take_off(self._by_token, guest.token_id)
+        if stream.place:
+            _take_off(self._by_place, (guest.token_id, stream.place))
         if stream.task is not None:
             stream.task.cancel()
         if not room.streams:
@@ -239,3 +271,9 @@ class Hub:
 
 def _is_over(guest: Guest, now: datetime) -> bool:
     return guest.closes_at is not None and now >= guest.closes_at
+
+
+def _take_off(counter: Counter[Key], key: Key) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

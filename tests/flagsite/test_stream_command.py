@@ -9,7 +9,15 @@ from flagsite.management.commands.stream import Command
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--port=0",), ("--port=x",), ("--streams=0",), ("--streams=1e3",), ("--streams-per-token=-1",)]
+    "arguments",
+    [
+        ("--port=0",),
+        ("--port=x",),
+        ("--streams=0",),
+        ("--streams=1e3",),
+        ("--streams-per-token=-1",),
+        ("--streams-per-address=-1",),
+    ],
 )
 def test_stream__impossible_number__is_refused(arguments: tuple[str], capsys: pytest.CaptureFixture[str]) -> None:
     command = Command()

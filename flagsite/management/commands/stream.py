@@ -20,10 +20,19 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=_number, default=8001)
         parser.add_argument("--streams", type=_number, default=Limits().streams, help="Most open streams.")
         parser.add_argument(
-            "--streams-per-token", type=_number, default=Limits().streams_per_token, help="Most with one token."
+            "--streams-per-token",
+            type=_number,
+            default=Limits().streams_per_token,
+            help="Most with one token; never more than half of --streams.",
+        )
+        parser.add_argument(
+            "--streams-per-address",
+            type=_number_or_none,
+            default=Limits().streams_per_address,
+            help="Most with tickets of one token from one public address; 0: any number.",
         )
 
-    def handle(self, *args: Any, host: str, port: int, streams: int, streams_per_token: int, **options: Any) -> None:
+    def handle(self, *args: Any, host: str, port: int, streams: int, **options: Any) -> None:
         """Serve."""
         allowed = raise_file_limit(streams)
         if allowed < streams:
@@ -31,8 +40,16 @@ class Command(BaseCommand):
                 f"This system lets a process open too few files for {streams:,} streams, so it keeps {allowed:,}. "
                 "Raise the limit of open files (ulimit -n) for more."
             )
-        self.stdout.write(f"Streams are at http://{host}:{port}/api/v1/stream, at most {allowed:,} at a time.")
-        make_server(make_application(Limits(allowed, streams_per_token)), host=host, port=port).run()
+        limits = Limits(allowed, options["streams_per_token"], options["streams_per_address"])
+        self.stdout.write(
+            f"Streams are at http://{host}:{port}/api/v1/stream, at most {limits.streams:,} at a time, "
+            f"{limits.of_one_token:,} of them with one token."
+        )
+        make_server(make_application(limits), host=host, port=port).run()
+
+
+def _number_or_none(value: str) -> int:
+    return 0 if value == "0" else _number(value)
 
 
 def _number(value: str) -> int:

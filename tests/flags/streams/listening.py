@@ -95,10 +95,17 @@ class Listener:
     _over: asyncio.Event = field(default_factory=asyncio.Event)
     _has_read: bool = False
 
-    def begin(self, *, path: str, method: str, query: str, headers: dict[str, str]) -> None:
+    def begin(self, *, path: str, method: str, query: str, headers: dict[str, str], address: str) -> None:
         self.may_write.set()
         raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query.encode(),
+            "headers": raw,
+        }
+        scope["client"] = (address, 50_000) if address else None
         self.task = asyncio.create_task(self.app(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
@@ -165,13 +172,19 @@ class Stage:
         return self.facts.environment_id
 
     async def listen(
-        self, query: str | None = None, *, path: str = "/api/v1/stream", method: str = "GET", **headers: str
+        self,
+        query: str | None = None,
+        *,
+        path: str = "/api/v1/stream",
+        method: str = "GET",
+        address: str = "127.0.0.1",
+        **headers: str,
     ) -> Listener:
         """Open a stream, with a fresh ticket and up to date unless told otherwise, and read what comes at once."""
         if query is None:
             query = f"ticket={self.ticket()}&since={self.store.revisions[self.environment_id]}"
         listener = Listener(self.app)
-        listener.begin(path=path, method=method, query=query, headers=headers)
+        listener.begin(path=path, method=method, query=query, headers=headers, address=address)
         await asyncio.sleep(0.001)
         return listener
 

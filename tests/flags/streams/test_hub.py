@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,6 +10,11 @@ import pytest
 
 from flags.streams.hub import KEEP_ALIVE_SECONDS, STUCK_SECONDS, Limits
 from tests.flags.streams.listening import SETTLE_SECONDS, START, Stage, clock, frames, play
+
+
+def clock_seconds() -> float:
+    """Seconds since the start of the scene."""
+    return (clock() - START).total_seconds()
 
 
 def test_opening__says_when_to_come_back_and_where_we_are():
@@ -214,15 +220,19 @@ def test_quiet_stream__shows_signs_of_life():
 
 
 @pytest.mark.parametrize("started", [0, 299, 599])
-def test_ticket__over__ends_the_stream_before_it(started: int):
+@pytest.mark.parametrize("drawn", [0.0, 0.01, 0.5, 1 - 2**-53])
+def test_ticket__over__ends_the_stream_before_it(started: int, drawn: float, monkeypatch: pytest.MonkeyPatch):
+    """Whatever instant of the last minute is drawn: not before that minute, and not after the ticket."""
+    monkeypatch.setattr(random, "random", lambda: drawn)
+
     async def scene(stage: Stage) -> None:
         await asyncio.sleep(started)
         query = f"ticket={stage.ticket()}&since=1"
         listener = await stage.listen(query)
 
-        await asyncio.sleep(1_200 - started - 62)
+        await asyncio.sleep(1_200 - 60.5 - clock_seconds())
         was_open = not listener.is_over
-        await asyncio.sleep(61)
+        await asyncio.sleep(1_200 - clock_seconds())
 
         assert was_open
         assert listener.is_over
@@ -280,24 +290,98 @@ def test_header__without_expiry__stays_open_for_hours():
 
 def test_limits__process_and_token__refuse_until_somebody_leaves():
     async def scene(stage: Stage) -> None:
-        other = stage.store.add("fse_other", environment_id=stage.environment_id)
-        others = f"ticket={stage.ticket(other)}&since=1"
+        other, late = (
+            f"ticket={stage.ticket(stage.store.add(name, environment_id=stage.environment_id))}&since=1"
+            for name in ("fse_other", "fse_late")
+        )
         kept = [await stage.listen() for _ in range(2)]
 
         third = await stage.listen()
-        kept.append(await stage.listen(others))
-        full = await stage.listen(others)
+        kept += [await stage.listen(other) for _ in range(2)]
+        full = await stage.listen(late)
         kept[0].go_away()
         await asyncio.sleep(0.01)
         again = await stage.listen()
 
         assert (third.status, third.problem["code"], third.headers["retry-after"]) == (429, "too_many_streams", "30")
         assert (full.status, full.problem["code"], full.headers["retry-after"]) == (503, "streams_full", "5")
-        assert [listener.status for listener in kept] == [200, 200, 200]
+        assert [listener.status for listener in kept] == [200, 200, 200, 200]
         assert again.status == 200
-        assert len(stage.app.hub) == 3
+        assert len(stage.app.hub) == 4
 
-    play(scene, limits=Limits(streams=3, streams_per_token=2))
+    play(scene, limits=Limits(streams=4, streams_per_token=2))
+
+
+@pytest.mark.parametrize(
+    ("streams", "per_token", "expected"),
+    [(10_000, 5_000, 5_000), (200, 5_000, 100), (200, 20, 20), (3, 5_000, 1), (1, 5_000, 1)],
+)
+def test_one_token__never_gets_more_than_half_of_the_places(streams: int, per_token: int, expected: int):
+    """Also where a small process has a large limit for each token."""
+
+    async def scene(stage: Stage) -> None:
+        other = stage.store.add("fse_other", environment_id=stage.environment_id)
+        greedy = [await stage.listen() for _ in range(min(streams + 1, 210))]
+
+        assert sum(listener.status == 200 for listener in greedy) == min(expected, 210)
+        if expected < streams:
+            assert (await stage.listen(f"ticket={stage.ticket(other)}&since=1")).status == 200
+
+    limits = Limits(streams=streams, streams_per_token=per_token)
+    assert limits.of_one_token == expected
+    play(scene, limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "admitted"),
+    [
+        (["8.8.8.8"] * 4, 2),
+        (["8.8.8.8", "::ffff:8.8.8.8", "8.8.4.4", "8.8.8.8"], 3),
+        (["2600:1f18::1", "2600:1f18::2", "2600:1f18:0:0:ffff::", "2600:1f18:0:1::1"], 3),
+        # A proxy of ours, a container network, carrier-grade NAT, a socket file: everybody comes from there.
+        (["127.0.0.1"] * 4, 4),
+        (["10.0.0.7"] * 4, 4),
+        (["fd00::1"] * 4, 4),
+        (["100.64.0.1"] * 4, 4),
+        ([""] * 4, 4),
+        (["unix:"] * 4, 4),
+    ],
+)
+def test_tickets__from_one_public_address__get_a_few_streams_only(addresses: list[str], admitted: int):
+    """All visitors share a ticket, so that the one who opens them all must not shut the others out."""
+
+    async def scene(stage: Stage) -> None:
+        forwarded = {"x_forwarded_for": "9.9.9.9"}
+        listeners = [await stage.listen(address=address, **forwarded) for address in addresses]
+        refused = [listener for listener in listeners if listener.status != 200]
+
+        assert len(refused) == len(addresses) - admitted
+        assert {(listener.status, listener.problem["code"]) for listener in refused} <= {(429, "too_many_streams")}
+        for listener in listeners:
+            listener.go_away()
+        await asyncio.sleep(0.01)
+        assert not stage.app.hub._by_place
+        assert not stage.app.hub._by_token
+        assert (await stage.listen(address=addresses[0])).status == 200
+
+    play(scene, limits=Limits(streams_per_address=2))
+
+
+def test_address_limit__leaves_services_other_tokens_and_those_without_a_limit_alone():
+    async def scene(stage: Stage) -> None:
+        other = stage.store.add("fse_other", environment_id=stage.environment_id)
+        await stage.listen(address="8.8.8.8")
+
+        assert (await stage.listen(address="8.8.8.8")).status == 429
+        assert (await stage.listen(f"ticket={stage.ticket(other)}", address="8.8.8.8")).status == 200
+        services = [await stage.listen("", address="8.8.8.8", x_api_key=stage.secret) for _ in range(3)]
+        assert {listener.status for listener in services} == {200}
+
+    async def without(stage: Stage) -> None:
+        assert {(await stage.listen(address="8.8.8.8")).status for _ in range(5)} == {200}
+
+    play(scene, limits=Limits(streams_per_address=1))
+    play(without, limits=Limits(streams_per_address=0))
 
 
 def test_client__that_leaves__is_forgotten_with_its_room():
