@@ -27,7 +27,7 @@ from flags.api.ofrep import MAX_SINGLE_BYTES, check_media_type
 from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.serializers import EXPLAIN_REQUEST, ExplanationSerializer
 from flags.api.wire import Refused, WireRequest, WireResponse, json_response, problem_response, to_json
-from flags.evaluation.explain import explain
+from flags.evaluation.explain import explain_compiled
 from flags.evaluation.instants import parse_instant
 from flags.evaluation.resolution import ErrorCode
 from flags.models.tokens import TokenScope
@@ -145,7 +145,7 @@ def _explained(question: Question, *, token: TokenFacts, store: SnapshotStore, n
     if compiled is None:
         raise SnapshotsUnavailable
     at = question.at or now
-    explanation = explain(compiled.snapshot, question.flag_key, question.context, at, forced=compiled.forced)
+    explanation = explain_compiled(compiled, question.flag_key, question.context, at)
     if explanation.resolution.error_code is ErrorCode.FLAG_NOT_FOUND:
         detail = explanation.resolution.error_message
         return problem_response(404, code="flag_not_found", title="There is no such flag", detail=detail)

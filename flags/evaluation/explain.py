@@ -1,10 +1,12 @@
 """Explain a resolution: read the documents step by step and keep a trace of every step.
 
 This does not run the compiled closures; it is a second reading of the same rules, and tests hold both together. The
-compiler is asked only for the answers that no step leads to: no such flag, no usable context, an unreadable document.
+compiler is asked for the answers that no step leads to (no such flag, no usable context, an unreadable document) and
+for what the required flags answer. Those are read themselves only where they are shown, and only as far as the size of
+the answer allows: what an explanation costs is bounded, whatever environment it is about.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,7 +16,7 @@ from .compile import CompiledSnapshot, compile_snapshot
 from .flags import KEY_ADVICE, metadata_of, values_of
 from .instants import parse_instant
 from .ordering import dependency_order, flags_required
-from .reading import ConditionReader
+from .reading import CUT_HERE, Budget, ConditionReader, weight
 from .resolution import ErrorCode, Reason, Resolution, failure
 from .sources import FlagSource, Snapshot
 from .splits import TARGETING_KEY
@@ -23,6 +25,8 @@ from .traces import Explanation, PrerequisiteTrace, RuleTrace, ShareTrace, Split
 _NOTHING_FORCED: Mapping[str, str] = {}
 # Explanations of prerequisites contain each other this deep; further away only the outcome is told.
 _MAX_NESTING = 8
+# How many nodes (rules, conditions, shares, prerequisites, flags) one explanation shows. Long texts count as several.
+MAX_TRACE_NODES = 5_000
 
 
 def explain(
@@ -37,13 +41,35 @@ def explain(
 
     The resolution equals that of `compile_snapshot(snapshot, forced=forced).evaluate(flag_key, context, now)`.
     """
-    related = _related(snapshot, flag_key)
-    compiled = compile_snapshot(related, forced={key: forced[key] for key in forced if key in related.flags})
+    return explain_compiled(compile_related(snapshot, [flag_key], forced=forced), flag_key, context, now)
+
+
+def compile_related(
+    snapshot: Snapshot, flag_keys: Iterable[object], *, forced: Mapping[str, str] = _NOTHING_FORCED
+) -> CompiledSnapshot:
+    """Return the evaluating form of the part of a snapshot that can matter to these flags."""
+    related = _related(snapshot, flag_keys)
+    return compile_snapshot(related, forced={key: forced[key] for key in forced if key in related.flags})
+
+
+def explain_compiled(
+    compiled: CompiledSnapshot,
+    flag_key: str,
+    context: Mapping[str, Any],
+    now: datetime,
+    *,
+    nodes: int = MAX_TRACE_NODES,
+) -> Explanation:
+    """Return how this flag of a compiled snapshot comes to its resolution. Never raises, whatever it is given.
+
+    Beyond about so many `nodes` the tree is cut, which its notes say. The resolution and the outcome of every rule and
+    prerequisite of this flag are told all the same.
+    """
     answer = compiled.evaluate(flag_key, context, now)
     if answer.error_code in (ErrorCode.FLAG_NOT_FOUND, ErrorCode.INVALID_CONTEXT, ErrorCode.GENERAL):
         return Explanation(_text(flag_key), answer, "error")
     try:
-        return _Reading(compiled, dict(context), now).explanation(flag_key)
+        return _Reading(compiled, flag_key, dict(context), now, nodes=nodes).explanation(flag_key)
     except Exception:
         # Only foreign objects in a context get here; the answer is still the right one.
         return Explanation(_text(flag_key), answer, "error")
@@ -53,42 +79,60 @@ def _text(flag_key: object) -> str:
     return flag_key if isinstance(flag_key, str) else ""
 
 
-def _related(snapshot: Snapshot, flag_key: object) -> Snapshot:
-    """The part of a snapshot that can matter to one flag."""
-    flags: dict[str, FlagSource] = {}
-    pending = [flag_key] if isinstance(flag_key, str) else []
+def _related(snapshot: Snapshot, flag_keys: Iterable[object]) -> Snapshot:
+    """The part of a snapshot that can matter to these flags."""
+    required = _required(snapshot, flag_keys, _NOTHING_FORCED)
+    return replace(snapshot, flags={key: snapshot.flags[key] for key in required})
+
+
+def _required(snapshot: Snapshot, flag_keys: Iterable[object], forced: Mapping[str, str]) -> dict[str, set[str]]:
+    """These flags and all behind them, each with the flags it requires; a forced one requires nothing."""
+    found: dict[str, set[str]] = {}
+    pending = [key for key in flag_keys if isinstance(key, str)]
     while pending:
         key = pending.pop()
-        if key in snapshot.flags and key not in flags:
-            flags[key] = snapshot.flags[key]
-            pending.extend(flags_required(flags[key].document))
-    return replace(snapshot, flags=flags)
+        if key in snapshot.flags and key not in found:
+            found[key] = set() if key in forced else flags_required(snapshot.flags[key].document)
+            pending.extend(found[key])
+    return found
 
 
 class _Reading:
-    """One reading of the flags that matter to one, for one context at one instant."""
+    """One reading of a flag and of those it requires, for one context at one instant, within one budget."""
 
-    def __init__(self, compiled: CompiledSnapshot, context: dict[str, Any], now: datetime) -> None:
+    def __init__(
+        self, compiled: CompiledSnapshot, flag_key: str, context: dict[str, Any], now: datetime, *, nodes: int
+    ) -> None:
         self._compiled = compiled
         self._snapshot = compiled.snapshot
         self._forced = compiled.forced
         self._context = context
         self._now = now
-        self._known: dict[str, Explanation] = {}
-        self._conditions = ConditionReader(self._snapshot.segments, context)
+        self._answers: dict[str, Resolution] = {}
+        self._told = {flag_key}
+        self._budget = Budget(nodes)
+        self._conditions = ConditionReader(self._snapshot.segments, context, self._budget)
+        _, self._circular = dependency_order(_required(self._snapshot, [flag_key], self._forced))
 
-    def explanation(self, flag_key: str) -> Explanation:
-        """Read every flag behind those it requires, then tell the tree of this one."""
-        required = {
-            key: set() if key in self._forced else flags_required(source.document)
-            for key, source in self._snapshot.flags.items()
-        }
-        order, circular = dependency_order(required)
-        for key in (*order, *sorted(circular)):
-            self._known[key] = self._read(key, is_circular=key in circular)
-        return _without_repeats(self._known[flag_key], {flag_key}, _MAX_NESTING)
+    def explanation(self, flag_key: str, *, nesting: int = _MAX_NESTING) -> Explanation:
+        """Read this flag, then those it requires, each once and where it is met first, `nesting` flags deep."""
+        read = self._read(flag_key)
+        self._budget.spend(1 + weight(read.resolution.value))
+        return replace(read, prerequisites=tuple(self._with_parent(trace, nesting) for trace in read.prerequisites))
 
-    def _read(self, key: str, *, is_circular: bool) -> Explanation:
+    def _with_parent(self, trace: PrerequisiteTrace, nesting: int) -> PrerequisiteTrace:
+        if trace.note:
+            return trace
+        if trace.flag in self._told:
+            return replace(trace, note="Explained elsewhere in this tree.")
+        if nesting == 0:
+            return replace(trace, note="Too many flags away to be shown here; ask for it alone.")
+        if self._budget.is_spent:
+            return replace(trace, note=f"{CUT_HERE} Ask for this flag alone.")
+        self._told.add(trace.flag)
+        return replace(trace, explanation=self.explanation(trace.flag, nesting=nesting - 1))
+
+    def _read(self, key: str) -> Explanation:
         source = self._snapshot.flags[key]
         if key in self._forced:
             return self._forced_explanation(key, source)
@@ -100,7 +144,8 @@ class _Reading:
             off = self._resolution(source, document["off_variant"], Reason.DISABLED)
             return Explanation(key, off, "switch", is_on=False)
         required = document.get("prerequisites") or []
-        traces = tuple(self._prerequisite(item, is_circular=is_circular) for item in required)
+        self._budget.spend(len(required))
+        traces = tuple(self._prerequisite(item, is_circular=key in self._circular) for item in required)
         unmet = self._unmet(source, traces)
         if unmet is not None:
             return Explanation(key, unmet, "prerequisite", is_on=True, prerequisites=traces)
@@ -117,21 +162,30 @@ class _Reading:
         if is_circular:
             note = "This leads into a circle of flags that require each other, so it is never met."
             return PrerequisiteTrace(key, variants, None, False, None, note)
-        parent = self._known.get(key)
-        if parent is None:
+        if key not in self._snapshot.flags:
             note = "There is no such flag in this environment, so it is never met."
             return PrerequisiteTrace(key, variants, None, False, None, note)
-        got = parent.resolution.variant
-        return PrerequisiteTrace(key, variants, got, got in variants, parent)
+        got = self._answer(key).variant
+        return PrerequisiteTrace(key, variants, got, got in variants, None)
+
+    def _answer(self, key: str) -> Resolution:
+        """What a required flag answers."""
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._compiled.evaluate(key, self._context, self._now, known=self._answers)
+            self._answers[key] = answer
+        return answer
 
     def _unmet(self, source: FlagSource, traces: tuple[PrerequisiteTrace, ...]) -> Resolution | None:
-        unmet = [trace.explanation for trace in traces if not trace.is_met]
+        unmet = [trace for trace in traces if not trace.is_met]
         if not unmet:
             return None
-        keyless = [e for e in unmet if e and e.resolution.error_code is ErrorCode.TARGETING_KEY_MISSING]
-        if len(keyless) == len(unmet):
+        if all(not trace.note and self._is_keyless(trace.flag) for trace in unmet):
             return self._without_key(source)
         return self._resolution(source, source.document["off_variant"], Reason.DISABLED)
+
+    def _is_keyless(self, key: str) -> bool:
+        return self._answer(key).error_code is ErrorCode.TARGETING_KEY_MISSING
 
     def _body(self, key: str, source: FlagSource) -> Explanation:
         document = source.document
@@ -156,6 +210,7 @@ class _Reading:
         return Explanation(key, answer, "default", rules=tuple(traces), default_variant=default)
 
     def _rule(self, number: int, rule: Mapping[str, Any], document: Mapping[str, Any]) -> RuleTrace:
+        self._budget.spend(1 + weight(rule.get("description", "")))
         is_in_window = self._is_in_window(rule)
         condition = None
         if is_in_window and rule["condition"] is not None:
@@ -183,16 +238,17 @@ class _Reading:
     def _split(self, rule: Mapping[str, Any], document: Mapping[str, Any]) -> SplitTrace:
         attribute, salt = rule.get("bucket_by", TARGETING_KEY), rule.get("salt", document["salt"])
         shares = [(share["variant"], share["weight"]) for share in rule["serve"]["split"]]
-        total = sum(weight for _, weight in shares)
+        self._budget.spend(len(shares))
+        total = sum(share for _, share in shares)
         key = self._key(attribute)
         generation = self._snapshot.generation
         place = None if key is None or total < 1 else bucket(key, salt=salt, total=total, generation=generation)
         traces: list[ShareTrace] = []
         start = 0
-        for variant, weight in shares:
-            chosen = place is not None and start <= place < start + weight
-            traces.append(ShareTrace(variant, start, start + weight, chosen))
-            start += weight
+        for variant, share in shares:
+            chosen = place is not None and start <= place < start + share
+            traces.append(ShareTrace(variant, start, start + share, chosen))
+            start += share
         return SplitTrace(
             bucket_by=attribute,
             salt=salt,
@@ -235,22 +291,3 @@ class _Reading:
         if variant is None:
             return Resolution(None, None, reason, metadata=metadata, has_value=False)
         return Resolution(values_of(source)[variant], variant, reason, metadata=metadata)
-
-
-def _without_repeats(explanation: Explanation, shown: set[str], nesting: int) -> Explanation:
-    """The tree with every flag explained once, where it is met first, and not deeper than `nesting` flags."""
-    told: list[PrerequisiteTrace] = []
-    for trace in explanation.prerequisites:
-        inner = trace.explanation
-        if inner is None:
-            told.append(trace)
-        elif inner.flag_key in shown:
-            told.append(replace(trace, explanation=None, note="Explained elsewhere in this tree."))
-        elif nesting == 0:
-            told.append(
-                replace(trace, explanation=None, note="Too many flags away to be shown here; ask for it alone.")
-            )
-        else:
-            shown.add(inner.flag_key)
-            told.append(replace(trace, explanation=_without_repeats(inner, shown, nesting - 1)))
-    return replace(explanation, prerequisites=tuple(told))

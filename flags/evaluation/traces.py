@@ -18,7 +18,7 @@ class ConditionTrace:
     """One node of a condition: what it is, whether it held, and its parts.
 
     `kind` is and, or, not, segment or comparison. A segment that was shown before in the same explanation has no parts
-    again; `note` says so, or why it holds for no one.
+    again; `note` says so, or why it holds for no one, or that the explanation was cut here because it was too long.
     """
 
     kind: str
@@ -80,8 +80,8 @@ class RuleTrace:
 class PrerequisiteTrace:
     """One flag this one requires: the variants that will do and the one it has.
 
-    `explanation` is None where the flag does not exist, was explained before or is very many flags away; `note` says
-    which.
+    `explanation` is None where the flag does not exist, was explained before, is very many flags away or would make the
+    explanation too long; `note` says which.
     """
 
     flag: str

@@ -8,12 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from flags.evaluation.bucketing import Generation
-from flags.evaluation.compile import FlagSource, Snapshot
-from flags.evaluation.explain import explain
+from flags.evaluation.compile import CompiledSnapshot, FlagSource, Snapshot
+from flags.evaluation.explain import MAX_TRACE_NODES, compile_related, explain_compiled
 from flags.evaluation.resolution import ErrorCode
 from flags.evaluation.traces import Explanation
 from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.snapshots import store
+
+# Nodes that the explanations of one page show together; each may have a few, however many there are.
+_PAGE_NODES = 20_000
+_CELL_NODES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def reference_of(environments: Sequence[Environment]) -> Environment:
 
 
 def playground_rows(
-    flags: Iterable[Flag],
+    flags: Collection[Flag],
     environments: Sequence[Environment],
     context: Mapping[str, Any],
     *,
@@ -86,19 +90,27 @@ def playground_rows(
 ) -> list[PlaygroundRow]:
     """Explain every flag in every environment for one context: two queries. Local kills of this process count."""
     snapshots = current_snapshots(environments, project_key=project_key)
-    served = store.served
+    keys = [flag.key for flag in flags]
+    compiled = {place: _compiled(snapshot, place, keys) for place, snapshot in snapshots.items()}
+    nodes = min(MAX_TRACE_NODES, max(_CELL_NODES, _PAGE_NODES // max(1, len(keys) * len(environments))))
     reference = reference_of(environments)
     rows = []
     for flag in flags:
         cells = []
         for environment in environments:
-            compiled = served.get(environment.pk)
-            forced = compiled.forced if compiled else {}
-            explanation = explain(snapshots[environment.pk], flag.key, context, now, forced=forced)
+            explanation = explain_compiled(compiled[environment.pk], flag.key, context, now, nodes=nodes)
             cells.append(_cell(environment, explanation))
         wanted = next(cell.answer for cell in cells if cell.environment.pk == reference.pk)
         rows.append(PlaygroundRow(flag, [_compared(cell, wanted) for cell in cells]))
     return rows
+
+
+def _compiled(snapshot: Snapshot, environment_id: uuid.UUID, flag_keys: Iterable[str]) -> CompiledSnapshot:
+    """The snapshot this process serves if it is the same one, else what these flags need of it."""
+    served = store.served.get(environment_id)
+    if served is not None and served.snapshot == snapshot:
+        return served
+    return compile_related(snapshot, flag_keys, forced=served.forced if served else {})
 
 
 def _cell(environment: Environment, explanation: Explanation) -> PlaygroundCell:

@@ -14,6 +14,7 @@ from flags import snapshots
 from flags.admin import playground
 from flags.admin.posted_context import AttributeLine, read_context_draft
 from flags.evaluation import compile_snapshot
+from flags.evaluation.explain import compile_related, explain_compiled
 from flags.models import ContextAttribute, Flag
 from flags.permissions import Role
 from flags.selectors import playground as selector
@@ -292,6 +293,30 @@ def test_playground__more_flags__take_no_more_queries(world: World, flag: Flag, 
 
     assert len(answers(response)) == 24
     assert len(many) == len(few)
+
+
+def test_playground__flags_of_an_environment__are_compiled_together_and_cut_together(
+    world: World, flag: Flag, other: Flag, monkeypatch: pytest.MonkeyPatch
+):
+    compiled: list[list[str]] = []
+    nodes: list[int] = []
+
+    def compiling(snapshot: Any, keys: Any, **options: Any) -> Any:
+        compiled.append(sorted(keys))
+        return compile_related(snapshot, keys, **options)
+
+    def explaining(*given: Any, **options: Any) -> Any:
+        nodes.append(options["nodes"])
+        return explain_compiled(*given, **options)
+
+    monkeypatch.setattr(selector, "compile_related", compiling)
+    monkeypatch.setattr(selector, "explain_compiled", explaining)
+    monkeypatch.setattr(selector, "_PAGE_NODES", 1_200)
+
+    ask(signed_in(world.vera), flag.key, other.key)
+
+    assert compiled == [sorted([flag.key, other.key])] * 3
+    assert nodes == [200] * 6
 
 
 def test_navigation__anybody_with_a_role__finds_the_playground(world: World, flag: Flag):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from flags.evaluation import ErrorCode, Generation, Snapshot, compile_snapshot
 from flags.evaluation.bucketing import bucket
-from flags.evaluation.explain import explain
-from flags.evaluation.traces import Explanation
+from flags.evaluation.explain import MAX_TRACE_NODES, explain, explain_compiled
+from flags.evaluation.reading import ConditionReader
+from flags.evaluation.traces import ConditionTrace, Explanation
 from tests.flags.evaluation.documents import (
     GOLD,
     HALF,
@@ -191,6 +192,107 @@ def test_explain__twenty_parents_on_thirty_levels__stays_small() -> None:
         documents |= {f"{level}-{n}": child(*below) for n in range(20)}
     explanation = _of(documents, "30-0", {"plan": "gold"})
     assert explanation.resolution.variant == "on"
+    assert len(json.dumps(explanation.as_json())) < 2_000_000
+
+
+# As much as a legal document holds: 95 rules of 40 comparisons.
+LONG_RULES = [
+    rule(
+        ON, {"and": [{"attribute": "plan", "operator": "not_equals", "value": f"{n}-{m}"} for m in range(39)] + [GOLD]}
+    )
+    for n in range(95)
+]
+
+
+def _large_environment(flags: int) -> Snapshot:
+    """Flags of the largest size, each of which requires the twenty before it."""
+    documents = {}
+    for number in range(flags):
+        required = [needs(f"flag-{before}", "off") for before in range(max(0, number - 20), number)]
+        documents[f"flag-{number}"] = document(rules=LONG_RULES, **({"prerequisites": required} if required else {}))
+    return plain_snapshot(documents)
+
+
+def _count_comparisons(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The operators of the comparisons that will be told, as they are told."""
+    read: list[str] = []
+    comparison = ConditionReader._comparison
+
+    def counting(self: ConditionReader, condition: Any) -> ConditionTrace:
+        read.append(condition["operator"])
+        return comparison(self, condition)
+
+    monkeypatch.setattr(ConditionReader, "_comparison", counting)
+    return read
+
+
+def test_explain__forty_flags_of_the_largest_size__reads_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_snapshot(_large_environment(40))
+    read = _count_comparisons(monkeypatch)
+
+    explanation = explain_compiled(compiled, "flag-39", {"plan": "silver"}, NOW)
+
+    assert explanation.resolution == compiled.evaluate("flag-39", {"plan": "silver"}, NOW)
+    assert len(read) < 1.1 * MAX_TRACE_NODES
+    assert len(json.dumps(explanation.as_json())) < 2_000_000
+    # The flag itself is told in full, the others as far as that goes, and what they answer is told of all.
+    assert [len(told.condition.parts) for told in explanation.rules if told.condition] == [40] * 95
+    assert [(trace.got, trace.is_met) for trace in explanation.prerequisites] == [("off", True)] * 20
+    notes = [trace.note for trace in explanation.prerequisites if trace.explanation is None]
+    assert any("Cut here" in note for note in notes)
+
+
+def test_explain__compiled_snapshot_at_hand__compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = compile_snapshot(plain_snapshot({"parent": document(rules=[rule(ON)]), "child": child(needs("parent"))}))
+    monkeypatch.setattr("flags.evaluation.explain.compile_snapshot", None)
+
+    explanation = explain_compiled(compiled, "child", {}, NOW)
+
+    assert explanation.resolution == compiled.evaluate("child", {}, NOW)
+    assert explanation.prerequisites[0].explanation is not None
+
+
+@pytest.mark.parametrize("nodes", [0, 1, 50])
+def test_explain__hardly_any_nodes__still_tells_which_rule_matched(nodes: int) -> None:
+    segments = {"gold": segment(GOLD), "nobody": segment({"segment": "nobody"}), "all": {"condition": None}}
+    last = {"and": [{"segment": "gold"}, {"not": {"segment": "nobody"}}, {"or": [{"segment": "all"}]}]}
+    stored = document(rules=[*LONG_RULES[:20], rule(ON, last)])
+    compiled = compile_snapshot(plain_snapshot({"checkout": stored}, segments=segments))
+
+    for plan, matched in (("gold", True), ("silver", False)):
+        explanation = explain_compiled(compiled, "checkout", {"plan": plan, "x": 1}, NOW, nodes=nodes)
+        assert explanation.resolution == compiled.evaluate("checkout", {"plan": plan, "x": 1}, NOW)
+        told = explanation.rules[-1]
+        assert told.matched is matched
+        assert told.condition is not None
+        if not matched:
+            assert len(explanation.rules) == 21
+            assert (told.condition.kind, told.condition.parts) == ("and", ())
+            assert "Cut here" in told.condition.note
+
+
+@settings(max_examples=60)
+@given(snapshot=snapshots(), context=contexts(), now=moments(), nodes=st.integers(0, 12))
+def test_explain__any_budget__every_flag_told_resolves_as_the_compiled_one(
+    snapshot: Snapshot, context: dict[str, Any], now: datetime, nodes: int
+) -> None:
+    compiled = compile_snapshot(snapshot)
+    for key in snapshot.flags:
+        for budget in (nodes, MAX_TRACE_NODES):
+            pending = [explain_compiled(compiled, key, context, now, nodes=budget)]
+            while pending:
+                told = pending.pop()
+                assert told.resolution == compiled.evaluate(told.flag_key, context, now)
+                pending.extend(trace.explanation for trace in told.prerequisites if trace.explanation)
+
+
+def test_explain__long_values__count_by_their_length() -> None:
+    condition = {"and": [{"attribute": "plan", "operator": "in", "value": [f"{n}" * 1_000] * 20} for n in range(9)]}
+    documents = {f"flag-{n}": document(rules=[rule(ON, condition)] * 20) for n in range(10)}
+    documents["checkout"] = child(*(needs(f"flag-{n}", "off") for n in range(10)))
+
+    explanation = _of(documents, "checkout", {"plan": "gold"})
+
     assert len(json.dumps(explanation.as_json())) < 2_000_000
 
 
