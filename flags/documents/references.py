@@ -4,9 +4,10 @@ Nothing here recurses: prerequisites may be chained as deep as an environment ha
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .reach import MAX_REACHED_COMPARISONS, MAX_SEGMENTS, reached_comparisons, segment_comparisons
 from .schema import MAX_SEGMENT_DEPTH, quote, variant_names
 
 Documents = Mapping[str, Mapping[str, Any]]
@@ -16,12 +17,16 @@ _SHOWN_STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentProblem:
-    """Something that does not fit together: the flag or segment, where in its document, and what to do about it."""
+    """Something that does not fit together: the flag or segment, where in its document, and what to do about it.
+
+    Where there is too much of something, `amount` says how much: the same problem may have become worse.
+    """
 
     kind: Kind
     key: str
     path: str
     message: str
+    amount: int = field(default=0, compare=False)
 
 
 def prerequisite_keys(document: Mapping[str, Any]) -> list[str]:
@@ -75,7 +80,8 @@ def flags_below(key: str, configs: Documents) -> list[str]:
 def environment_problems(configs: Documents, segments: Documents) -> list[EnvironmentProblem]:
     """What does not fit together among valid, normalised documents by key; an empty list means that all can be served.
 
-    A circle is a problem of each of its members. Documents that neither have prerequisites nor are one may be missing.
+    A circle is a problem of each of its members. Documents that neither have prerequisites nor are one may be missing;
+    what flags ask through segments is counted for those that are given.
     """
     nested = {key: sorted({name for _, name in segment_places(document)}) for key, document in segments.items()}
     needed = {key: prerequisite_keys(document) for key, document in configs.items()}
@@ -84,6 +90,7 @@ def environment_problems(configs: Documents, segments: Documents) -> list[Enviro
     circles = _circles(nested)
     problems += [problem for circle in circles for problem in _segment_circle(circle, segments)]
     problems += [problem for circle in _circles(needed) for problem in _flag_circle(circle, needed)]
+    problems += _too_many(segments) + _too_much(configs, segments)
     return problems if circles else problems + _too_deep(nested)
 
 
@@ -139,6 +146,33 @@ def _too_deep(nested: Mapping[str, list[str]]) -> list[EnvironmentProblem]:
         )
         for key, chain in chains.items()
         if len(chain) > MAX_SEGMENT_DEPTH
+    ]
+
+
+def _too_many(segments: Documents) -> list[EnvironmentProblem]:
+    if len(segments) <= MAX_SEGMENTS:
+        return []
+    words = (
+        f"An environment has at most {MAX_SEGMENTS} segments. Widen one that exists, or send an attribute that says "
+        "who belongs to it."
+    )
+    return [EnvironmentProblem("segment", list(segments)[-1], "", words, len(segments))]
+
+
+def _too_much(configs: Documents, segments: Documents) -> list[EnvironmentProblem]:
+    amounts = segment_comparisons(segments)
+    reached = {key: reached_comparisons(document, amounts) for key, document in configs.items()}
+    return [
+        EnvironmentProblem(
+            "flag",
+            key,
+            "rules",
+            f"“{key}” asks more than {MAX_REACHED_COMPARISONS:,} comparisons through its segments, counted at every "
+            "use, also inside each other. Use fewer of them, or smaller ones, or send an attribute that says it.",
+            amount,
+        )
+        for key, amount in reached.items()
+        if amount > MAX_REACHED_COMPARISONS
     ]
 
 

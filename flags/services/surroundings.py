@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
+from flags.documents.normalise import referenced_segments
+from flags.documents.reach import segment_comparisons
 from flags.documents.references import EnvironmentProblem, environment_problems, prerequisite_keys
 from flags.models import Environment, FlagConfig, Segment
 
@@ -21,7 +23,8 @@ def surrounding_problems(
 
     The documents of the change set are valid and in normal form. `configs` are the rows it edits, `segments` all
     segments. What is broken without the change already holds nobody up, a switch in an emergency least of all.
-    Two queries, however many flags there are; none where no flag is edited.
+    Two queries, however many flags there are; none where no flag is edited, and one that reads every flag where a
+    segment in use comes to ask more comparisons than before.
     """
     inner: Documents = {key: segment.document for key, segment in segments.items()}
     outer: Documents = {key: config.document for key, config in configs.items()}
@@ -29,12 +32,15 @@ def surrounding_problems(
     new_configs: Documents = {e.flag_key: e.document for e in change_set.edits if isinstance(e, ConfigEdit)}
     if new_configs:
         outer = _related(environment, new_configs, outer)
+    wider = _wider(inner, {**inner, **new_segments}) if new_segments else set()
+    if wider:
+        outer = {**_asking(environment, wider), **outer}
     found = environment_problems({**outer, **new_configs}, {**inner, **new_segments})
     if not found:
         return []
-    known = set(environment_problems(outer, inner))
+    known = {problem: problem.amount for problem in environment_problems(outer, inner)}
     edited = {("flag", key) for key in new_configs} | {("segment", key) for key in new_segments}
-    return _told([problem for problem in found if problem not in known], edited)
+    return _told([problem for problem in found if problem.amount > known.get(problem, -1)], edited)
 
 
 def _related(environment: Environment, new: Documents, present: Documents) -> Documents:
@@ -46,6 +52,22 @@ def _related(environment: Environment, new: Documents, present: Documents) -> Do
     if missing:
         related.update(rows.filter(flag__key__in=missing))
     return related
+
+
+def _wider(before: Documents, after: Documents) -> set[str]:
+    """The present segments that ask more comparisons than before, themselves or through others."""
+    old, new = segment_comparisons(before), segment_comparisons(after)
+    return {key for key, amount in old.items() if new[key] > amount}
+
+
+def _asking(environment: Environment, segment_keys: set[str]) -> Documents:
+    """The flags whose rules name one of some segments. Their prerequisites, which stay as they are, are left out."""
+    rows = FlagConfig.objects.filter(environment=environment).values_list("flag__key", "document").order_by("flag__key")
+    return {
+        key: {**document, "prerequisites": []}
+        for key, document in rows.iterator(chunk_size=200)
+        if not segment_keys.isdisjoint(referenced_segments(document))
+    }
 
 
 def _told(problems: list[EnvironmentProblem], edited: set[tuple[str, str]]) -> list[dict[str, str]]:

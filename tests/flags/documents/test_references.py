@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flags.documents import initial_document
+from flags.documents.reach import reached_comparisons, segment_comparisons
 from flags.documents.references import (
     environment_problems,
     flags_above,
@@ -101,7 +102,8 @@ def test_environment_problems__two_thousand_in_a_row__need_no_recursion() -> Non
     configs = {f"f{n}": flag(**{f"f{n + 1}": 0}) for n in range(2_000)} | {"f2000": flag()}
     assert environment_problems(configs, {}) == []
     assert len(flags_above("f0", configs)) == 2_000
-    assert len(environment_problems({}, chain(2_000, segment()))) == 1_992
+    problems = environment_problems({}, chain(2_000, segment()))
+    assert sum("deep here" in problem.message for problem in problems) == 1_992
 
 
 def _reaches_itself(edges: dict[str, list[str]], key: str) -> bool:
@@ -142,3 +144,54 @@ def test_segment_places__config__gives_the_path_of_each() -> None:
 def test_prerequisite_keys__none__is_empty() -> None:
     assert prerequisite_keys(initial_document("f", "boolean")) == []
     assert prerequisite_keys(flag(b=0, a=0)) == ["b", "a"]
+
+
+def wide(comparisons: int, *inner: str) -> dict[str, Any]:
+    return {"schema": 1, "condition": {"or": [*[GOLD] * comparisons, *({"segment": key} for key in inner)]}}
+
+
+def asking(*keys: str, rules: int = 1) -> dict[str, Any]:
+    conditions = [{"and": [GOLD, *({"not": {"segment": key}} for key in keys)]}] * rules
+    return flag() | {"rules": [{"condition": condition} for condition in conditions]}
+
+
+REACHES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "own comparisons do not count": (asking(rules=100), {}, 0),
+    "each use counts": (asking("a", "a", rules=10), {"a": wide(5)}, 100),
+    "nested ones count at every use": (asking("a"), {"a": wide(1, "b", "b"), "b": wide(1, "c", "c"), "c": wide(3)}, 15),
+    "a missing one has none": (asking("a", "gone"), {"a": wide(2, "lost")}, 2),
+    "a circle ends": (asking("a"), {"a": wide(2, "b"), "b": wide(3, "a")}, 5),
+    "a long chain": (asking("s1"), chain(2_000, segment()), 2_000),
+    "everyone": (flag() | {"rules": [{"condition": None}]}, {"a": {"condition": None}}, 0),
+}
+
+
+@pytest.mark.parametrize("case", REACHES)
+def test_reached_comparisons__through_segments__are_counted_as_often_as_they_are_asked(case: str) -> None:
+    document, segments, amount = REACHES[case]
+    assert reached_comparisons(document, segment_comparisons(segments)) == amount
+
+
+def test_reached_comparisons__doubling_fifty_times__are_counted_at_once() -> None:
+    segments = {f"s{n}": wide(0, f"s{n + 1}", f"s{n + 1}") for n in range(50)} | {"s50": wide(1)}
+    assert reached_comparisons(asking("s0"), segment_comparisons(segments)) == 2**50
+
+
+def test_environment_problems__flag_that_asks_too_much__is_named_with_the_amount() -> None:
+    segments = {"a": wide(10, *["b"] * 40), "b": wide(50)}
+    configs = {"fits": asking("a", rules=9), "most": asking("b", rules=400), "over": asking("a", rules=10)}
+
+    (problem,) = environment_problems(configs, segments)
+
+    assert (problem.kind, problem.key, problem.path, problem.amount) == ("flag", "over", "rules", 20_100)
+    assert "more than 20,000 comparisons" in problem.message
+
+
+def test_environment_problems__more_segments_than_possible__are_named_once() -> None:
+    segments = {f"s{number}": segment() for number in range(500)}
+    assert environment_problems({}, segments) == []
+
+    (problem,) = environment_problems({}, segments | {"last": segment()})
+
+    assert (problem.kind, problem.key, problem.amount) == ("segment", "last", 501)
+    assert "at most 500 segments" in problem.message

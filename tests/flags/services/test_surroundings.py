@@ -196,3 +196,67 @@ def test_race__two_changes_that_make_a_circle_together__one_is_refused() -> None
         assert sorted(type(result).__name__ for result in results) == ["AppliedChange", "InvalidDocument"], round_number
         plain = {key: initial_document(key, "boolean") | {"salt": f"{round_number}/"} for key in "ab"}
         apply(world, change(world, **plain))
+
+
+def wide(comparisons: int, *inner: str) -> dict[str, Any]:
+    return {"schema": 1, "condition": {"or": [*[GOLD] * comparisons, *({"segment": key} for key in inner)]}}
+
+
+def asking(key: str, *segments: str, rules: int) -> dict[str, Any]:
+    condition = {"or": [{"segment": name} for name in segments]}
+    rule = {"description": "", "condition": condition, "serve": {"variant": "on"}}
+    return initial_document(key, "boolean") | {"rules": [{**rule, "id": f"r{number}"} for number in range(rules)]}
+
+
+def test_flag__that_asks_too_much_through_segments__is_refused_whichever_side_grows(world: World) -> None:
+    world.flag("greedy")
+    world.flag("modest")
+    apply(world, change(world, inner=wide(10), outer=wide(0, *["inner"] * 40)))
+    apply(world, change(world, greedy=asking("greedy", "outer", rules=40), modest=asking("modest", "inner", rules=2)))
+
+    more_rules = refused(world, change(world, greedy=asking("greedy", "outer", rules=60)))
+    wider_segment = refused(world, change(world, inner=wide(13)))
+    new_one_inside = refused(world, change(world, inner=wide(9, "new"), new=wide(5)))
+
+    for problems in (more_rules, wider_segment, new_one_inside):
+        assert [(problem["key"], problem["path"]) for problem in problems] == [("greedy", "rules")]
+    apply(world, change(world, inner=wide(12)))
+
+
+def test_flag__that_asks_too_much_already__may_be_edited_but_not_grow(world: World, monkeypatch: Any) -> None:
+    for key in ("greedy", "bystander"):
+        world.flag(key)
+    apply(world, change(world, inner=wide(10), other=wide(3)))
+    apply(world, change(world, greedy=asking("greedy", "inner", rules=50)))
+    monkeypatch.setattr("flags.documents.references.MAX_REACHED_COMPARISONS", 100)
+
+    refused(world, change(world, greedy=asking("greedy", "inner", rules=51)))
+    refused(world, change(world, inner=wide(11)))
+
+    apply(world, change(world, bystander=asking("bystander", "other", rules=2)))
+    apply(world, change(world, other=wide(4)))
+    apply(world, change(world, greedy=asking("greedy", "inner", rules=50) | {"enabled": False}))
+    apply(world, change(world, greedy=asking("greedy", "inner", rules=49)))
+    apply(world, change(world, inner=wide(9)))
+
+
+def test_segments__more_than_possible_already__may_be_edited_but_not_added(world: World, monkeypatch: Any) -> None:
+    apply(world, change(world, a=segment(), b=segment()))
+    apply(world, change(world, c=segment()))
+    monkeypatch.setattr("flags.documents.references.MAX_SEGMENTS", 2)
+
+    (problem,) = refused(world, change(world, d=segment()))
+
+    assert problem["key"] == "d"
+    apply(world, change(world, a=segment("b")))
+
+
+def test_segment__in_use_that_grows__costs_one_query(world: World) -> None:
+    for number in range(5):
+        world.flag(f"flag-{number}")
+    apply(world, change(world, a=wide(2)))
+    apply(world, change(world, **{f"flag-{number}": asking(f"flag-{number}", "a", rules=1) for number in range(5)}))
+    for change_set, most in ((change(world, a=wide(3)), 2), (change(world, a=wide(1)), 1)):
+        with CaptureQueriesContext(connection) as queries:
+            validate_change_set(change_set, world.development)
+        assert len(queries) == most
