@@ -57,7 +57,8 @@ def _parents(place: Place) -> list[dict[str, Any]]:
             "serves": sorted(parent.serves),
             "url": reverse("admin:flags_flag_change", args=[parent.flag_id]),
         }
-        for parent in offered_parents(place.flag, place.environment)
+        for parent in offered_parents(place.flag, place.environment, now=timezone.now())
+        if parent.flag_id is not None
     ]
 
 

@@ -50,7 +50,7 @@ class FlagAdmin(GovernedAdmin):
             if projects or request.GET.get("project"):
                 raise Http404
             return self.page(request, "flags/matrix_empty.html", **context)
-        found = matrix(user, project, query)
+        found = matrix(user, project, query, now=timezone.now())
         keys = [row.flag.key for row in found.rows]
         return self.page(
             request,
@@ -68,7 +68,7 @@ class FlagAdmin(GovernedAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponseBase:
         user, flag = signed_in(request), self.row(request, object_id)
-        cards = flag_cards(user, flag)
+        cards = flag_cards(user, flag, now=timezone.now())
         environments = [card.cell.environment for card in cards]
         requests = requests_by_cell([item.pk for item in environments], [flag.key])
         events = timeline_of_flag(flag.project.key, flag.key, limit=RECENT_EVENTS, scope=scope_of(request))

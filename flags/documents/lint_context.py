@@ -5,14 +5,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from .findings import AttributeFacts, Finding, Surroundings
-from .lint_rules import comparisons, has_ended, served_by
+from .lint_rules import comparisons
 from .references import flags_above, segment_places, segments_within
 from .schema import TARGETING_KEY, is_number
+from .serving import variants_served
 from .words import describe_prerequisite
 
 Node = Mapping[str, Any]
 _TEXTS = frozenset({"text", "version", "instant"})
-_MAX_PARENT_DEPTH = 30
 _TYPE_WORDS = {
     "text": "text",
     "number": "a number",
@@ -152,39 +152,9 @@ def prerequisite_findings(document: Node, around: Surroundings) -> Iterator[Find
         if item["flag"] not in around.configs:
             continue
         parent = around.configs[item["flag"]]
-        if set(item["variants"]) & _possible(item["flag"], around, 0):
+        if set(item["variants"]) & variants_served(item["flag"], around.configs, now=around.now, known=around.possible):
             continue
         why = "is switched off" if not parent["enabled"] else "never does as it is configured"
         message = f"{describe_prerequisite(item)}, but it {why}: this flag behaves as switched off for everyone."
         advice = f"Change “{item['flag']}” in the same change, or wait with this flag until it does."
         yield Finding("prerequisite_never_met", "warning", f"prerequisites[{index}]", message, advice)
-
-
-def _possible(key: str, around: Surroundings, depth: int) -> set[str]:
-    """The variants that a flag can serve, now or later. Where that is hard to tell every variant counts."""
-    document = around.configs.get(key)
-    if document is None:
-        return set()
-    if key not in around.possible:
-        # What is asked for again on the way, in a circle, is not looked into.
-        around.possible[key] = {variant["name"] for variant in document["variants"]}
-        if depth <= _MAX_PARENT_DEPTH:
-            around.possible[key] = {name for name in _served(document, around, depth) if name}
-    return around.possible[key]
-
-
-def _served(document: Node, around: Surroundings, depth: int) -> set[str | None]:
-    off = {document["off_variant"]}
-    parents = document.get("prerequisites", ())
-    if not document["enabled"] or any(
-        not set(item["variants"]) & _possible(item["flag"], around, depth + 1) for item in parents
-    ):
-        return off
-    served: set[str | None] = {item["variant"] for item in document.get("targets", ())} | (off if parents else set())
-    for rule in document["rules"]:
-        if has_ended(rule, around.now):
-            continue
-        served |= served_by(rule["serve"])
-        if rule["condition"] is None and "variant" in rule["serve"] and not rule.keys() & {"starts_at", "ends_at"}:
-            return served
-    return served | {document["default_variant"]}

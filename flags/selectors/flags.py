@@ -111,7 +111,7 @@ class FlagCard:
     change: Any = None
 
 
-def matrix(user: AbstractUser, project: Project, query: MatrixQuery) -> Matrix:
+def matrix(user: AbstractUser, project: Project, query: MatrixQuery, *, now: datetime) -> Matrix:
     """One page of a project's flags with what each serves in every environment the person may look at: 8 queries."""
     environments = list(visible_environments(user).filter(project=project).order_by("position", "key"))
     flags = list(Flag.objects.filter(project=project).select_related("owner").defer("value_schema", "links"))
@@ -127,7 +127,7 @@ def matrix(user: AbstractUser, project: Project, query: MatrixQuery) -> Matrix:
         rows = _rows(chosen[_slice(query.page, pages)], environments, proposes)
     return Matrix(
         environments=environments,
-        rows=_with_neighbours(rows, project.pk),
+        rows=_with_neighbours(rows, project.pk, now=now),
         total=len(flags),
         found=found,
         page=min(max(query.page, 1), pages),
@@ -204,11 +204,11 @@ def _cell(environment: Environment, config: FlagConfig | None, may_propose: bool
     )
 
 
-def _with_neighbours(rows: Sequence[Row], project_id: uuid.UUID) -> list[Row]:
-    """The rows with what each flag needs and which flags need it: three queries at most."""
+def _with_neighbours(rows: Sequence[Row], project_id: uuid.UUID, *, now: datetime) -> list[Row]:
+    """The rows with what each flag needs and which flags need it: five queries at most."""
     cells = {(cell.environment.pk, row.flag.key): cell for row in rows for cell in row.cells}
     documents = {place: cell.document for place, cell in cells.items() if cell.document is not None}
-    needs = needs_by_place(documents, project_id)
+    needs = needs_by_place(documents, project_id, now=now)
     dependents = dependents_by_place({place[0] for place in cells})
     return [
         Row(
@@ -229,7 +229,7 @@ def _targets(document: Mapping[str, Any]) -> str:
     return ", ".join(labels[:2]) + (f" and {len(labels) - 2} more" if len(labels) > 2 else "")
 
 
-def flag_cards(user: AbstractUser, flag: Flag) -> list[FlagCard]:
+def flag_cards(user: AbstractUser, flag: Flag, *, now: datetime) -> list[FlagCard]:
     """What a flag serves in every environment the person may look at: seven queries."""
     environments = list(visible_environments(user).filter(project=flag.project_id).order_by("position", "key"))
     proposes = environments_with(user, PROPOSE)
@@ -237,7 +237,7 @@ def flag_cards(user: AbstractUser, flag: Flag) -> list[FlagCard]:
     changes = _current_changes(configs.values())
     cells = [_cell(item, configs.get(item.pk), item.pk in proposes) for item in environments]
     cards = []
-    for cell in _with_neighbours([Row(flag, cells)], flag.project_id)[0].cells:
+    for cell in _with_neighbours([Row(flag, cells)], flag.project_id, now=now)[0].cells:
         config = configs.get(cell.environment.pk)
         if config is None:
             cards.append(FlagCard(cell))

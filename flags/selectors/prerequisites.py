@@ -3,9 +3,13 @@
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from flags.documents import summarise
+from flags.documents.serving import variants_served
 from flags.models import Environment, Flag, FlagConfig
 
 NOT_SET_UP = "not set up"
@@ -15,9 +19,12 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """A flag that others may need: its variants, the ones it may serve now, and its state in a few words."""
+    """A flag that others may need: its variants, the ones it may serve now, and its state in a few words.
 
-    flag_id: uuid.UUID
+    There is no `flag_id` where there is no such flag.
+    """
+
+    flag_id: uuid.UUID | None
     key: str
     name: str
     state: str = NOT_SET_UP
@@ -43,12 +50,13 @@ class Dependent:
     name: str
 
 
-def offered_parents(flag: Flag, environment: Environment) -> list[Parent]:
+def offered_parents(flag: Flag, environment: Environment, *, now: datetime) -> list[Parent]:
     """The other flags of the project with what they serve in an environment, by name: two queries."""
     documents = dict(FlagConfig.objects.filter(environment=environment).values_list("flag__key", "document"))
     flags = Flag.objects.filter(project=flag.project_id).exclude(pk=flag.pk).order_by("name", "key")
     rows = flags.values_list("pk", "key", "name")
-    return [_parent(flag_id, key, name, documents.get(key)) for flag_id, key, name in rows]
+    known: dict[str, set[str]] = {}
+    return [_parent(flag_id, key, name, documents, known, now) for flag_id, key, name in rows]
 
 
 def dependents_by_place(environment_ids: Collection[uuid.UUID]) -> dict[PlaceKey, list[Dependent]]:
@@ -64,15 +72,24 @@ def dependents_by_place(environment_ids: Collection[uuid.UUID]) -> dict[PlaceKey
     return found
 
 
-def needs_by_place(documents: Mapping[PlaceKey, Document], project_id: uuid.UUID) -> dict[PlaceKey, list[Need]]:
-    """The prerequisites of configs by environment and flag key, with their parents' present state: two queries."""
+def needs_by_place(
+    documents: Mapping[PlaceKey, Document], project_id: uuid.UUID, *, now: datetime
+) -> dict[PlaceKey, list[Need]]:
+    """The prerequisites of configs by environment and flag key, with their parents' present state.
+
+    Two queries; four where parents have prerequisites themselves, however long the chains are.
+    """
     wanted = {place: list(document.get("prerequisites", ())) for place, document in documents.items()}
     parent_keys = {item["flag"] for items in wanted.values() for item in items}
     environment_ids = {place[0] for place, items in wanted.items() if items}
     flags = {row[1]: row for row in _flags(project_id, parent_keys)}
-    served = _served(environment_ids, parent_keys)
+    ancestry = _ancestry(environment_ids, parent_keys)
+    known: dict[uuid.UUID, dict[str, set[str]]] = {}
     return {
-        place: [_need(item, flags.get(item["flag"]), served.get((place[0], item["flag"]))) for item in items]
+        place: [
+            _need(item, flags.get(item["flag"]), ancestry.get(place[0], {}), known.setdefault(place[0], {}), now)
+            for item in items
+        ]
         for place, items in wanted.items()
     }
 
@@ -81,37 +98,55 @@ def _flags(project_id: uuid.UUID, keys: Collection[str]) -> Iterable[tuple[uuid.
     return Flag.objects.filter(project=project_id, key__in=keys).values_list("pk", "key", "name")
 
 
-def _served(environment_ids: Collection[uuid.UUID], keys: Collection[str]) -> dict[PlaceKey, dict[str, Any]]:
-    configs = FlagConfig.objects.filter(environment__in=environment_ids, flag__key__in=keys)
-    rows = configs.values_list("environment_id", "flag__key", "document")
-    return {(environment_id, key): document for environment_id, key, document in rows}
+def _ancestry(environment_ids: Collection[uuid.UUID], keys: Collection[str]) -> dict[uuid.UUID, dict[str, Document]]:
+    """The configs of flags and of what those need in turn, by environment and key."""
+    rows = FlagConfig.objects.filter(environment__in=environment_ids)
+    found: dict[uuid.UUID, dict[str, Document]] = {}
+    _gather(found, rows.filter(flag__key__in=keys))
+    if not any("prerequisites" in document for group in found.values() for document in group.values()):
+        return found
+    _gather(found, rows.filter(document__has_key="prerequisites"))
+    needed = {
+        item["flag"]
+        for group in found.values()
+        for document in group.values()
+        for item in document.get("prerequisites", ())
+    }
+    missing = needed.difference(keys)
+    if missing:
+        _gather(found, rows.filter(flag__key__in=missing))
+    return found
 
 
-def _need(item: Document, flag: tuple[uuid.UUID, str, str] | None, document: Document | None) -> Need:
-    flag_id, key, name = flag or (uuid.UUID(int=0), item["flag"], item["flag"])
-    parent = _parent(flag_id, key, name, document)
+def _gather(found: dict[uuid.UUID, dict[str, Document]], rows: QuerySet[FlagConfig]) -> None:
+    for environment_id, key, document in rows.values_list("environment_id", "flag__key", "document"):
+        found.setdefault(environment_id, {})[key] = document
+
+
+def _need(
+    item: Document,
+    flag: tuple[uuid.UUID, str, str] | None,
+    documents: Mapping[str, Document],
+    known: dict[str, set[str]],
+    now: datetime,
+) -> Need:
+    flag_id, key, name = flag or (None, item["flag"], item["flag"])
+    parent = _parent(flag_id, key, name, documents, known, now)
     return Need(parent, " or ".join(item["variants"]), parent.serves.isdisjoint(item["variants"]))
 
 
-def _parent(flag_id: uuid.UUID, key: str, name: str, document: Document | None) -> Parent:
+def _parent(
+    flag_id: uuid.UUID | None,
+    key: str,
+    name: str,
+    documents: Mapping[str, Document],
+    known: dict[str, set[str]],
+    now: datetime,
+) -> Parent:
+    document = documents.get(key)
     if document is None:
         return Parent(flag_id, key, name)
     headline = summarise(document).headline
     variants = tuple(variant["name"] for variant in document["variants"])
-    return Parent(flag_id, key, name, headline[:1].lower() + headline[1:], variants, may_serve(document))
-
-
-def may_serve(document: Document) -> frozenset[str]:
-    """The variants that a config may serve to somebody, as it is now and whatever it needs itself."""
-    if not document["enabled"]:
-        return frozenset({document["off_variant"]} - {None})
-    found = {entry["variant"] for entry in document.get("targets", ())}
-    for rule in document["rules"]:
-        serve = rule["serve"]
-        if "split" in serve:
-            found |= {share["variant"] for share in serve["split"] if share["weight"]}
-            continue
-        found.add(serve["variant"])
-        if rule["condition"] is None and not rule.keys() & {"starts_at", "ends_at"}:
-            return frozenset(found)
-    return frozenset((found | {document["default_variant"]}) - {None})
+    serves = frozenset(variants_served(key, documents, now=now, known=known))
+    return Parent(flag_id, key, name, headline[:1].lower() + headline[1:], variants, serves)

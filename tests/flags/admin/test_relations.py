@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from flags.models import Environment, Flag
-from flags.selectors.prerequisites import may_serve
+from flags.models import Environment, Flag, FlagConfig
+from flags.services.tickets import governed_write
 from tests.factories import World, percent_document
 from tests.support.admin import HOSTILE, signed_in, text_of
 
@@ -141,25 +141,44 @@ def test_editor__of_a_parent__names_the_flags_that_depend_on_it(world: World, pa
     assert editor_data(world, parent, world.development)["children"] == []
 
 
-MAY_SERVE: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "off": ({"enabled": False}, {"off"}),
-    "off, left to the application": ({"enabled": False, "off_variant": None}, set()),
-    "default only": ({"rules": []}, {"off"}),
-    "default left to the application": ({"rules": [], "default_variant": None}, set()),
-    "a target besides": ({"rules": [], "targets": [{"variant": "on", "keys": ["a"]}]}, {"on", "off"}),
-    "everyone": ({"rules": [EVERYBODY]}, {"on"}),
-    "some": ({"rules": [SOME]}, {"on", "off"}),
-    "everyone for a time": ({"rules": [{**EVERYBODY, **WINDOW}]}, {"on", "off"}),
-    "nothing behind a rule for everyone": (
-        {"rules": [{**EVERYBODY, "serve": {"variant": "off"}}, EVERYBODY]},
-        {"off"},
-    ),
-    "a share of nothing": ({"default_variant": None, **{"rules": percent_document("f", 100)["rules"]}}, {"on"}),
-}
+def serve_with(world: World, flag: Flag, **changes: Any) -> None:
+    world.serve(flag, world.staging, {**percent_document(flag.key, 25), **changes})
 
 
-@pytest.mark.parametrize("case", MAY_SERVE)
-def test_may_serve__any_config__names_the_variants_somebody_may_get(case: str) -> None:
-    changes, expected = MAY_SERVE[case]
+def test_flag_page__parent_that_needs_what_is_off__serves_what_it_does_when_switched_off(world: World) -> None:
+    grandparent, parent, child = (world.flag(key) for key in ("grandparent", "parent", "child"))
+    serve_with(world, grandparent, enabled=False)
+    needs = [{"flag": "grandparent", "variants": ["on"]}]
+    serve_with(world, parent, default_variant="on", rules=[EVERYBODY], prerequisites=needs)
+    serve_with(world, child, prerequisites=[{"flag": "parent", "variants": ["off"]}])
+    matrix = f"{reverse('admin:flags_flag_changelist')}?project={world.project.key}"
 
-    assert may_serve({**percent_document("f", 25), **changes}) == expected
+    assert "waits for" not in card(page_of(world, child), world.staging)
+    assert "waits for grandparent" in text_of(signed_in(world.vera).get(matrix))
+    assert "waits for parent" not in text_of(signed_in(world.vera).get(matrix))
+    serve_with(world, child, prerequisites=[{"flag": "parent", "variants": ["on"]}])
+    assert "waits for" in card(page_of(world, child), world.staging)
+    facts = {item["key"]: item["serves"] for item in editor_data(world, child, world.staging)["flags"]}
+    assert facts == {"grandparent": ["off"], "parent": ["off"]}
+
+
+def test_flag_page__parent_whose_rule_is_over__is_waited_for(world: World) -> None:
+    parent, child = world.flag("parent"), world.flag("child")
+    serve_with(world, parent, rules=[{**EVERYBODY, "ends_at": "2020-01-01T00:00:00Z"}])
+    serve_with(world, child, **NEEDS)
+
+    assert "waits for" in card(page_of(world, child), world.staging)
+
+
+def test_pages__parent_that_does_not_exist__is_named_without_a_link(world: World, child: Flag) -> None:
+    stored = FlagConfig.objects.get(flag=child, environment=world.staging)
+    with governed_write(world.staging.pk):
+        gone = {**stored.document, "prerequisites": [{"flag": "gone", "variants": ["on"]}]}
+        FlagConfig.objects.filter(pk=stored.pk).update(document=gone)
+    matrix = text_of(signed_in(world.vera).get(f"{reverse('admin:flags_flag_changelist')}?project={world.project.key}"))
+    page = card(page_of(world, child), world.staging)
+
+    assert "waits for <b>gone</b>" in page
+    assert "there is no such flag" in page
+    assert "waits for gone" in matrix
+    assert "00000000-" not in page + matrix
