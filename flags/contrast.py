@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from audits.integrity import canonical_json
 
+from .documents.schema import named, quoted
 from .documents.words import describe_condition, shown
 
 MAX_NAMES = 10
@@ -51,11 +52,11 @@ def listed_notes(old: list[str], new: list[str], *, variant: str) -> str:
     # Long keys that begin alike are written out, else the same words would come and go.
     full = bool({shown(key) for key in added} & {shown(key) for key in removed})
     parts = [
-        f"{_names(keys, full=full)} {verb if len(keys) > 1 else f'{verb}s'} “{variant}”"
+        f"{_names(keys, full=full)} {verb if len(keys) > 1 else f'{verb}s'} {quoted(variant)}"
         for keys, verb in ((added, "now get"), (removed, "no longer get"))
         if keys
     ]
-    words = "; ".join(parts) or f"the same keys for “{variant}” in another order"
+    words = "; ".join(parts) or f"the same keys for {quoted(variant)} in another order"
     growth = len(new) - len(old)
     return f"{words} ({f'{growth:+d}, ' if growth else ''}{len(new)} in all)"
 
@@ -98,11 +99,11 @@ def _each_leaf(condition: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any
 
 def _notes(attribute: str, old: Any, new: Any) -> list[str]:
     if isinstance(old, list) and isinstance(new, list):
-        return [f"{attribute}: {_list_change(old, new)}"]
+        return [f"{named(attribute)}: {_list_change(old, new)}"]
     if shown(old) != shown(new):
         return []
     before, after = told_apart(old, new, shown)
-    return [f"{attribute}: {before} → {after}"]
+    return [f"{named(attribute)}: {before} → {after}"]
 
 
 def _list_change(old: list[Any], new: list[Any]) -> str:

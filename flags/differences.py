@@ -1,6 +1,6 @@
 """What changed between two documents, in plain sentences. Pure; `flags.changes` re-exports it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from .documents import (
     summarise,
 )
 from .documents.normalise import normalise_segment
+from .documents.schema import named, quoted
 from .documents.words import describe_bucketing, describe_prerequisite, instant_words, shown
 
 Kind = Literal["added", "removed", "changed"]
@@ -79,6 +80,10 @@ def _texts(old: Any, new: Any) -> str:
     return " → ".join(told_apart(old, new, shown))
 
 
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(named, names))
+
+
 def _same(a: Any, b: Any) -> bool:
     """Equality of JSON values: unlike `==` it tells true from 1 and 1 from 1.0."""
     return canonical_json(a) == canonical_json(b)
@@ -103,7 +108,7 @@ def _switches(old: Item, new: Item) -> list[Difference]:
         ("schema", "Document schema", ""),
     ):
         if not _same(old[field], new[field]):
-            was, becomes = (absent if value is None else value for value in (old[field], new[field]))
+            was, becomes = (absent if value is None else named(str(value)) for value in (old[field], new[field]))
             sentence = f"{label}: {was} → {becomes}"
             found.append(Difference(field, "changed", sentence, old[field], new[field]))
     return found + _visibility(old, new)
@@ -131,7 +136,7 @@ def _prerequisites(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]
         found.append(Difference(f"prerequisites.{flag}", kind, words, before, after))
     if found or list(was) == list(becomes):
         return found
-    words = f"Prerequisites listed in another order: {', '.join(was)} → {', '.join(becomes)}"
+    words = f"Prerequisites listed in another order: {_listed(was)} → {_listed(becomes)}"
     return [Difference("prerequisites", "changed", words, list(was), list(becomes))]
 
 
@@ -147,7 +152,7 @@ def _targets(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
         found.append(Difference(f"targets.{variant}", kind, words, before, after))
     if found or list(was) == list(becomes):
         return found
-    words = f"Individual targets listed in another order: {', '.join(was)} → {', '.join(becomes)}"
+    words = f"Individual targets listed in another order: {_listed(was)} → {_listed(becomes)}"
     return [Difference("targets", "changed", words, list(was), list(becomes))]
 
 
@@ -156,11 +161,11 @@ def _variants(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
     found = []
     for name, variant in was.items():
         if name not in becomes:
-            words = f"Variant “{name}” removed"
+            words = f"Variant {quoted(name)} removed"
             found.append(Difference(f"variants.{name}", "removed", words, variant, None))
     for name, variant in becomes.items():
         if name not in was:
-            words = f"Variant “{name}” added: {shown(variant['value'])}"
+            words = f"Variant {quoted(name)} added: {shown(variant['value'])}"
             found.append(Difference(f"variants.{name}", "added", words, None, variant))
         else:
             found += _variant(name, was[name], variant)
@@ -170,10 +175,10 @@ def _variants(old: Sequence[Item], new: Sequence[Item]) -> list[Difference]:
 def _variant(name: str, old: Item, new: Item) -> list[Difference]:
     found = []
     if not _same(old["value"], new["value"]):
-        words = f"Variant “{name}”: value {_texts(old['value'], new['value'])}"
+        words = f"Variant {quoted(name)}: value {_texts(old['value'], new['value'])}"
         found.append(Difference(f"variants.{name}.value", "changed", words, old["value"], new["value"]))
     if old["description"] != new["description"]:
-        words = f"Variant “{name}”: description {_texts(old['description'], new['description'])}"
+        words = f"Variant {quoted(name)}: description {_texts(old['description'], new['description'])}"
         change = Difference(f"variants.{name}.description", "changed", words, old["description"], new["description"])
         found.append(change)
     return found
@@ -182,7 +187,7 @@ def _variant(name: str, old: Item, new: Item) -> list[Difference]:
 def _variant_order(old: list[str], new: list[str]) -> list[Difference]:
     if old == new:
         return []
-    words = f"Variants listed in another order: {', '.join(old)} → {', '.join(new)}"
+    words = f"Variants listed in another order: {_listed(old)} → {_listed(new)}"
     return [Difference("variants", "changed", words, old, new)]
 
 
@@ -274,12 +279,14 @@ def _windows(label: str, path: str, old: Item, new: Item) -> list[Difference]:
 
 def _bucketing(label: str, path: str, old: Item, new: Item) -> list[Difference]:
     found = []
-    before, after = describe_bucketing(old), describe_bucketing(new)
-    if before != after:
+    if old.get("bucket_by") != new.get("bucket_by"):
+        before, after = describe_bucketing(old), describe_bucketing(new)
         words = f"{label} splits by {after} instead of {before} (this reassigns people)"
         found.append(Difference(f"{path}.bucket_by", "changed", words, old.get("bucket_by"), new.get("bucket_by")))
     if old.get("salt") != new.get("salt"):
-        was, becomes = (f"the salt “{rule['salt']}”" if "salt" in rule else "the flag's salt" for rule in (old, new))
+        was, becomes = (
+            f"the salt {quoted(rule['salt'])}" if "salt" in rule else "the flag's salt" for rule in (old, new)
+        )
         words = f"{label} splits with {becomes} instead of {was} (this reassigns people)"
         found.append(Difference(f"{path}.salt", "changed", words, old.get("salt"), new.get("salt")))
     return found

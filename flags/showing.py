@@ -24,6 +24,7 @@ from flags.documents import (
     percent,
     summarise,
 )
+from flags.documents.schema import quoted
 from flags.documents.words import shown
 from flags.lines import stretches
 
@@ -204,16 +205,16 @@ def _label(difference: Difference) -> str:
         return f"Rule {int(number) + 1}{_RULE_LABELS.get(part, '')}"
     for prefix, words in (("prerequisites.", "Needs"), ("targets.", "By name")):
         if path.startswith(prefix):
-            return f"{words} “{path.removeprefix(prefix)}”"
+            return f"{words} {quoted(path.removeprefix(prefix))}"
     if path.startswith("variants."):
         name = path.removeprefix("variants.").removesuffix(".value").removesuffix(".description")
-        return f"Variant “{name}”"
+        return f"Variant {quoted(name)}"
     return _LABELS.get(path, path)
 
 
 def _side(path: str, value: Any, colours: Mapping[str, str]) -> Side:
     if path in {"default_variant", "off_variant"}:
-        return Side("the code default") if value is None else Side(f"“{value}”", _whole(value, colours))
+        return Side("the code default") if value is None else Side(quoted(value), _whole(value, colours))
     if path.endswith(".condition") or path == "condition":
         return Side(describe_condition(value)) if value is not None or path != "condition" else _ABSENT
     if path.startswith("rules["):
@@ -236,8 +237,10 @@ def _side(path: str, value: Any, colours: Mapping[str, str]) -> Side:
 def _rule_side(part: str, value: Any, colours: Mapping[str, str]) -> Side:
     """One side of a difference inside a rule, or of a whole rule or its position where `part` is empty."""
     if part in _RULE_ABSENT:
-        words = instant_words(value) if part.endswith("_at") else value
-        return Side(_RULE_ABSENT[part] if value is None else str(words))
+        if value is None:
+            return Side(_RULE_ABSENT[part])
+        # Quoted, so that no name or salt can pass for the words that stand for nothing.
+        return Side(instant_words(value) if part.endswith("_at") else quoted(value))
     if value is None:
         return _ABSENT
     if part == ".serve":

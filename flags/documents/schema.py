@@ -1,5 +1,6 @@
 """Words, limits and small checks shared by everything that reads a document."""
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ MAX_JSON_DEPTH: Final = 32
 REORDERING = frozenset(
     "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
 )
+# What would end a quotation, or pass for its end; and names that need no quotation marks to be told from a sentence.
+_QUOTES = frozenset("“”„‟❝❞〝〞＂\\")
+_PLAIN_NAME = re.compile(r"[\w$:/-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,15 @@ def _number_range() -> str:
     return f"Use a number between -{MAX_NUMBER} and {MAX_NUMBER}: clients lose digits beyond that."
 
 
+def has_hidden_characters(text: str) -> bool:
+    """Whether a text holds control characters, or such as reorder or hide what stands around them."""
+    return not text.isprintable() and any(map(_is_hidden, text))
+
+
+def _is_hidden(character: str) -> bool:
+    return character in REORDERING or unicodedata.category(character) in ("Cc", "Cs")
+
+
 def name_problem(name: object, *, what: str, maximum: int = MAX_NAME_CHARACTERS) -> str:
     """Say what is wrong with a name that people read in reviews, or return an empty string."""
     if not isinstance(name, str) or not name:
@@ -131,7 +144,7 @@ def name_problem(name: object, *, what: str, maximum: int = MAX_NAME_CHARACTERS)
         return f"Shorten {what} to {maximum} characters; it has {len(name)}."
     if name != name.strip():
         return f"Remove the blanks at the beginning or end of {what}."
-    if any(character in REORDERING or unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    if has_hidden_characters(name):
         return f"Remove invisible, control or text-direction characters from {what}."
     return ""
 
@@ -177,7 +190,27 @@ def variant_names(document: object) -> list[str]:
     return [v["name"] for v in variants if isinstance(v, dict) and isinstance(v.get("name"), str)]
 
 
+def quoted(text: str) -> str:
+    """A text in quotation marks that nothing inside it can end; hidden characters are written out."""
+    if text.isprintable() and _QUOTES.isdisjoint(text):
+        return f"“{text}”"
+    return f"“{''.join(map(_escaped, text))}”"
+
+
+def _escaped(character: str) -> str:
+    if character in _QUOTES:
+        return f"\\{character}"
+    if _is_hidden(character):
+        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{ord(character):04x}")
+    return character
+
+
+def named(name: str) -> str:
+    """A name in a sentence: as it is where it is one plain word, else quoted, so that it cannot pass for a sentence."""
+    return name if _PLAIN_NAME.fullmatch(name) else quoted(name)
+
+
 def quote(names: list[str], *, limit: int = 10) -> str:
     """Names in a sentence: “a”, “b” and 3 more."""
-    shown = ", ".join(f"“{name}”" for name in names[:limit])
+    shown = ", ".join(map(quoted, names[:limit]))
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

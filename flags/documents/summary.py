@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .schema import TOTAL_WEIGHT
+from .schema import TOTAL_WEIGHT, named, quoted
 from .words import describe_prerequisite, percent, shown
 
 State = Literal["off", "on", "partial", "targeted"]
@@ -45,7 +45,7 @@ def summarise(document: Mapping[str, Any]) -> Summary:
         return Summary(state, headline, sentence, share, off_means)
     needs = " and ".join(describe_prerequisite(item, verb="serves") for item in parents)
     sentence = f"{sentence} Only where {needs}; else as if switched off. {off_means}"
-    behind = parents[0]["flag"] if len(parents) == 1 else f"{len(parents)} flags"
+    behind = named(parents[0]["flag"]) if len(parents) == 1 else f"{len(parents)} flags"
     return Summary("targeted" if state != "off" else "off", f"{headline}, behind {behind}", sentence, share, off_means)
 
 
@@ -57,7 +57,7 @@ def _off_means(document: Mapping[str, Any]) -> str:
     name = document["off_variant"]
     if name is None:
         return "Off means that the application's own default decides."
-    return f"Off serves the variant “{name}” ({shown(_value(document, name))})."
+    return f"Off serves the variant {quoted(name)} ({shown(_value(document, name))})."
 
 
 def _audience(document: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
@@ -74,9 +74,9 @@ def _everyone(document: Mapping[str, Any], serve: Mapping[str, Any]) -> tuple[St
     first = serve["split"][0]
     whole = next((share["variant"] for share in serve["split"] if share["weight"] == TOTAL_WEIGHT), None)
     if whole is None:
-        return "partial", f"{percent(first['weight'])} {first['variant']}"
+        return "partial", f"{percent(first['weight'])} {named(first['variant'])}"
     state, headline = _one_variant(document, whole)
-    return (state, headline) if whole == first["variant"] else (state, f"0 % {first['variant']}")
+    return (state, headline) if whole == first["variant"] else (state, f"0 % {named(first['variant'])}")
 
 
 def _one_variant(document: Mapping[str, Any], name: str | None) -> tuple[State, str]:
@@ -87,7 +87,7 @@ def _one_variant(document: Mapping[str, Any], name: str | None) -> tuple[State, 
         return "on", "On for everyone"
     if value is False:
         return "off", "Off for everyone"
-    return "on", f"“{name}” for everyone"
+    return "on", f"{quoted(name)} for everyone"
 
 
 def _value(document: Mapping[str, Any], name: str) -> Any:

@@ -1,5 +1,6 @@
 """Validation of what surrounds the conditions: individual targets, prerequisites, time windows and bucketing."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,15 @@ from .schema import (
     MAX_NAME_CHARACTERS,
     MAX_PREREQUISITES,
     MAX_TARGET_KEYS,
+    TARGETING_KEY,
     Problem,
     attribute_problem,
     field_problems,
+    has_hidden_characters,
     join,
     name_problem,
     quote,
+    quoted,
 )
 
 WINDOW_FIELDS = ("starts_at", "ends_at")
@@ -61,7 +65,7 @@ def _one_prerequisite_problems(item: dict[str, Any], path: str, seen: set[str]) 
         if message:
             problems.append(Problem(join(path, "flag"), message))
         elif flag in seen:
-            message = f"“{flag}” is a prerequisite twice. Put the variants that will do into one."
+            message = f"{quoted(str(flag))} is a prerequisite twice. Put the variants that will do into one."
             problems.append(Problem(join(path, "flag"), message))
         else:
             seen.add(str(flag))
@@ -77,7 +81,7 @@ def _wanted_problems(variants: object, path: str) -> list[Problem]:
     for index, name in enumerate(variants):
         message = name_problem(name, what="the variant name")
         if not message and name in variants[:index]:
-            message = f"“{name}” is listed twice. Remove one."
+            message = f"{quoted(name)} is listed twice. Remove one."
         if message:
             problems.append(Problem(f"{path}[{index}]", message))
     return problems
@@ -113,7 +117,7 @@ def _target_variant_problems(item: dict[str, Any], path: str, names: list[str], 
     if not isinstance(variant, str) or variant not in names:
         return [Problem(path, f"Choose one of the variants {quote(names)}.")]
     if variant in served:
-        return [Problem(path, f"“{variant}” has two lists of individual targets. Put the keys into one.")]
+        return [Problem(path, f"{quoted(variant)} has two lists of individual targets. Put the keys into one.")]
     served.add(variant)
     return []
 
@@ -129,9 +133,11 @@ def _key_problems(keys: object, path: str, variant: str, holders: dict[str, str]
             message = f"Give the targeting key as text of 1 to {MAX_KEY_CHARACTERS} characters."
         elif len(key) > MAX_KEY_CHARACTERS:
             message = f"Shorten the targeting key to {MAX_KEY_CHARACTERS} characters; it has {len(key)}."
+        elif has_hidden_characters(key):
+            message = f"Remove invisible, control or text-direction characters from {quoted(key[:60])}."
         elif key in holders:
-            other = "twice here" if holders[key] == variant else f"under “{holders[key]}” already"
-            message = f"The targeting key “{key[:60]}” is listed {other}. Keep one."
+            other = "twice here" if holders[key] == variant else f"under {quoted(holders[key])} already"
+            message = f"The targeting key {quoted(key[:60])} is listed {other}. Keep one."
         else:
             holders[key] = variant
         if message:
@@ -158,7 +164,7 @@ def bucketing_problems(rule: Mapping[str, Any], path: str) -> list[Problem]:
     """What is wrong with a rule's own salt and with the attribute that its split goes by."""
     checks = {
         "salt": lambda salt: name_problem(salt, what="the salt", maximum=2 * MAX_NAME_CHARACTERS),
-        "bucket_by": attribute_problem,
+        "bucket_by": _bucket_by_problem,
     }
     serve = rule.get("serve")
     has_split = isinstance(serve, dict) and "split" in serve
@@ -172,3 +178,13 @@ def bucketing_problems(rule: Mapping[str, Any], path: str) -> list[Problem]:
         if message:
             problems.append(Problem(join(path, field), message))
     return problems
+
+
+def _bucket_by_problem(name: object) -> str:
+    message = attribute_problem(name)
+    if message or name == TARGETING_KEY:
+        return message
+    letters = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", str(name)).casefold()))
+    if letters != TARGETING_KEY.casefold():
+        return ""
+    return f"{quoted(str(name))} reads like the targeting key, which a split goes by anyway. Use another attribute."

@@ -5,7 +5,7 @@ from typing import Any
 
 from flags.evaluation.instants import parse_instant
 
-from .schema import TARGETING_KEY
+from .schema import TARGETING_KEY, named, quoted
 
 _SHOWN_VALUES = 3
 _MAX_TEXT = 60
@@ -51,14 +51,13 @@ def percent(weight: int) -> str:
 def shown(value: Any, *, full: bool = False) -> str:
     """A JSON value in a sentence, cut to a readable length unless `full`."""
     if isinstance(value, str):
-        return f"“{value if full else _cut(value)}”"
+        return quoted(value if full else _cut(value))
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):
         limit = len(value) if full else _SHOWN_VALUES
-        items = [
-            f"{key if full else _cut(str(key))}: {shown(item, full=full)}" for key, item in list(value.items())[:limit]
-        ]
+        first = list(value.items())[:limit]
+        items = [f"{named(key if full else _cut(key))}: {shown(item, full=full)}" for key, item in first]
         return "{" + ", ".join(items) + (", …}" if len(value) > limit else "}")
     if isinstance(value, list):
         return _listed(value, full=full)
@@ -88,8 +87,8 @@ def describe_condition(condition: Mapping[str, Any] | None, *, full: bool = Fals
     if "not" in condition:
         return _negated(condition["not"], full=full)
     if "segment" in condition:
-        return f"in segment “{condition['segment']}”"
-    phrase = f"{condition['attribute']} {_PHRASES[condition['operator']]}"
+        return f"in segment {quoted(condition['segment'])}"
+    phrase = f"{named(condition['attribute'])} {_PHRASES[condition['operator']]}"
     value = condition.get("value")
     return phrase if value is None else f"{phrase} {shown(value, full=full)}"
 
@@ -102,15 +101,15 @@ def _part(condition: Mapping[str, Any], *, full: bool) -> str:
 
 def _negated(condition: Mapping[str, Any], *, full: bool) -> str:
     if "segment" in condition:
-        return f"not in segment “{condition['segment']}”"
+        return f"not in segment {quoted(condition['segment'])}"
     return f"not ({describe_condition(condition, full=full)})"
 
 
 def describe_serve(serve: Mapping[str, Any]) -> str:
     """What a rule serves: “on”, or 25 % on, 75 % off."""
     if "variant" in serve:
-        return f"“{serve['variant']}”"
-    return ", ".join(f"{percent(share['weight'])} {share['variant']}" for share in serve["split"])
+        return quoted(serve["variant"])
+    return ", ".join(f"{percent(share['weight'])} {named(share['variant'])}" for share in serve["split"])
 
 
 def describe_rule(rule: Mapping[str, Any]) -> str:
@@ -119,9 +118,9 @@ def describe_rule(rule: Mapping[str, Any]) -> str:
     who = "Everyone" if condition is None else f"If {describe_condition(condition)}"
     details = [describe_serve(rule["serve"])]
     if "bucket_by" in rule:
-        details.append(f"split by {rule['bucket_by']}")
+        details.append(f"split by {describe_bucketing(rule)}")
     if "salt" in rule:
-        details.append(f"with the salt “{_cut(rule['salt'])}”")
+        details.append(f"with the salt {quoted(_cut(rule['salt']))}")
     return f"{who}: {', '.join([*details, *filter(None, [describe_window(rule)])])}"
 
 
@@ -141,16 +140,16 @@ def instant_words(instant: Any) -> str:
 
 
 def describe_bucketing(rule: Mapping[str, Any]) -> str:
-    """What a split goes by: the targeting key, or an attribute."""
+    """What a split goes by: targeting key, or the attribute in quotation marks, whatever its name."""
     name = rule.get("bucket_by", TARGETING_KEY)
-    return "targeting key" if name == TARGETING_KEY else str(name)
+    return "targeting key" if name == TARGETING_KEY else quoted(str(name))
 
 
 def describe_prerequisite(prerequisite: Mapping[str, Any], *, verb: str = "must serve") -> str:
     """A prerequisite in words: checkout-redesign must serve “on” or “beta”."""
-    names = [f"“{name}”" for name in prerequisite["variants"]]
+    names = [quoted(name) for name in prerequisite["variants"]]
     either = " or ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
-    return f"{prerequisite['flag']} {verb} {either}"
+    return f"{named(prerequisite['flag'])} {verb} {either}"
 
 
 def describe_keys(keys: Sequence[str], *, limit: int = 10) -> str:
@@ -162,5 +161,7 @@ def describe_keys(keys: Sequence[str], *, limit: int = 10) -> str:
 def rule_label(rule: Mapping[str, Any]) -> str:
     """The short name of a rule in a list or a diff: its description, else who it is for."""
     description = " ".join(str(rule.get("description") or "").split())
-    words = description or describe_condition(rule.get("condition"))
+    if description:
+        return quoted(_cut(description[:1].upper() + description[1:]))
+    words = describe_condition(rule.get("condition"))
     return f"“{_cut(words[:1].upper() + words[1:])}”"

@@ -246,7 +246,7 @@ R = "Rule 1 “Everyone”"
             {"rules": [rule(bucket_by="company")]},
             "rules[0].bucket_by",
             "changed",
-            f"{R} splits by company instead of targeting key (this reassigns people)",
+            f"{R} splits by “company” instead of targeting key (this reassigns people)",
         ),
         (
             {},
@@ -269,6 +269,55 @@ def test_diff_configs__new_kind_of_change__is_one_sentence(
 ) -> None:
     (found,) = diff_configs(after(**old), after(**new))
     assert (found.path, found.kind, found.sentence) == (path, kind, sentence)
+
+
+CODE_DEFAULT = {"variants": [*VARIANTS, BLUE | {"name": "code default"}]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            {"rules": [rule()]},
+            {"rules": [rule(bucket_by="targeting key")]},
+            "Rule 1 “Everyone” splits by “targeting key” instead of targeting key (this reassigns people)",
+        ),
+        (
+            {"rules": [rule()]},
+            {"rules": [rule(salt="x” instead of the salt “y")]},
+            r"splits with the salt “x\” instead of the salt \“y” instead of the flag's salt",
+        ),
+        (
+            CODE_DEFAULT | {"default_variant": None},
+            CODE_DEFAULT | {"default_variant": "code default"},
+            "Default variant: code default → “code default”",
+        ),
+        (
+            {},
+            {"targets": [{"variant": "on", "keys": ["user-1” now gets “off”; “x"]}]},
+            r"Individual targets: “user-1\” now gets \“off\”; \“x” now gets “on” (+1, 1 in all)",
+        ),
+        (
+            {"rules": [rule(condition=GOLD)]},
+            {"rules": [rule(condition=GOLD | {"attribute": "plan is “silver” and plan"})]},
+            r"for plan is “gold” → “plan is \“silver\” and plan” is “gold”",
+        ),
+        (
+            {"rules": [rule(condition=GOLD)]},
+            {"rules": [rule(condition=GOLD, description="A” removed. “B")]},
+            r"description “” → “A\” removed. \“B”",
+        ),
+    ],
+)
+def test_diff_configs__name_that_reads_like_other_words__is_told_from_them(old: Any, new: Any, words: str) -> None:
+    (found,) = diff_configs(after(**old), after(**new))
+    assert words in found.sentence
+
+
+@given(name=st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20))
+def test_diff_configs__bucketing_by_any_name__is_a_difference(name: str) -> None:
+    named = {"rules": [rule(bucket_by=name)]}
+    assert bool(diff_configs(BASE, after(**named))) is (name != "targetingKey")
 
 
 def test_diff_configs__fields_that_say_nothing__are_no_difference() -> None:

@@ -84,8 +84,10 @@ def test_diff_rows__each_kind_of_change__reads_as_words(change, label, before, a
     [
         ({"starts_at": "2026-12-01T08:00:00Z"}, "Rule 1 starts", "at once", "2026-12-01 08:00 UTC"),
         ({"ends_at": "2026-12-01T08:00:00Z"}, "Rule 1 ends", "never", "2026-12-01 08:00 UTC"),
-        ({"bucket_by": "company"}, "Rule 1 is split by", "targeting key", "company"),
-        ({"salt": "mine"}, "Rule 1 has the salt", "the salt of the flag", "mine"),
+        ({"bucket_by": "company"}, "Rule 1 is split by", "targeting key", "“company”"),
+        ({"bucket_by": "targeting key"}, "Rule 1 is split by", "targeting key", "“targeting key”"),
+        ({"salt": "mine"}, "Rule 1 has the salt", "the salt of the flag", "“mine”"),
+        ({"salt": "the salt of the flag"}, "Rule 1 has the salt", "the salt of the flag", "“the salt of the flag”"),
     ],
 )
 def test_diff_rows__part_of_a_rule__reads_as_words(change, label, before, after):

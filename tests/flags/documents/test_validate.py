@@ -56,6 +56,13 @@ def with_rule(**fields: Any) -> dict[str, Any]:
     return document(rules=[rule(**fields)])
 
 
+READS_LIKE_TARGETING_KEY = ["targeting key", "Targeting Key", "targeting_key", "TARGETING-KEY", "ｔargetingKey"]
+
+
+def split_by(name: str) -> dict[str, Any]:
+    return with_rule(serve={"split": [share("on", 100_000)]}, bucket_by=name)
+
+
 def targets(**keys: Any) -> dict[str, Any]:
     return document(targets=[{"variant": variant, "keys": listed} for variant, listed in keys.items()])
 
@@ -254,6 +261,8 @@ S = "rules[0].serve"
         (with_rule(serve={"split": [share("on", 100_000)]}, salt="a\u202e"), "rules[0].salt"),
         (with_rule(serve={"split": [share("on", 100_000)]}, bucket_by="user.company"), "rules[0].bucket_by"),
         (with_rule(serve={"split": [share("on", 100_000)]}, bucket_by=5), "rules[0].bucket_by"),
+        *((split_by(name), "rules[0].bucket_by") for name in READS_LIKE_TARGETING_KEY),
+        *((targets(on=["user", key]), "targets[0].keys[1]") for key in ("a\nb", "a\u202eb", "\u200ba", "a\x7f")),
         (nested(9), f"{C}.not.and[0].not.and[0].not.and[0].not.and[0]"),
     ],
 )
@@ -287,6 +296,9 @@ def test_validate_config__one_mistake__is_named_at_its_path(stored: Any, path: s
         targets(on=[f"{n:036d}" for n in range(9_999)], off=["last"]),
         document(prerequisites=[{"flag": f"p{n}", "variants": ["on"]} for n in range(20)]),
         needs("parent", "on", "blue"),
+        split_by("targetingKey"),
+        split_by("target key"),
+        targets(on=["Zoë “Z” 👩\u200d🚀"]),
         with_rule(starts_at="2026-12-01T08:00:00Z"),
         with_rule(starts_at="2026-12-01T08:00:00Z", ends_at="2026-12-01T08:00:00.000001Z"),
         with_rule(serve={"split": [share("on", 100_000)]}, salt="x" * 200, bucket_by="company"),

@@ -1,9 +1,11 @@
 """Documents in plain words."""
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from flags.documents import (
     describe_condition,
@@ -14,7 +16,7 @@ from flags.documents import (
     rule_label,
     summarise,
 )
-from flags.documents.words import _PHRASES
+from flags.documents.words import _PHRASES, shown
 from flags.evaluation.conditions import OPERATORS
 from tests.flags.strategies import conditions, config_documents
 
@@ -98,7 +100,7 @@ def test_phrases__every_operator__has_one() -> None:
                 "starts_at": "2026-12-01T09:00:00+01:00",
                 "ends_at": "2026-12-24T00:00:30.5Z",
             },
-            "Everyone: 100 % on, split by company, with the salt “x”, "
+            "Everyone: 100 % on, split by “company”, with the salt “x”, "
             "from 2026-12-01 08:00 UTC until 2026-12-24 00:00:30.500000 UTC",
             "“Everyone”",
         ),
@@ -182,6 +184,30 @@ def test_summarise__prerequisite__says_what_happens_without_it() -> None:
 @pytest.mark.parametrize(("count", "words"), [(1, "“k0”"), (2, "“k0”, “k1”"), (4, "“k0”, “k1” and 2 more")])
 def test_describe_keys__long_list__is_cut_and_counted(count: int, words: str) -> None:
     assert describe_keys([f"k{n}" for n in range(count)], limit=2) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("plain", "“plain”"),
+        ("it's", "“it's”"),
+        ("a” b“", r"“a\” b\“”"),
+        ("a\\", r"“a\\”"),
+        ("a\nb\u202ec\x07", r"“a\nb\u202ec\u0007”"),
+        ("a” " + "x" * 100, "“a\\” " + "x" * 56 + "…”"),
+    ],
+)
+def test_shown__text_that_could_end_its_quotation__is_escaped(text: str, words: str) -> None:
+    assert shown(text) == words
+    assert describe_keys([text]) == words
+
+
+@given(text=st.text())
+def test_shown__any_text__ends_where_its_quotation_ends(text: str) -> None:
+    words = shown(text, full=True)
+    inner = re.sub(r"\\.", "", words[1:-1])
+    assert (words[0], words[-1]) == ("“", "”")
+    assert not set(inner) & set("“”\\\n\u202e\x00")
 
 
 @given(stored=config_documents())
