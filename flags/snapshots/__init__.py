@@ -7,6 +7,7 @@ import os
 import uuid
 
 from django.conf import settings
+from django.utils import timezone
 
 from flags.snapshots.announcing import announce
 from flags.snapshots.building import DatabaseSource, build
@@ -29,7 +30,9 @@ __all__ = [
     "store",
 ]
 
-store = SnapshotStore(DatabaseSource(), on_first_use=start_polling, saved_state=lambda: snapshot_file().load())
+store = SnapshotStore(
+    DatabaseSource(), on_first_use=start_polling, saved_state=lambda: snapshot_file().load(now=timezone.now())
+)
 
 # A child has no polling thread and maybe a lock that nobody will release, so it starts over at its first request.
 os.register_at_fork(after_in_child=store.reset)

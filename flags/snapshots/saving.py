@@ -32,7 +32,7 @@ class Saver:
             return False
         self._tried_at = now
         try:
-            if not self._file.save(state):
+            if not self._file.save(state, now=now):
                 return False
         except OSError as error:
             self._note(error)

@@ -202,10 +202,11 @@ class Installation:
         """Wait until the file holds what the workers serve."""
 
         def hold() -> bool:
-            body = json.loads((self.folder / "snapshots.json").read_bytes().splitlines()[2])
-            saved = {f"{one['project_key']}/{one['environment_key']}": one for one in body["snapshots"].values()}
+            lines = (self.folder / "snapshots.json").read_bytes().splitlines()
+            environments = [facts for facts in map(json.loads, lines[2:]) if "environment_key" in facts]
+            saved = {f"{one['project_key']}/{one['environment_key']}": one["revision"] for one in environments}
             served = self.health("snapshot")[1]["revisions"]
-            return bool(served) and {name: one["revision"] for name, one in saved.items()} == served
+            return bool(served) and saved == served
 
         return self.wait_until(hold, seconds=seconds)
 

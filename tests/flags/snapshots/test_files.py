@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,13 +16,13 @@ from structlog.testing import capture_logs
 
 from flags.evaluation.compile import compile_snapshot
 from flags.snapshots import SnapshotStore
-from flags.snapshots.files import SnapshotFile, file_key
+from flags.snapshots.files import FORMAT, SnapshotFile, _sign, file_key
 from flags.snapshots.saving import Saver
 from flags.snapshots.states import SavedState
 from tests.factories import NOW
 from tests.flags.api.plane import DOCUMENTS, SECRET, fake_store
+from tests.flags.snapshots.saved import KEY, LATER, state, turned
 
-KEY = file_key("a secret key")
 CONTEXTS = [{"targetingKey": f"user-{number}", "plan": "beta" if number % 3 else "gold"} for number in range(50)]
 
 
@@ -31,20 +31,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "snapshots.json"
 
 
-def state(revision: int = 1, *, looked_at: datetime = NOW, acts: int = 1) -> SavedState:
-    store, source = fake_store()
-    source.move(next(iter(source.snapshots)), revision)
-    store.refresh()
-    saved = store.saved()
-    assert saved is not None
-    environment_id = uuid.UUID(int=7)
-    snapshots = {environment_id: next(iter(saved.snapshots.values()))}
-    tokens = {key: replace(facts, environment_id=environment_id) for key, facts in saved.tokens.items()}
-    return replace(saved, looked_at=looked_at, token_acts=acts, snapshots=snapshots, tokens=tokens)
-
-
 def revision_in(path: Path) -> int:
-    loaded = SnapshotFile(path, key=KEY).load()
+    loaded = SnapshotFile(path, key=KEY).load(now=LATER)
     assert loaded is not None
     return loaded.snapshots[uuid.UUID(int=7)].revision
 
@@ -54,8 +42,8 @@ def test_file__read_back__is_the_same_state_and_evaluates_alike(path: Path):
     expiring = {key: replace(facts, expires_at=NOW + timedelta(days=1)) for key, facts in written.tokens.items()}
     written = replace(written, tokens=expiring)
 
-    assert SnapshotFile(path, key=KEY).save(written)
-    read = SnapshotFile(path, key=KEY).load()
+    assert SnapshotFile(path, key=KEY).save(written, now=LATER)
+    read = SnapshotFile(path, key=KEY).load(now=LATER)
 
     assert read == written
     before, after = (compile_snapshot(next(iter(side.snapshots.values()))) for side in (written, read))
@@ -74,15 +62,15 @@ def test_file__odd_values__survive(path: Path):
         written, snapshots={uuid.UUID(int=7): replace(snapshot, flags={"odd": source}, requires_targeting_key=True)}
     )
 
-    SnapshotFile(path, key=KEY).save(written)
+    SnapshotFile(path, key=KEY).save(written, now=LATER)
 
-    assert SnapshotFile(path, key=KEY).load() == written
+    assert SnapshotFile(path, key=KEY).load(now=LATER) == written
 
 
 def test_file__on_disk__is_for_its_owner_only_and_holds_no_secret(path: Path):
     file = SnapshotFile(path, key=KEY)
-    file.save(state(1))
-    file.save(state(2))
+    file.save(state(1), now=LATER)
+    file.save(state(2), now=LATER)
 
     left = {item.name: item for item in path.parent.iterdir()}
     assert set(left) == {"snapshots.json", "snapshots.json.1", "snapshots.json.lock"}
@@ -94,17 +82,13 @@ def _cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
 
-def _turned(content: bytes) -> bytes:
-    return content.replace(b'"enabled":true', b'"enabled":null', 1)
-
-
 DAMAGE = {
     "empty": lambda content: b"",
     "cut in half": _cut,
     "last byte missing": lambda content: content[:-1],
-    "one word changed": _turned,
+    "one word changed": turned,
     "something added": lambda content: content + b"{}\n",
-    "other format": lambda content: content.replace(b"snapshots-1", b"snapshots-2", 1),
+    "other format": lambda content: content.replace(b"snapshots-2", b"snapshots-1", 1),
     "no signature": lambda content: content[content.index(b"\n") :],
     "binary": lambda content: bytes(range(256)) * 9,
     "signed nonsense": lambda content: None,
@@ -114,18 +98,16 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_load__damaged_file__is_refused_once_and_the_earlier_one_is_taken(damage: str, path: Path):
     file = SnapshotFile(path, key=KEY)
-    file.save(state(1))
-    file.save(state(2))
+    file.save(state(1), now=LATER)
+    file.save(state(2), now=LATER)
     content = DAMAGE[damage](path.read_bytes())
     if content is None:
-        from flags.snapshots.files import FORMAT, _sign
-
-        rest = b"{}\n{}\n"
-        content = f"{FORMAT} {_sign(rest, KEY)}\n".encode() + rest
+        line = b"{}\n"
+        content = f"{FORMAT} {_sign(line, KEY)}\n".encode() + line
     path.write_bytes(content)
 
     with capture_logs() as logs:
-        loaded = [file.load() for _ in range(3)]
+        loaded = [file.load(now=LATER) for _ in range(3)]
 
     assert [None if one is None else one.snapshots[uuid.UUID(int=7)].revision for one in loaded] == [1] * 3
     assert [entry["event"] for entry in logs] == ["snapshot_file_refused"]
@@ -133,11 +115,11 @@ def test_load__damaged_file__is_refused_once_and_the_earlier_one_is_taken(damage
 
 def test_load__other_secret_key__refuses_both_generations(path: Path):
     file = SnapshotFile(path, key=KEY)
-    file.save(state(1))
-    file.save(state(2))
+    file.save(state(1), now=LATER)
+    file.save(state(2), now=LATER)
 
     with capture_logs() as logs:
-        assert SnapshotFile(path, key=file_key("another")).load() is None
+        assert SnapshotFile(path, key=file_key("another")).load(now=LATER) is None
 
     assert [entry["event"] for entry in logs] == ["snapshot_file_refused"] * 2
     assert "SECRET_KEY" in logs[0]["detail"]
@@ -145,7 +127,7 @@ def test_load__other_secret_key__refuses_both_generations(path: Path):
 
 def test_load__no_file__is_nothing_to_complain_about(path: Path):
     with capture_logs() as logs:
-        assert SnapshotFile(path, key=KEY).load() is None
+        assert SnapshotFile(path, key=KEY).load(now=LATER) is None
     assert logs == []
 
 
@@ -176,38 +158,38 @@ def test_load__no_file__is_nothing_to_complain_about(path: Path):
 def test_save__state_of_another_process__never_older_over_newer(
     present: SavedState, coming: SavedState, is_written: bool, path: Path
 ):
-    SnapshotFile(path, key=KEY).save(present)
+    SnapshotFile(path, key=KEY).save(present, now=LATER)
 
-    assert SnapshotFile(path, key=KEY).save(coming) is is_written
+    assert SnapshotFile(path, key=KEY).save(coming, now=LATER) is is_written
 
-    assert SnapshotFile(path, key=KEY).load() == (coming if is_written else present)
+    assert SnapshotFile(path, key=KEY).load(now=LATER) == (coming if is_written else present)
 
 
 def test_save__over_a_damaged_file__keeps_the_earlier_good_one(path: Path):
     file = SnapshotFile(path, key=KEY)
-    file.save(state(1))
-    file.save(state(2))
+    file.save(state(1), now=LATER)
+    file.save(state(2), now=LATER)
     path.write_bytes(b"damaged")
 
-    assert file.save(state(3))
+    assert file.save(state(3), now=LATER)
 
     assert revision_in(path) == 3
-    path.unlink()
+    path.write_bytes(b"damaged")
     assert revision_in(path) == 1
 
 
 def test_save__several_at_once__readers_never_see_a_part(path: Path):
     states = [state(number) for number in range(1, 9)]
-    SnapshotFile(path, key=KEY).save(states[0])
+    SnapshotFile(path, key=KEY).save(states[0], now=LATER)
     is_over, seen = threading.Event(), []
 
     def read() -> None:
         while not is_over.is_set():
-            seen.append(SnapshotFile(path, key=KEY).load())
+            seen.append(SnapshotFile(path, key=KEY).load(now=LATER))
 
     def write(number: int) -> None:
         for one in states[number::2]:
-            SnapshotFile(path, key=KEY).save(one)
+            SnapshotFile(path, key=KEY).save(one, now=LATER)
 
     reading = threading.Thread(target=read)
     writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
@@ -231,10 +213,10 @@ def test_save__another_process_that_hangs_while_it_writes__is_not_waited_for(pat
     with path.with_name("snapshots.json.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         began = time.monotonic()
-        assert not SnapshotFile(path, key=KEY).save(state())
+        assert not SnapshotFile(path, key=KEY).save(state(), now=LATER)
         assert time.monotonic() - began < 3
 
-    assert SnapshotFile(path, key=KEY).save(state())
+    assert SnapshotFile(path, key=KEY).save(state(), now=LATER)
 
 
 def test_saver__changes__are_written_at_most_every_two_seconds(path: Path):
@@ -264,7 +246,7 @@ def test_saver__no_changes__says_every_thirty_seconds_that_it_looked(path: Path)
         written.append(saver.save_if_due(now=NOW + timedelta(seconds=second)))
 
     assert [number for number, is_written in enumerate(written) if is_written] == [0, 30, 60]
-    loaded = SnapshotFile(path, key=KEY).load()
+    loaded = SnapshotFile(path, key=KEY).load(now=LATER)
     assert loaded is not None
     assert loaded.looked_at == NOW + timedelta(seconds=60)
 
@@ -295,8 +277,9 @@ def test_saver__state_that_came_from_the_file__is_not_written_back(path: Path):
 
 
 def test_header__is_json_and_says_when_it_was_looked_at(path: Path):
-    SnapshotFile(path, key=KEY).save(state())
+    SnapshotFile(path, key=KEY).save(state(), now=LATER)
 
     header = json.loads(path.read_bytes().splitlines()[1])
 
-    assert header == {"looked_at": NOW.isoformat(), "token_acts": 1}
+    assert (header["looked_at"], header["token_acts"]) == (NOW.isoformat(), 1)
+    assert header["revisions"] == {str(uuid.UUID(int=7)): 1}
