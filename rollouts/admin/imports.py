@@ -20,7 +20,7 @@ from flags.errors import PermissionMissing
 from flags.interop import Grade
 from flags.interop.flagd_reading import MAX_BYTES
 from flags.models import Environment
-from rollouts.services.checks import LONGEST_TEXT, LONGEST_TITLE
+from rollouts.services.checks import LONGEST_TEXT, LONGEST_TITLE, MOST_EDITS
 from rollouts.services.imports import ImportPlan, PlannedFlag, plan_import, propose_import, suggested_title
 
 # What travels through the page is compressed, and stays well below what a form may hold.
@@ -132,6 +132,9 @@ class ImportViews(GovernedAdmin):
         chosen: set[str] | None = None,
         texts: dict[str, str] | None = None,
     ) -> HttpResponseBase:
+        if chosen is None:
+            # What one request can hold: ticking more would only be refused.
+            chosen = {flag.imported.key for flag in plan.proposable[:MOST_EDITS]}
         return self.page(
             request,
             "rollouts/import_report.html",
@@ -142,7 +145,8 @@ class ImportViews(GovernedAdmin):
             error=error,
             rows=[_row(flag, chosen) for flag in plan.flags],
             counts=[(grade, GRADES[grade], _count(plan, grade)) for grade in Grade],
-            texts=texts or {"title": suggested_title(len(plan.proposable)), "reason": ""},
+            texts=texts or {"title": suggested_title(min(len(plan.proposable), MOST_EDITS)), "reason": ""},
+            most=MOST_EDITS if len(plan.proposable) > MOST_EDITS else 0,
             longest={"title": LONGEST_TITLE, "reason": LONGEST_TEXT},
         )
 
@@ -164,19 +168,15 @@ def unpack(packed: str) -> bytes | None:
 
 def _open_to(user: Any) -> Any:
     """The environments where the person may propose changes."""
-    mine = [
-        environment.pk
-        for environment in permissions.visible_environments(user)
-        if permissions.user_holds(user, permissions.PROPOSE, environment)
-    ]
-    rows = Environment.objects.filter(pk__in=mine).select_related("project")
+    mine = permissions.environments_with(user, permissions.PROPOSE)
+    rows = permissions.visible_environments(user).filter(pk__in=mine).select_related("project")
     return rows.order_by("project__name", "position", "name")
 
 
-def _row(flag: PlannedFlag, chosen: set[str] | None) -> dict[str, Any]:
+def _row(flag: PlannedFlag, chosen: set[str]) -> dict[str, Any]:
     words, tone, symbol, meaning = GRADES[flag.imported.grade]
     key = flag.imported.key
-    is_chosen = flag.is_proposable if chosen is None else key in chosen
+    is_chosen = flag.is_proposable and key in chosen
     facts = {"words": words, "tone": tone, "symbol": symbol, "meaning": meaning, "is_chosen": is_chosen}
     return {"flag": flag, "key": key, "notes": flag.imported.notes, **facts}
 

@@ -1,17 +1,23 @@
 """The pages that take a flagd definition over."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from flags.interop.flagd_reading import MAX_BYTES
 from flags.models import Flag
+from flags.permissions import Role
+from flags.services.projects import create_environment
 from rollouts.admin.imports import pack, unpack
 from rollouts.models import ChangeRequest
-from tests.factories import World, make_world
+from rollouts.services.checks import MOST_EDITS
+from tests.factories import NOW, World, actor_of, make_world
 from tests.rollouts.flagd_definitions import DEFINITION, flag
 from tests.support.admin import HOSTILE, signed_in, text_of
 
@@ -156,3 +162,56 @@ def test_packed__bomb_and_truncation__are_refused():
     assert unpack(pack(DEFINITION)) == DEFINITION
     assert unpack(pack(b" " * (MAX_BYTES + 1))) is None
     assert unpack(pack(DEFINITION)[:-8]) is None
+
+
+def test_form__more_environments__same_number_of_queries(world: World) -> None:
+    client = signed_in(world.rita)
+    client.get(reverse(UPLOAD))
+    with CaptureQueriesContext(connection) as few:
+        client.get(reverse(UPLOAD))
+    for position in range(5):
+        environment = create_environment(
+            world.project.pk,
+            actor=actor_of(world.ada),
+            key=f"more-{position}",
+            name=f"More {position}",
+            kind="development",
+            is_protected=False,
+            position=10 + position,
+            now=NOW,
+        )
+        world.grant(world.rita, environment, Role.EDITOR)
+    with CaptureQueriesContext(connection) as many:
+        page = text_of(client.get(reverse(UPLOAD)))
+
+    assert "More 4</option>" in page
+    assert len(many) == len(few)
+
+
+def test_upload__more_flags_than_one_request_takes__ticks_those_it_takes_and_says_so(world: World) -> None:
+    flags = {f"f{number:04d}": flag() for number in range(1_200)}
+    definition = json.dumps({"flags": flags}).encode()
+
+    page = text_of(upload(world, definition))
+    ticked = re.findall(r'name="flag" value="([^"]+)"[^>]* checked', page)
+    made = propose(world, packed=pack(definition), flag=ticked)
+
+    assert ticked == sorted(flags)[:MOST_EDITS]
+    assert f"The first {MOST_EDITS} of 1200 are ticked" in page.replace(",", "")
+    assert made.status_code == 302
+    assert len(ChangeRequest.objects.get().content.edits) == MOST_EDITS
+
+
+def test_upload__few_flags__are_all_ticked_without_a_word_about_it(world: World) -> None:
+    page = text_of(upload(world))
+
+    assert page.count(" checked>") == 2
+    assert "are ticked" not in page
+
+
+def test_upload__key_that_hides_something__leaves_the_attributes_whole(world: World) -> None:
+    page = text_of(upload(world, json.dumps({"flags": {"a\u200bb": flag(), "ok": flag()}}).encode()))
+
+    assert "U+200B" in page
+    assert not re.search(r'aria-label="[^"]*<', page)
+    assert 'aria-label="Take over ok"' in page
