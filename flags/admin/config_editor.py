@@ -15,11 +15,12 @@ from flags.admin.governed import GovernedAdmin
 from flags.admin.merging import merge
 from flags.admin.places import Place, Version, as_text, document_at, versions_of
 from flags.admin.posted import Draft, version_number
-from flags.changes import Difference, diff_configs
+from flags.changes import ChangeSet, ConfigEdit, Difference, diff_configs
 from flags.documents import Problem, normalise_config, validate_config
 from flags.documents.lint import Finding
 from flags.models import Segment
 from flags.selectors.lint import findings_for
+from flags.services.surroundings import surrounding_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,20 @@ def check(place: Place, draft: Draft) -> list[Difference]:
     problems, differences = examine(place, draft.document)
     draft.problems += problems
     return differences
+
+
+def surroundings(place: Place, draft: Draft) -> list[Problem]:
+    """What a draft without problems would break around it if it went live alone: three queries."""
+    if draft.problems or not draft.is_json:
+        return []
+    edit = ConfigEdit(place.flag.key, place.version, normalise(place, draft.document))
+    found = surrounding_problems(
+        ChangeSet(str(place.environment.pk), (edit,)),
+        place.environment,
+        configs={place.flag.key: place.config} if place.config else {},
+        segments={segment.key: segment for segment in Segment.objects.filter(environment=place.environment)},
+    )
+    return [Problem(item["path"] if item["key"] == place.flag.key else "", item["message"]) for item in found]
 
 
 def normalise(place: Place, document: Any) -> Any:

@@ -20,12 +20,14 @@ from flags.admin.config_editor import (
     normalise,
     problems_in,
     starting_draft,
+    surroundings,
 )
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import Place, Version, document_at, find_place, versions_of
 from flags.admin.posted import Draft, read_draft, version_number
 from flags.changes import diff_configs
 from flags.documents import Problem
+from flags.documents.lint import Finding
 from flags.errors import PermissionMissing, StaleChange
 from flags.models import FlagConfig
 from flags.services.configs import edit_config
@@ -35,6 +37,7 @@ from flags.showing import diff_rows, json_blocks
 READING = ["GET", "HEAD"]
 VERSIONS_SHOWN = 100
 LONGEST_REASON = 4000
+TOGETHER = "A request that holds this change alone is refused. Put what it takes into the same request."
 
 
 @admin.register(FlagConfig)
@@ -71,11 +74,19 @@ class FlagConfigAdmin(GovernedAdmin):
         permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
         draft = read_draft(request.POST)
         differences = check(place, draft)
+        around, findings = surroundings(place, draft), findings_about(place, draft)
+        if place.environment.is_protected or request.POST.get("digest"):
+            # The request it goes into may hold what is missing here, so this stops nobody yet.
+            findings = [
+                Finding("surroundings", "warning", item.path, item.message, TOGETHER) for item in around
+            ] + findings
+        else:
+            draft.problems += around
         return JsonResponse(
             {
                 "problems": [{"path": problem.path, "message": problem.message} for problem in draft.problems],
                 "differences": [difference_facts(difference) for difference in differences],
-                "findings": [finding_facts(finding) for finding in findings_about(place, draft)],
+                "findings": [finding_facts(finding) for finding in findings],
                 "is_stale": draft.base_version != place.version,
                 "current_version": place.version,
             }

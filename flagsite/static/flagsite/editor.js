@@ -51,7 +51,7 @@ const ctx = new Context({
 const checker = new Checker({
   form,
   url: form.dataset.validateUrl,
-  fields: () => ({ document: compactJson(area.value), base_version: form.elements.base_version.value }),
+  fields: () => ({ document: compactJson(area.value), base_version: form.elements.base_version.value, digest: form.elements.digest?.value ?? "" }),
   onAnswer: answered,
   onTrouble: () => { slot("status").textContent = "Could not check just now. Everything is checked again when you go on."; },
 });

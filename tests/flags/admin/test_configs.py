@@ -371,3 +371,36 @@ def test_pages__more_versions__same_number_of_queries(world: World, flag: Flag, 
 
     assert len(many) == len(few)
     assert len(many) <= most
+
+
+def _needing(flag: Flag, parent: str) -> dict[str, Any]:
+    return {**percent_document(flag.key, 30), "prerequisites": [{"flag": parent, "variants": ["on"]}]}
+
+
+@pytest.mark.parametrize("parent", ["missing", "in a circle"])
+def test_validate__what_breaks_around_it__is_a_problem_where_it_would_go_live_alone(
+    world: World, flag: Flag, parent: str
+) -> None:
+    other = world.flag("other")
+    world.serve(flag, world.staging, percent_document(flag.key, 30))
+    if parent != "missing":
+        world.serve(other, world.staging, _needing(other, flag.key))
+    document = _needing(flag, "gone" if parent == "missing" else "other")
+    url, client = edit_url(flag, world.staging, "validate"), signed_in(world.rita)
+
+    alone = client.post(url, posted(document)).json()
+    in_a_request = client.post(url, posted(document, digest="0" * 64)).json()
+
+    assert [item["path"] for item in alone["problems"]] == ["prerequisites[0].flag"]
+    assert in_a_request["problems"] == []
+    (found,) = [item for item in in_a_request["findings"] if item["message"] == alone["problems"][0]["message"]]
+    assert (found["severity"], "same request" in found["advice"]) == ("warning", True)
+
+
+def test_validate__protected_environment__warns_of_what_breaks_around_it(world: World, flag: Flag) -> None:
+    answer = signed_in(world.rita).post(
+        edit_url(flag, world.production, "validate"), posted(_needing(flag, "gone"), base_version=0)
+    )
+
+    assert answer.json()["problems"] == []
+    assert any("gone" in item["message"] and item["severity"] == "warning" for item in answer.json()["findings"])
