@@ -13,6 +13,8 @@ import dj_database_url
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from flagsite.private import PrivateConnection, make_private_folder
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -138,15 +140,20 @@ def _sqlite(name: str) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": name,
-        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": pragmas},
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": pragmas,
+            "factory": PrivateConnection,
+        },
     }
 
 
 def make_folders(*folders: Path) -> None:
-    """Create folders of VAR_DIR; raise ConfigurationError where that is not allowed."""
+    """Create folders of VAR_DIR for this user alone; raise ConfigurationError where that is not allowed."""
     try:
         for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
     except OSError as error:
         raise ConfigurationError(
             f"VAR_DIR cannot be used: {error}. Set it to a folder that Flagsite may write to."

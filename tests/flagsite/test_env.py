@@ -1,12 +1,20 @@
 """Environment variables: every one documented, every bad value refused by name."""
 
+import contextlib
+import os
 import re
+import sqlite3
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db.utils import ConnectionHandler
 
 from flagsite import env
 from flagsite.env import ConfigurationError, Environment
+from flagsite.private import PrivateConnection
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "configuration.md"
 
@@ -108,6 +116,77 @@ def test_make_folders__place_that_is_a_file__stops_and_names_the_variable(tmp_pa
 
     with pytest.raises(ConfigurationError, match="VAR_DIR"):
         env.make_folders(tmp_path / "var" / "broker")
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def lax_umask() -> Iterator[None]:
+    """A process that by itself would let everybody read and write what it creates."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("lax_umask")
+def test_make_folders__new_ones__are_for_this_user_alone_with_all_above_them(tmp_path: Path) -> None:
+    env.make_folders(tmp_path / "new" / "var" / "broker", tmp_path / "new" / "var" / "logs")
+
+    for name in ("new", "new/var", "new/var/broker", "new/var/logs"):
+        assert _mode(tmp_path / name) == 0o700
+
+
+def test_make_folders__one_that_exists__stays_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    env.make_folders(tmp_path, tmp_path / "broker")
+
+    assert _mode(tmp_path) == 0o755
+    assert _mode(tmp_path / "broker") == 0o700
+
+
+@pytest.mark.usefixtures("lax_umask")
+@pytest.mark.parametrize("given", ["", "sqlite:///{folder}/flagsite.sqlite3"], ids=["embedded", "named"])
+def test_databases__sqlite__only_this_user_can_read_the_files(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
+) -> None:
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    monkeypatch.setenv("DATABASE_URL", given.format(folder=tmp_path))
+    connections = ConnectionHandler(env.read().databases)
+
+    with django_db_blocker.unblock(), connections["default"].cursor() as cursor:
+        cursor.execute("CREATE TABLE token (hash TEXT)")
+        cursor.execute("INSERT INTO token VALUES ('secret')")
+        modes = {path.name: _mode(path) for path in tmp_path.iterdir()}
+    connections["default"].close()
+
+    assert modes == {f"flagsite.sqlite3{end}": 0o600 for end in ("", "-wal", "-shm")}
+
+
+def test_databases__sqlite__reading_settings_creates_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+
+    _ = env.read().databases
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:something?mode=memory"])
+def test_private_connection__memory__leaves_no_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with contextlib.closing(sqlite3.connect(name, uri=True, factory=PrivateConnection)) as connection:
+        connection.execute("CREATE TABLE token (hash TEXT)")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_private_connection__folder_that_is_missing__is_an_error_of_sqlite(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        sqlite3.connect(str(tmp_path / "missing" / "flagsite.sqlite3"), factory=PrivateConnection)
 
 
 @pytest.mark.parametrize("value", ["a.example.org,b.example.org", " a.example.org , b.example.org ,"])
