@@ -32,6 +32,8 @@ from flags.services.configs import edit_segment
 from flags.services.keys import checked_key, checked_text
 
 READING = ["GET", "HEAD"]
+# Where problems of a draft are that say nothing about its document.
+BESIDE = frozenset({"key", "name", "reason", "title"})
 EMPTY: dict[str, Any] = {"schema": 1, "condition": {"attribute": "", "operator": "equals", "value": ""}}
 
 
@@ -141,10 +143,10 @@ def segment_page(
 
 
 def _findings(place: SegmentPlace, draft: SegmentDraft) -> list[Finding]:
-    if place.segment is None or draft.problems or not draft.is_json:
+    key = place.segment.key if place.segment else draft.key
+    if not key or not draft.is_json or any(problem.path not in BESIDE for problem in draft.problems):
         return []
-    document = normalise_segment(draft.document)
-    return findings_for_segment(place.segment.key, place.environment, document, now=timezone.now())
+    return findings_for_segment(key, place.environment, normalise_segment(draft.document), now=timezone.now())
 
 
 def _editor_data(place: SegmentPlace, draft: SegmentDraft) -> dict[str, Any]:
@@ -255,6 +257,9 @@ class SegmentAdmin(GovernedAdmin):
             request,
             f"{draft.name.strip()} is live in {place.environment.name} as version {applied.versions[draft.key]}.",
         )
+        for finding in _findings(place, draft):
+            if finding.severity == "warning":
+                messages.warning(request, f"Worth a second look: {finding.message} {finding.advice}")
         return HttpResponseRedirect(_list_address(place.environment))
 
 

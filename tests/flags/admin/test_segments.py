@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from flags.models import Flag, Segment
+from flags.services.attributes import declare_attribute
 from flags.services.configs import edit_segment
 from tests.factories import NOW, World, actor_of, percent_document
 from tests.support.admin import HOSTILE, signed_in, text_of
@@ -266,3 +267,34 @@ def test_pages__flag_behind_another_segment__is_named_as_a_user(world: World, se
         assert "The outer one" in text
     assert editor.count("The flag behind it") == 1
     assert listing.count("The flag behind it") == 2
+
+
+MISTYPED = {"schema": 1, "condition": {"attribute": "paln", "operator": "in", "value": ["gold"]}}
+
+
+def _declared(world: World) -> None:
+    actor = actor_of(world.ada)
+    declare_attribute(world.project.pk, actor=actor, name="plan", value_type="text", now=NOW)
+
+
+def test_add__slip_in_a_new_segment__is_pointed_out_while_something_else_is_missing(world: World) -> None:
+    _declared(world)
+    client = signed_in(world.rita)
+
+    page = text_of(client.post(add_url(world.staging), posted(MISTYPED, reason="")))
+
+    assert "Did you mean “plan”?" in page
+    assert "Did you mean" not in text_of(client.get(add_url(world.staging)))
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_save__slip_in_a_segment__is_pointed_out_when_it_is_live(world: World, is_new: bool) -> None:
+    _declared(world)
+    client = signed_in(world.rita)
+    segment = None if is_new else make_segment(world)
+    url = edit_url(segment) if segment else add_url(world.staging)
+
+    page = text_of(client.post(url, posted(MISTYPED, base_version=0 if is_new else 1), follow=True))
+
+    assert "Worth a second look" in page
+    assert "Did you mean “plan”?" in page
