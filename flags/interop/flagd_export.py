@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flags.documents.schema import variant_names
+from flags.documents.schema import MAX_CONDITIONS, variant_names
+from flags.documents.schema import MAX_DEPTH as MAX_LEVELS
 from flags.evaluation import FlagSource, Snapshot
 
 from .flagd_reading import MAX_DEPTH
-from .flagd_targeting import MALFORMED, TargetingWriter, is_split_by_key
+from .flagd_targeting import MALFORMED, TargetingWriter, is_split_by_key, reached_rules
 from .logic import Inexpressible
 
 MAX_DEFINITION_BYTES = 16 * 1024 * 1024
@@ -52,9 +53,11 @@ def export_definition(snapshot: Snapshot, *, forced: Mapping[str, str] | None = 
     flags: dict[str, Any] = {}
     omissions: list[Omission] = []
     sizes: dict[str, int] = {}
+    weaker: dict[str, list[Omission]] = {}
     for key, source in snapshot.flags.items():
         try:
             flag = _flag(key, source, writer)
+            weaker[key] = _weaker(key, source.document, writer)
             sizes[key] = _size(flag, writer)
             flags[key] = flag
         except Inexpressible as error:
@@ -65,7 +68,7 @@ def export_definition(snapshot: Snapshot, *, forced: Mapping[str, str] | None = 
     for omission in _oversize(sizes):
         del flags[omission.flag_key]
         omissions.append(omission)
-    omissions += [weaker for key in flags for weaker in _weaker(key, snapshot.flags[key].document, writer)]
+    omissions += [omission for key in flags for omission in weaker[key]]
     metadata = {
         "flagSetId": snapshot.environment_key,
         "project": snapshot.project_key,
@@ -179,6 +182,24 @@ def _variants(source: FlagSource) -> dict[str, Any]:
 
 def _weaker(key: str, document: Mapping[str, Any], writer: TargetingWriter) -> list[Omission]:
     """What is said less precisely, with the same answer for callers."""
+    return [*_weaker_errors(key, document, writer), *_one_way(key, document, writer)]
+
+
+def _one_way(key: str, document: Mapping[str, Any], writer: TargetingWriter) -> list[Omission]:
+    """What flagd serves, and no document here could hold once its segments are written out."""
+    if document["enabled"] is not True or key in writer.forced:
+        return []
+    reaches = [writer.reach(rule["condition"]) for rule in reached_rules(document)]
+    if all(reach.comparisons <= MAX_CONDITIONS and reach.levels <= MAX_LEVELS for reach in reaches):
+        return []
+    why = (
+        f"Its segments are written out, and a rule then has more than {MAX_CONDITIONS} comparisons or nests more than "
+        f"{MAX_LEVELS} levels deep. flagd serves it as it is; read back from the definition, the flag is unsupported."
+    )
+    return [Omission(key, "a way back into Flagsite", why, is_left_out=False)]
+
+
+def _weaker_errors(key: str, document: Mapping[str, Any], writer: TargetingWriter) -> list[Omission]:
     is_strict = writer.snapshot.requires_targeting_key
     if not is_strict or document["enabled"] is not True or not any(map(is_split_by_key, document["rules"])):
         return []

@@ -5,7 +5,7 @@ Two forms of the same rules are needed. In the *open* form null stands for the d
 require, and for flags that can give the code default although they have a default variant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,14 @@ class _Total:
     levels: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A condition with its segments written out: its comparisons, and how deep they are nested."""
+
+    comparisons: int
+    levels: int
+
+
 @dataclass(slots=True)
 class TargetingWriter:
     """Writes the targeting of every flag of a snapshot; what flags share is written once and remembered."""
@@ -43,6 +51,7 @@ class TargetingWriter:
     scale: Scale = field(default_factory=Scale)
     _totals: dict[str, _Total | Inexpressible | None] = field(default_factory=dict)
     _segments: dict[str, Logic | None] = field(default_factory=dict)
+    _reaches: dict[str, Reach] = field(default_factory=dict)
 
     def open(self, document: Document) -> Logic:
         """The rules where null is the default variant; None without any."""
@@ -59,6 +68,21 @@ class TargetingWriter:
         if document.get("prerequisites") and document["off_variant"] is None:
             return True
         return self.snapshot.requires_targeting_key and any(map(is_split_by_key, document["rules"]))
+
+    def reach(self, condition: Mapping[str, Any] | None) -> Reach:
+        """How far a condition goes that could be written; segments run in no circle there."""
+        if condition is None:
+            return Reach(0, 0)
+        if "segment" in condition:
+            key = condition["segment"]
+            if key not in self._reaches:
+                self._reaches[key] = self.reach(self.snapshot.segments.get(key, {}).get("condition"))
+            return self._reaches[key]
+        parts = condition.get("and") or condition.get("or") or ([condition["not"]] if "not" in condition else [])
+        if not parts:
+            return Reach(1, 1)
+        inner = [self.reach(part) for part in parts]
+        return Reach(sum(part.comparisons for part in inner), 1 + max(part.levels for part in inner))
 
     def _write(self, document: Document, *, default: str | None) -> _Total:
         branches: list[Logic] = []
@@ -179,6 +203,14 @@ class TargetingWriter:
 def is_split_by_key(rule: Mapping[str, Any]) -> bool:
     """Whether a rule serves a split that goes by the targeting key."""
     return "split" in rule["serve"] and (rule.get("bucket_by") or TARGETING_KEY) == TARGETING_KEY
+
+
+def reached_rules(document: Document) -> Iterator[Mapping[str, Any]]:
+    """The rules up to the first for everyone, behind which none is looked at."""
+    for rule in document["rules"]:
+        yield rule
+        if rule["condition"] is None and rule.get("starts_at") is None and rule.get("ends_at") is None:
+            return
 
 
 def _whole_seconds(text: str) -> int:

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from flags.documents import initial_document
 from flags.evaluation import FlagSource, Generation, Snapshot
-from flags.interop import Definition, export_definition, flagd_export
+from flags.interop import Definition, export_definition, flagd_export, read_definition
 from flags.interop.flagd_export import MAX_DEFINITION_BYTES
 from flags.interop.flagd_reading import depth_problems
 from flags.interop.sizes import Scale
@@ -30,6 +30,14 @@ def rule(
 ) -> dict[str, Any]:
     condition = {"attribute": attribute, "operator": operator, "value": value} if attribute else None
     return {"id": "r1", "description": "", "condition": condition, "serve": serve, **own}
+
+
+IS_X = {"attribute": "x", "operator": "is_set", "value": None}
+ASKING = {**rule(ON), "condition": {"segment": "a"}}
+
+
+def nots(levels: int) -> dict[str, Any]:
+    return {"not": nots(levels - 1)} if levels else IS_X
 
 
 def snapshot(segments: dict[str, Any] | None = None, **documents: dict[str, Any]) -> Snapshot:
@@ -221,11 +229,32 @@ def test_size__of_any_value__is_that_of_its_json(value: Any):
     assert 0 <= size.octets - len(written) <= size.nodes
 
 
+ONE_WAY: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "51 comparisons": ({"a": {"or": [*[IS_X] * 49, {"segment": "b"}]}, "b": {"or": [IS_X] * 2}}, {}, True),
+    "50 comparisons": ({"a": {"or": [*[IS_X] * 48, {"segment": "b"}]}, "b": {"or": [IS_X] * 2}}, {}, False),
+    "nine levels": ({"a": {"not": {"not": {"not": {"segment": "b"}}}}, "b": nots(5)}, {}, True),
+    "eight levels": ({"a": {"not": {"not": {"segment": "b"}}}, "b": nots(5)}, {}, False),
+    "switched off": ({"a": {"or": [IS_X] * 51}}, {"enabled": False, "off_variant": "off"}, False),
+    "behind a rule for everyone": ({"a": {"segment": "a"}}, {"rules": [rule(ON), ASKING]}, False),
+}
+
+
+@pytest.mark.parametrize("case", ONE_WAY)
+def test_rule__with_segments_too_large_to_be_read_back__is_served_and_named(case: str):
+    conditions, fields, is_named = ONE_WAY[case]
+    segments = {key: {"condition": condition} for key, condition in conditions.items()}
+
+    definition = export_definition(snapshot(segments, flag=config(**{"rules": [ASKING], **fields})))
+
+    assert "flag" in definition.document["flags"]
+    named = [(item.flag_key, item.what, item.is_left_out) for item in definition.omissions]
+    assert named == ([("flag", "a way back into Flagsite", False)] if is_named else [])
+    (read_back,) = read_definition(definition.document).flags
+    assert (read_back.document is None) is is_named
+
+
 def nested(levels: int) -> dict[str, Any]:
-    condition: dict[str, Any] = {"attribute": "x", "operator": "is_set", "value": None}
-    for _ in range(levels):
-        condition = {"not": condition}
-    return config(rules=[{**rule(ON), "condition": condition}])
+    return config(rules=[{**rule(ON), "condition": nots(levels)}])
 
 
 def test_condition__deeper_than_readers_go__is_left_out_so_that_the_rest_can_be_read(monkeypatch: pytest.MonkeyPatch):
@@ -236,7 +265,7 @@ def test_condition__deeper_than_readers_go__is_left_out_so_that_the_rest_can_be_
 
     definition = export_definition(given)
 
-    lost = left_out(definition)
+    lost = {item.flag_key: item.what for item in definition.omissions if item.is_left_out}
     assert set(lost.values()) == {"its depth"}
     assert [*definition.document["flags"], *lost] == list(given.flags)
     assert depth_problems(definition.document) == []
