@@ -32,6 +32,8 @@ _LONGEST_SILENCE_SECONDS = 5.0
 _LONGEST_FIRST_LOOK_SECONDS = 5.0
 _SLOW_START_SECONDS = 1.5
 _WATCH_SECONDS = 1.0
+# How long a file has to stand still before it lifts something.
+_UNSURE_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 5.0
 
 
@@ -142,7 +144,7 @@ class Watch(threading.Thread):
         if not self._store.wait_until_tried(seconds=_SLOW_START_SECONDS):
             # A database that lets us wait at the start: the last good state is better than none.
             self._store.fall_back()
-        while not self._stopped.wait(_WATCH_SECONDS):
+        while not self._stopped.wait(_UNSURE_SECONDS if self._kills.is_unsure else _WATCH_SECONDS):
             self.tick()
 
     def tick(self) -> None:

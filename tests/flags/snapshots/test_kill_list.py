@@ -104,6 +104,7 @@ def test_reader__file_comes_changes_and_goes__is_followed(path: Path):
     write(path, "s/p/a=off\ns/p/b=off\n")
     assert entries(reading.read()) == ["s/p/a=off", "s/p/b=off"]
     path.unlink()
+    assert entries(reading.read()) == ["s/p/a=off", "s/p/b=off"]
     assert reading.read() == KillList()
 
 
@@ -146,7 +147,7 @@ def test_reader__file_that_cannot_be_read__lifts_nothing_and_is_logged_once(cont
     assert [entry["event"] for entry in logs] == ["kill_list_unreadable"]
 
     write(path, "s/p/b=off")
-    assert entries(reading.read()) == ["s/p/b=off"]
+    assert [entries(reading.read()) for _ in range(2)] == [["s/p/b=off", "s/p/a=off"], ["s/p/b=off"]]
 
 
 def test_reader__folder_instead_of_a_file__is_unreadable(path: Path):
@@ -155,3 +156,65 @@ def test_reader__folder_instead_of_a_file__is_unreadable(path: Path):
     with capture_logs() as logs:
         assert reader(path, "s/p/a=off").read().forced(("s", "p")) == {"a": "off"}
     assert [entry["event"] for entry in logs] == ["kill_list_unreadable"]
+
+
+def test_reader__pipe_that_nobody_writes_into__is_not_waited_for(path: Path):
+    os.mkfifo(path)
+
+    with capture_logs() as logs:
+        assert reader(path, "s/p/a=off").read().forced(("s", "p")) == {"a": "off"}
+    assert [entry["event"] for entry in logs] == ["kill_list_unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("between", "meanwhile"),
+    [
+        ("", ["s/p/a=off", "s/p/b=off"]),
+        (None, ["s/p/a=off", "s/p/b=off"]),
+        ("s/p/a=off\ns/p/b=o", ["s/p/a=off", "s/p/b=off"]),
+        ("s/p/c=on\ns/p/a=on", ["s/p/c=on", "s/p/a=off", "s/p/b=off"]),
+    ],
+    ids=["emptied", "gone", "cut", "other content"],
+)
+def test_reader__file_in_the_middle_of_being_written__lifts_nothing(
+    between: str | None, meanwhile: list[str], path: Path
+):
+    whole = "s/p/a=off\ns/p/b=off\n"
+    write(path, whole)
+    reading = reader(path)
+    reading.read()
+
+    if between is None:
+        path.unlink()
+    else:
+        write(path, between)
+    assert entries(reading.read()) == meanwhile
+    assert reading.is_unsure
+    write(path, whole)
+    assert entries(reading.read()) == ["s/p/a=off", "s/p/b=off"]
+    assert not reading.is_unsure
+
+
+def test_reader__file_that_changes_at_every_look__lifts_once_it_stands_still(path: Path):
+    write(path, "s/p/a=off\n")
+    reading = reader(path)
+    reading.read()
+
+    for number in range(4):
+        write(path, "#" * number)
+        assert entries(reading.read()) == ["s/p/a=off"]
+    assert entries(reading.read()) == []
+
+
+def test_reader__sources__are_what_was_looked_at(path: Path):
+    others = [reader(path, variable).read().sources for variable in ("s/p/a=off", "s/p/a=off", "s/p/b=off")]
+    assert others[0] == others[1] != others[2]
+    assert reader(path).read().sources == (f"file {path}",)
+
+    write(path, "s/p/a=off")
+    (kill,) = reader(path).read().entries
+    assert kill.source == f"file {path}"
+    assert len(reader(path.with_name("x" * 200) / ("y" * 200)).read().sources[0]) <= 255
+    # What could never be read says nothing, so nothing is lifted in its name.
+    write(path, b"\xff\xfe\x00")
+    assert reader(path).read().sources == ()
