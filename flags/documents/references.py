@@ -5,12 +5,15 @@ Nothing here recurses: prerequisites may be chained as deep as an environment ha
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
+from .graphs import Edges, longest_chains, new_circles
 from .reach import MAX_REACHED_COMPARISONS, MAX_SEGMENTS, reached_comparisons, segment_comparisons
-from .schema import MAX_SEGMENT_DEPTH, quote, variant_names
+from .schema import MAX_SEGMENT_DEPTH, quote, quoted, variant_names
 
 Documents = Mapping[str, Mapping[str, Any]]
+State = tuple[Documents, Documents]
 Kind = Literal["flag", "segment"]
 _SHOWN_STEPS = 8
 
@@ -19,14 +22,21 @@ _SHOWN_STEPS = 8
 class EnvironmentProblem:
     """Something that does not fit together: the flag or segment, where in its document, and what to do about it.
 
-    Where there is too much of something, `amount` says how much: the same problem may have become worse.
+    `about` are the other flags, segments and variants it concerns, so that it can be known again when the words for it
+    or its place change. Where there is too much of something, `amount` says how much: it may have become worse.
     """
 
     kind: Kind
     key: str
     path: str
     message: str
+    about: tuple[str, ...] = ()
     amount: int = field(default=0, compare=False)
+
+    @property
+    def identity(self) -> tuple[Kind, str, tuple[str, ...]]:
+        """What makes it the same problem before and after a change."""
+        return self.kind, self.key, self.about
 
 
 def prerequisite_keys(document: Mapping[str, Any]) -> list[str]:
@@ -83,22 +93,48 @@ def environment_problems(configs: Documents, segments: Documents) -> list[Enviro
     A circle is a problem of each of its members. Documents that neither have prerequisites nor are one may be missing;
     what flags ask through segments is counted for those that are given.
     """
-    nested = {key: sorted({name for _, name in segment_places(document)}) for key, document in segments.items()}
-    needed = {key: prerequisite_keys(document) for key, document in configs.items()}
+    return problems_added(({}, {}), (configs, segments))
+
+
+def problems_added(before: State, after: State) -> list[EnvironmentProblem]:
+    """What does not fit together because of a change, given the configs and segments of an environment on both sides.
+
+    What was broken and is no worse is left out, also where it reads otherwise now. A circle is told where it runs over
+    an edge that is new, and a chain that is too deep where it holds one and was shorter before.
+    """
+    found = _within_reach(*after)
+    known = {problem.identity: problem.amount for problem in _within_reach(*before)} if found else {}
+    added = [problem for problem in found if problem.amount > known.get(problem.identity, -1)]
+    was_nested, nested, needed = _nested(before[1]), _nested(after[1]), _needed(after[0])
+    for circle in new_circles(was_nested, nested):
+        added += _segment_circle(circle, after[1])
+    for circle in new_circles(_needed(before[0]), needed):
+        added += _flag_circle(circle, needed)
+    return added + _too_deep(was_nested, nested)
+
+
+def _needed(configs: Documents) -> Edges:
+    return {key: prerequisite_keys(document) for key, document in configs.items()}
+
+
+def _nested(segments: Documents) -> Edges:
+    return {key: sorted({name for _, name in segment_places(document)}) for key, document in segments.items()}
+
+
+def _within_reach(configs: Documents, segments: Documents) -> list[EnvironmentProblem]:
+    """The problems that need no look at circles and chains."""
     problems = [problem for key, document in segments.items() for problem in _missing_segments(key, document, segments)]
     problems += [problem for key, document in configs.items() for problem in _parent_problems(key, document, configs)]
-    circles = _circles(nested)
-    problems += [problem for circle in circles for problem in _segment_circle(circle, segments)]
-    problems += [problem for circle in _circles(needed) for problem in _flag_circle(circle, needed)]
-    problems += _too_many(segments) + _too_much(configs, segments)
-    return problems if circles else problems + _too_deep(nested)
+    return problems + _too_many(segments) + _too_much(configs, segments)
 
 
 def _missing_segments(key: str, document: Mapping[str, Any], segments: Documents) -> Iterator[EnvironmentProblem]:
     for path, name in segment_places(document):
         if name not in segments:
-            message = f"There is no segment “{name}” in this environment. Choose an existing one or create it first."
-            yield EnvironmentProblem("segment", key, path, message)
+            message = (
+                f"There is no segment {quoted(name)} in this environment. Choose an existing one or create it first."
+            )
+            yield EnvironmentProblem("segment", key, path, message, ("segment", name))
 
 
 def _parent_problems(key: str, document: Mapping[str, Any], configs: Documents) -> Iterator[EnvironmentProblem]:
@@ -106,19 +142,21 @@ def _parent_problems(key: str, document: Mapping[str, Any], configs: Documents) 
         parent, path = item["flag"], f"prerequisites[{index}]"
         if parent not in configs:
             message = (
-                f"“{key}” needs “{parent}”, which is not set up in this environment. "
+                f"“{key}” needs {quoted(parent)}, which is not set up in this environment. "
                 "Set that flag up first, in the same change if you like, or remove the prerequisite."
             )
-            yield EnvironmentProblem("flag", key, f"{path}.flag", message)
+            yield EnvironmentProblem("flag", key, f"{path}.flag", message, ("parent", parent))
             continue
         names = variant_names(configs[parent])
         for place, variant in enumerate(item["variants"]):
             if variant not in names:
                 message = (
-                    f"“{key}” needs “{parent}” to serve “{variant}”, but “{parent}” has the variants {quote(names)} "
-                    f"only. Keep that variant of “{parent}”, or change the prerequisite of “{key}” in the same change."
+                    f"“{key}” needs “{parent}” to serve {quoted(variant)}, but “{parent}” has the variants "
+                    f"{quote(names)} only. Keep that variant of “{parent}”, or change the prerequisite of “{key}” in "
+                    "the same change."
                 )
-                yield EnvironmentProblem("flag", key, f"{path}.variants[{place}]", message)
+                about = ("variant", parent, variant)
+                yield EnvironmentProblem("flag", key, f"{path}.variants[{place}]", message, about)
 
 
 def _flag_circle(circle: Sequence[str], needed: Mapping[str, list[str]]) -> Iterator[EnvironmentProblem]:
@@ -134,8 +172,8 @@ def _segment_circle(circle: Sequence[str], segments: Documents) -> Iterator[Envi
         yield EnvironmentProblem("segment", key, path, words)
 
 
-def _too_deep(nested: Mapping[str, list[str]]) -> list[EnvironmentProblem]:
-    chains = _longest_chains(nested)
+def _too_deep(before: Edges, after: Edges) -> list[EnvironmentProblem]:
+    former = longest_chains(before)
     return [
         EnvironmentProblem(
             "segment",
@@ -144,9 +182,13 @@ def _too_deep(nested: Mapping[str, list[str]]) -> list[EnvironmentProblem]:
             f"Segments are nested {len(chain)} deep here: {' -> '.join(chain[:_SHOWN_STEPS])} -> … "
             f"At most {MAX_SEGMENT_DEPTH} are allowed. Repeat some conditions instead.",
         )
-        for key, chain in chains.items()
-        if len(chain) > MAX_SEGMENT_DEPTH
+        for key, chain in longest_chains(after).items()
+        if len(chain) > max(MAX_SEGMENT_DEPTH, len(former.get(key, ()))) and _has_new_edge(chain, before)
     ]
+
+
+def _has_new_edge(chain: Sequence[str], before: Edges) -> bool:
+    return any(inner not in before.get(key, ()) for key, inner in pairwise(chain))
 
 
 def _too_many(segments: Documents) -> list[EnvironmentProblem]:
@@ -156,7 +198,7 @@ def _too_many(segments: Documents) -> list[EnvironmentProblem]:
         f"An environment has at most {MAX_SEGMENTS} segments. Widen one that exists, or send an attribute that says "
         "who belongs to it."
     )
-    return [EnvironmentProblem("segment", list(segments)[-1], "", words, len(segments))]
+    return [EnvironmentProblem("segment", list(segments)[-1], "", words, ("segments",), len(segments))]
 
 
 def _too_much(configs: Documents, segments: Documents) -> list[EnvironmentProblem]:
@@ -169,6 +211,7 @@ def _too_much(configs: Documents, segments: Documents) -> list[EnvironmentProble
             "rules",
             f"“{key}” asks more than {MAX_REACHED_COMPARISONS:,} comparisons through its segments, counted at every "
             "use, also inside each other. Use fewer of them, or smaller ones, or send an attribute that says it.",
+            ("comparisons",),
             amount,
         )
         for key, amount in reached.items()
@@ -181,46 +224,3 @@ def _route(circle: Sequence[str]) -> str:
     if len(steps) > _SHOWN_STEPS:
         steps = [*steps[: _SHOWN_STEPS - 1], "…", steps[-1]]
     return " -> ".join([*steps, circle[0]])
-
-
-def _circles(edges: Mapping[str, list[str]]) -> list[list[str]]:
-    """One circle, from its first key on, for every edge that leads back to a node on the way to it."""
-    circles: list[list[str]] = []
-    done: set[str] = set()
-    for start in edges:
-        if start in done:
-            continue
-        way, place = [start], {start: 0}
-        steps = [iter(edges[start])]
-        while way:
-            following = next(steps[-1], None)
-            if following is None:
-                done.add(way[-1])
-                del place[way.pop()]
-                steps.pop()
-            elif following in place:
-                circle = way[place[following] :]
-                first = circle.index(min(circle))
-                circles.append(circle[first:] + circle[:first])
-            elif following in edges and following not in done:
-                place[following] = len(way)
-                way.append(following)
-                steps.append(iter(edges[following]))
-    return circles
-
-
-def _longest_chains(edges: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The longest way down from every node, itself first. `edges` have no circles."""
-    chains: dict[str, list[str]] = {}
-    for start in edges:
-        pending = [start]
-        while pending:
-            key = pending[-1]
-            below = [inner for inner in edges[key] if inner in edges]
-            waiting = [inner for inner in below if inner not in chains]
-            if waiting:
-                pending.extend(waiting)
-                continue
-            chains[key] = [key, *max((chains[inner] for inner in below), key=len, default=[])]
-            pending.pop()
-    return chains

@@ -6,7 +6,7 @@ from typing import Any
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.documents.normalise import referenced_segments
 from flags.documents.reach import segment_comparisons
-from flags.documents.references import EnvironmentProblem, environment_problems, prerequisite_keys
+from flags.documents.references import EnvironmentProblem, prerequisite_keys, problems_added
 from flags.models import Environment, FlagConfig, Segment
 
 Documents = dict[str, Mapping[str, Any]]
@@ -35,12 +35,9 @@ def surrounding_problems(
     wider = _wider(inner, {**inner, **new_segments}) if new_segments else set()
     if wider:
         outer = {**_asking(environment, wider), **outer}
-    found = environment_problems({**outer, **new_configs}, {**inner, **new_segments})
-    if not found:
-        return []
-    known = {problem: problem.amount for problem in environment_problems(outer, inner)}
+    found = problems_added((outer, inner), ({**outer, **new_configs}, {**inner, **new_segments}))
     edited = {("flag", key) for key in new_configs} | {("segment", key) for key in new_segments}
-    return _told([problem for problem in found if problem.amount > known.get(problem, -1)], edited)
+    return _told(found, edited)
 
 
 def _related(environment: Environment, new: Documents, present: Documents) -> Documents:

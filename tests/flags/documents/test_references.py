@@ -1,5 +1,6 @@
 """What the documents of an environment need from each other."""
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from flags.documents.references import (
     flags_above,
     flags_below,
     prerequisite_keys,
+    problems_added,
     segment_places,
     segments_within,
 )
@@ -129,6 +131,74 @@ def test_environment_problems__any_graph__names_a_circle_where_there_is_one(edge
     for key in edges:
         assert flags_above(key, configs) == segments_within(edges[key], segments)
         assert flags_below(key, configs) == [child for child in edges if key in edges[child]]
+
+
+Edges = dict[str, list[str]]
+DEEP: Edges = {f"s{n}": [f"s{n + 1}"] for n in range(1, 13)} | {"s13": []}
+
+
+@pytest.mark.parametrize(
+    ("before", "change", "told"),
+    [
+        pytest.param({"a": ["b"], "b": ["c", "a"], "c": ["a"]}, {"b": ["c"]}, [], id="one of two overlapping circles"),
+        pytest.param({"a": ["b"], "b": ["c", "a"], "c": ["a"]}, {"c": []}, [], id="the other of the two"),
+        pytest.param({"a": ["b", "c"], "b": ["a"], "c": ["b"]}, {"a": ["c"]}, [], id="the shorter way round"),
+        pytest.param({"a": ["b"], "b": ["a"], "c": []}, {"c": ["a"]}, [], id="a new edge into a circle"),
+        pytest.param({"a": ["b"], "b": ["a"], "c": ["a"]}, {"a": ["b", "c"]}, ["a", "c"], id="a second circle"),
+        pytest.param({"a": ["b"], "b": []}, {"b": ["b"]}, ["b"], id="a circle of one"),
+        pytest.param(DEEP, {"s12": []}, [], id="too deep, but less so"),
+        pytest.param(DEEP, {"s1": ["s3"]}, [], id="too deep, but less so by another way"),
+        pytest.param(DEEP | {"x": ["x"]}, {"x": []}, [], id="a circle beside what is too deep"),
+        pytest.param(DEEP | {"s13": ["s1"]}, {"s13": []}, [], id="a circle that is too deep when opened"),
+        pytest.param(DEEP, {"s13": ["x"], "x": []}, [f"s{n}" for n in range(1, 7)], id="too deep, and more so"),
+        pytest.param(DEEP, {"x": ["s5"]}, ["x"], id="new and too deep"),
+        pytest.param(DEEP, {"x": ["s7"]}, [], id="new and not too deep"),
+    ],
+)
+def test_problems_added__broken_already__refuses_what_makes_it_worse_only(
+    before: Edges, change: Edges, told: list[str]
+) -> None:
+    old, new = ({key: segment(*inner) for key, inner in edges.items()} for edges in (before, before | change))
+    assert sorted({problem.key for problem in problems_added(({}, old), ({}, new))}) == told
+    if "s1" not in before:
+        configs = [
+            {key: flag(**dict.fromkeys(inner, 0)) for key, inner in edges.items()}
+            for edges in (before, before | change)
+        ]
+        assert sorted({problem.key for problem in problems_added((configs[0], {}), (configs[1], {}))}) == told
+
+
+def test_problems_added__same_problem_in_other_words_and_places__is_known() -> None:
+    before = {"parent": flag(), "other": flag(), "child": flag(parent=["on", "gone"])}
+    wider = flag() | {"variants": [*flag()["variants"], {"name": "new", "value": True, "description": ""}]}
+    moved = flag(other=0, parent=["gone"])
+    assert problems_added((before, {}), (before | {"parent": wider, "child": moved}, {})) == []
+    worse = flag(parent=["gone", "also gone"])
+    (problem,) = problems_added((before, {}), (before | {"child": worse}, {}))
+    assert problem.path == "prerequisites[0].variants[1]"
+
+
+@given(*[st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), unique=True))] * 2)
+def test_problems_added__any_change__names_a_circle_where_a_new_edge_closes_one(before: Edges, after: Edges) -> None:
+    old, new = ({key: edges.get(key, []) for key in "abcdef"} for edges in (before, after))
+    graphs = [{key: flag(**dict.fromkeys(inner, 0)) for key, inner in edges.items()} for edges in (old, new)]
+    closing = {
+        (key, inner)
+        for key, following in new.items()
+        for inner in following
+        if inner not in old[key] and (key == inner or key in flags_above(inner, graphs[1]))
+    }
+    found = problems_added((graphs[0], {}), (graphs[1], {}))
+    named = {(problem.key, new[problem.key][int(problem.path.split("[")[1].split("]")[0])]) for problem in found}
+    assert closing <= named
+
+
+def test_problems_added__dense_graph__takes_little_time() -> None:
+    keys = [f"f{number}" for number in range(1_000)]
+    configs = {key: flag(**{keys[(n + step) % 1_000]: 0 for step in range(20)}) for n, key in enumerate(keys)}
+    began = process_time()
+    assert problems_added(({}, {}), (configs, {}))
+    assert process_time() - began < 5
 
 
 def test_segments_within__missing_one__is_in_the_answer() -> None:
