@@ -7,20 +7,22 @@ from collections.abc import Collection, Mapping
 from django.conf import settings
 
 from flags.api import cors
-from flags.api.limits import RateLimiter, RedisPermits
+from flags.api.limits import EXPLANATIONS_A_MINUTE, RateLimiter, RedisPermits
 
 
 class Edge:
-    """Without a `limiter` every request is admitted. `headers` come with every answer."""
+    """Without a limiter all are admitted. Explanations have one of their own. `headers` come with every answer."""
 
     def __init__(
         self,
         *,
         allowed_origins: Collection[str] = (cors.ANY,),
         limiter: RateLimiter | None = None,
+        explanation_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.limiter = limiter
+        self.explanation_limiter = explanation_limiter
         self._allowed_origins = allowed_origins
         self._headers = headers or {}
         self._for_any = {**self._headers, **cors.cors_headers({cors.ANY}, "")} if cors.ANY in allowed_origins else None
@@ -51,12 +53,17 @@ def _build() -> Edge:
 
 def _from_settings() -> Edge:
     limit = settings.EVALUATION_RATE_LIMIT
-    permits = RedisPermits(settings.REDIS_URL) if limit and settings.REDIS_URL else None
     return Edge(
         allowed_origins=settings.CORS_ALLOWED_ORIGINS,
-        limiter=RateLimiter(limit, permits=permits) if limit else None,
+        limiter=_limiter(limit, "evaluations") if limit else None,
+        # A low one of its own, also where evaluations have none: an explanation costs hundreds of evaluations.
+        explanation_limiter=_limiter(min(limit or EXPLANATIONS_A_MINUTE, EXPLANATIONS_A_MINUTE), "explanations"),
         headers={"X-Content-Type-Options": "nosniff", **_strict_transport_security()},
     )
+
+
+def _limiter(limit: int, name: str) -> RateLimiter:
+    return RateLimiter(limit, permits=RedisPermits(settings.REDIS_URL, name=name) if settings.REDIS_URL else None)
 
 
 def _strict_transport_security() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """`POST /api/v1/evaluate/explain`: how a flag comes to its answer for one evaluation context. For management tokens.
 
-The same readers, limits and refusals as the evaluation API. Nothing of the question is stored, logged or repeated in a
-refusal; the answer shows conditions and the text a split hashed, which is why it takes a scope of its own.
+The same readers and refusals as the evaluation API, and a lower limit. Nothing of the question is stored, logged or
+repeated in a refusal; the answer shows conditions and the text a split hashed, hence a scope of its own.
 """
 
 import json
@@ -93,11 +93,12 @@ class ExplainView(APIView):
 def answer_question(
     request: WireRequest, *, token: TokenFacts, store: SnapshotStore, now: datetime, edge: Edge
 ) -> WireResponse:
-    """Answer a question of somebody whose token was accepted. Counts against the token's rate limit."""
+    """Answer a question of somebody whose token was accepted. Counts against the token's limit of explanations."""
     try:
-        excess = None if edge.limiter is None else edge.limiter.excess(token.id, now=now)
+        limiter = edge.explanation_limiter
+        excess = None if limiter is None else limiter.excess(token.id, now=now)
         if excess is not None:
-            raise too_many(excess)
+            raise too_many(excess, what="explanations")
         return _explained(_read(request), token=token, store=store, now=now)
     except Refused as refusal:
         return refusal.response

@@ -1,4 +1,4 @@
-"""How many evaluations a token may ask for in a minute.
+"""How many evaluations, or explanations of one, a token may ask for in a minute.
 
 Counted are requests with a valid token, in whole minutes of the clock, by token and never by address: whatever
 `X-Forwarded-For` says changes nothing. Not counted are preflights and refused tokens: a secret has 256 random bits, so
@@ -29,6 +29,7 @@ from redis.retry import Retry
 logger = structlog.get_logger(__name__)
 
 WINDOW_SECONDS = 60
+EXPLANATIONS_A_MINUTE = 600
 # A block is this share of the limit: what other processes may leave unused is at most a block each.
 BLOCKS_A_WINDOW = 200
 MAX_BLOCK = 1_000

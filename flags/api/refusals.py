@@ -28,17 +28,17 @@ def length_required() -> WireResponse:
     )
 
 
-def too_many(excess: Excess) -> Refused:
-    """For a token beyond its rate limit, with the headers of draft-ietf-httpapi-ratelimit-headers."""
+def too_many(excess: Excess, *, what: str = "evaluations") -> Refused:
+    """For a token beyond its rate limit of something, with the headers of draft-ietf-httpapi-ratelimit-headers."""
     response = problem_response(
         429,
         code="rate_limited",
-        title="Too many evaluations",
-        detail=f"This token has made its {excess.limit:,} evaluations of this minute. Use code defaults, ask again "
+        title=f"Too many {what}",
+        detail=f"This token has made its {excess.limit:,} {what} of this minute. Use code defaults, ask again "
         f"in {excess.retry_seconds} s, and keep answers instead of asking for each.",
         Retry_After=str(excess.retry_seconds),
-        RateLimit_Policy=f'"evaluations";q={excess.limit};w={WINDOW_SECONDS}',
-        RateLimit=f'"evaluations";r=0;t={excess.retry_seconds}',
+        RateLimit_Policy=f'"{what}";q={excess.limit};w={WINDOW_SECONDS}',
+        RateLimit=f'"{what}";r=0;t={excess.retry_seconds}',
     )
     return Refused(response)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 
 from flags import snapshots
@@ -14,6 +15,7 @@ from flags.api.contexts import UnusableBody
 from flags.api.explain import read_question
 from flags.models.tokens import TokenScope
 from flags.snapshots import SnapshotStore
+from tests.factories import NOW
 from tests.flags.api.plane import DOCUMENTS, FakeSource, document, rule
 
 ADDRESS = "/api/v1/evaluate/explain"
@@ -205,6 +207,25 @@ def test_explain__too_many_questions__are_held_back(source: FakeSource, settings
     assert statuses.count(429) >= 1
     assert held.status_code == 429
     assert 0 < int(held.headers["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize("limit", [0, 600_000])
+def test_explain__limit__is_its_own_and_low(limit: int, source: FakeSource, settings: Any):
+    settings.EVALUATION_RATE_LIMIT, settings.REDIS_URL = limit, ""
+    edge.reset()
+    limiter = edge.edge().explanation_limiter
+    assert limiter is not None
+
+    with time_machine.travel(NOW, tick=False):
+        token = snapshots.store.token(MANAGE, now=NOW)
+        assert token is not None
+        admitted = sum(limiter.excess(token.id, now=NOW) is None for _ in range(599))
+        last, held = (ask({"flag": "split", "context": {}}) for _ in range(2))
+
+    assert (admitted, last.status_code) == (599, 200)
+    assert held.status_code == 429
+    assert held.json()["title"] == "Too many explanations"
+    assert held.headers["RateLimit-Policy"] == '"explanations";q=600;w=60'
 
 
 def test_explain__nothing_loaded__asks_to_come_back(source: FakeSource):
