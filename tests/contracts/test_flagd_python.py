@@ -22,10 +22,13 @@ from openfeature.contrib.tools.flagd.core.targeting import custom_ops
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.flag_evaluation import Reason as TheirReason
 
-from flags.evaluation import Generation, Reason, Snapshot, compile_snapshot
+from flags.documents import initial_document
+from flags.evaluation import FlagSource, Generation, Reason, Snapshot, compile_snapshot
+from flags.evaluation.operators import MAX_SEARCHED_CHARACTERS
 from flags.interop import export_definition
 from tests.flags.interop.corpus import FLAGS_EACH, NOW, contexts, environments
 
+DOCUMENTATION = Path(__file__).parents[2] / "docs/flagd.md"
 DOCUMENTS = int(os.environ.get("FLAGD_DOCUMENTS", "300"))
 CONTEXTS = int(os.environ.get("FLAGD_CONTEXTS", "200"))
 
@@ -149,6 +152,28 @@ def test_core__strict_environments_and_kill_lists__agree_on_what_callers_get(the
                 errors += ours.error_code is not None
 
     assert errors > 50
+
+
+@pytest.mark.parametrize(
+    ("length", "is_found_here"), [(MAX_SEARCHED_CHARACTERS, True), (MAX_SEARCHED_CHARACTERS + 1, False)]
+)
+def test_core__long_text_is_searched__is_the_difference_that_the_documentation_names(length: int, is_found_here: bool):
+    condition = {"attribute": "agent", "operator": "contains", "value": "needle"}
+    rule = {"id": "r1", "description": "", "condition": condition, "serve": {"variant": "on"}}
+    document = {**initial_document("flag", "boolean"), "enabled": True, "rules": [rule]}
+    flags = {"flag": FlagSource("boolean", document, 1)}
+    snapshot = Snapshot("shop", "id", "production", 1, Generation.FLAGD_V3, flags, {})
+    core = FlagdCore()
+    core.set_flags(json.dumps(export_definition(snapshot).document))
+    context = {"agent": "needle".rjust(length)}
+
+    ours = compile_snapshot(snapshot).evaluate("flag", context, NOW)
+
+    assert (ours.value, ask(core, "boolean", "flag", context)[1]) == (is_found_here, True)
+    assert (
+        f"more than {MAX_SEARCHED_CHARACTERS:,} characters: for Flagsite it contains nothing"
+        in DOCUMENTATION.read_text()
+    )
 
 
 def test_core__other_generation__disagrees(their_clock: None):

@@ -5,7 +5,7 @@ import json
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -159,10 +159,12 @@ def test_definition__asked_by_many_at_once__is_written_once(monkeypatch: pytest.
     token = source.add_token(source.add_environment(DOCUMENTS), scope="flagd")
     store = SnapshotStore(source)
     store.snapshot(token.environment_id)
-    together, written = Barrier(8), []
+    together, second, written = Barrier(8), Event(), []
 
     def export(*given: Any, **named: Any) -> Any:
         written.append(given)
+        # Long enough for the others to come here as well, were they let in.
+        second.wait(timeout=0.2)
         return export_definition(*given, **named)
 
     def ask(_: int) -> bytes:
