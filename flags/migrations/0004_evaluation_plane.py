@@ -56,8 +56,10 @@ class Migration(migrations.Migration):
                 ("flag_key", models.CharField(max_length=100)),
                 ("variant", models.CharField(max_length=100)),
                 ("host", models.CharField(max_length=255)),
+                ("source", models.CharField(blank=True, default="", max_length=255)),
                 ("since", models.DateTimeField()),
                 ("noticed_at", models.DateTimeField()),
+                ("confirmed_at", models.DateTimeField(blank=True, null=True)),
                 ("lifted_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
@@ -123,7 +125,7 @@ class Migration(migrations.Migration):
             model_name="localkill",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("lifted_at", None)),
-                fields=("environment", "flag_key", "host"),
+                fields=("environment", "flag_key", "host", "source"),
                 name="local_kill_open_once",
             ),
         ),

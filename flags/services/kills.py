@@ -1,10 +1,12 @@
 """Writing down what the kill list of a host forces, once the database can be reached again."""
 
 import socket
-from collections.abc import Sequence
-from datetime import datetime
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from audits import trail
 from audits.actions import Action
@@ -16,37 +18,77 @@ from flags.snapshots import Kill
 ACTOR = Actor.system("flags.kill_list", via="kill list")
 
 
-def settle_this_host(kills: Sequence[Kill], now: datetime) -> None:
+# A process confirms its rows every minute. A row that none confirms stands for a list that is gone: on a host that
+# still reports it is one of a process that ended, elsewhere the whole host may be cut off and still force it.
+_CONFIRMED_EVERY = timedelta(seconds=30)
+_GONE_FROM_THIS_HOST = timedelta(minutes=15)
+_GONE_WITH_ITS_HOST = timedelta(hours=24)
+
+Place = tuple[tuple[str, str], str, str]
+
+
+def settle_this_host(kills: Sequence[Kill], sources: Collection[str], now: datetime) -> None:
     """`settle_local_kills` for the host this process runs on."""
-    settle_local_kills(kills, host=socket.gethostname()[:255], now=now)
+    settle_local_kills(kills, host=socket.gethostname()[:255], sources=sources, now=now)
 
 
-def settle_local_kills(kills: Sequence[Kill], *, host: str, now: datetime) -> int:
-    """Make the open local kills of a host those of its kill list, with an event for each; returns how many changed.
+def settle_local_kills(kills: Sequence[Kill], *, host: str, sources: Collection[str], now: datetime) -> int:
+    """Make the open local kills of some lists of a host what these say, with an event for each; how many changed.
 
-    Any number of processes of the host may call it at once: each change is written by one of them. Needs no permission,
-    since it records what already happens there and changes nothing that is served.
+    `sources` are the lists this process reads: it lifts nothing that another one noticed from a list of its own, unless
+    that was not confirmed for long. Any number of processes of the host may call it at once: each change is written by
+    one of them. Needs no permission, since it records what already happens there and changes nothing that is served.
     """
-    wanted = {(kill.place, kill.flag_key): kill for kill in kills}
-    rows = LocalKill.objects.filter(host=host, lifted_at=None).select_related("environment__project")
-    present = {((row.environment.project.key, row.environment.key), row.flag_key): row for row in rows}
-    changes = 0
+    wanted = {(kill.place, kill.flag_key, kill.source): kill for kill in kills}
+    rows = LocalKill.objects.filter(host=host, source__in=sources, lifted_at=None)
+    present = {_place(row): row for row in rows.select_related("environment__project")}
+    changes, kept = 0, []
     for name, row in present.items():
-        kill = wanted.get(name)
-        if kill is None or kill.variant != row.variant:
+        if name in wanted and wanted[name].variant == row.variant:
+            kept.append(row.pk)
+        else:
             changes += _lift(row, now=now)
     for name, kill in wanted.items():
         if name not in present or present[name].variant != kill.variant:
             changes += _notice(kill, host=host, now=now)
+    _confirm(kept, now=now)
+    return changes + _lift_unconfirmed(host, sources, now=now)
+
+
+def _place(row: LocalKill) -> Place:
+    return (row.environment.project.key, row.environment.key), row.flag_key, row.source
+
+
+def _confirm(keys: Sequence[uuid.UUID], *, now: datetime) -> None:
+    if keys:
+        unconfirmed = _not_confirmed_since(now - _CONFIRMED_EVERY)
+        LocalKill.objects.filter(unconfirmed, pk__in=keys, lifted_at=None).update(confirmed_at=now)
+
+
+def _lift_unconfirmed(host: str, sources: Collection[str], *, now: datetime) -> int:
+    """Close what nobody speaks for any more. What a list of this process says was settled before."""
+    limits = (
+        (_GONE_FROM_THIS_HOST, Q(host=host) & ~Q(source__in=sources)),
+        (_GONE_WITH_ITS_HOST, ~Q(host=host)),
+    )
+    changes = 0
+    for silence, where in limits:
+        unconfirmed = _not_confirmed_since(now - silence)
+        for row in LocalKill.objects.filter(where, unconfirmed, lifted_at=None).select_related("environment__project"):
+            changes += _lift(row, now=now, condition=unconfirmed, reason="not confirmed any longer")
     return changes
 
 
+def _not_confirmed_since(moment: datetime) -> Q:
+    return Q(confirmed_at__lt=moment) | Q(confirmed_at=None, noticed_at__lt=moment)
+
+
 @attempted
-def _lift(row: LocalKill, *, now: datetime) -> int:
+def _lift(row: LocalKill, *, now: datetime, condition: Q | None = None, reason: str = "") -> int:
     with transaction.atomic():
-        if not LocalKill.objects.filter(pk=row.pk, lifted_at=None).update(lifted_at=now):
+        if not LocalKill.objects.filter(condition or Q(), pk=row.pk, lifted_at=None).update(lifted_at=now):
             return 0
-        _record(Action.LOCAL_KILL_LIFTED, row, row.environment, now=now)
+        _record(Action.LOCAL_KILL_LIFTED, row, row.environment, now=now, reason=reason)
     return 1
 
 
@@ -54,7 +96,7 @@ def _notice(kill: Kill, *, host: str, now: datetime) -> int:
     try:
         return _write_notice(kill, host=host, now=now)
     except IntegrityError:
-        # Another process of this host was quicker: one open row for a flag, says the database.
+        # Another process of this host was quicker: one open row for a flag and a list, says the database.
         return 0
 
 
@@ -65,23 +107,23 @@ def _write_notice(kill: Kill, *, host: str, now: datetime) -> int:
         environment = places.filter(project__key=kill.project_key, key=kill.environment_key).first()
         if environment is None:
             return 0
-        open_rows = LocalKill.objects.filter(environment=environment, flag_key=kill.flag_key, host=host, lifted_at=None)
-        if open_rows.exists():
+        same = {"environment": environment, "flag_key": kill.flag_key, "host": host, "source": kill.source}
+        if LocalKill.objects.filter(**same, lifted_at=None).exists():
             return 0
         row = LocalKill(
-            environment=environment,
-            flag_key=kill.flag_key,
+            **same,
             variant=kill.variant,
-            host=host,
             since=min(kill.since, now),
             noticed_at=now,
+            confirmed_at=now,
         )
         row.save(force_insert=True)
         _record(Action.LOCAL_KILL_NOTICED, row, environment, now=now)
     return 1
 
 
-def _record(action: Action, row: LocalKill, environment: Environment, *, now: datetime) -> None:
+def _record(action: Action, row: LocalKill, environment: Environment, *, now: datetime, reason: str = "") -> None:
+    data = {"host": row.host, "source": row.source, "variant": row.variant, "since": row.since.isoformat()}
     trail.record(
         action,
         actor=ACTOR,
@@ -91,5 +133,5 @@ def _record(action: Action, row: LocalKill, environment: Environment, *, now: da
         project_key=environment.project.key,
         environment_key=environment.key,
         flag_key=row.flag_key,
-        data={"host": row.host, "variant": row.variant, "since": row.since.isoformat()},
+        data={**data, "reason": reason} if reason else data,
     )

@@ -1,15 +1,17 @@
 """When the kill list of this host is written down in the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from flags.snapshots.kill_list import Kill
 from flags.snapshots.registry import SnapshotStore
 
-Settle = Callable[[Sequence[Kill], datetime], object]
+Settle = Callable[[Sequence[Kill], Collection[str], datetime], object]
 
 # Every process of the host has read the changed list by then, so none writes down what another one takes back.
 _SETTLED_AFTER = timedelta(seconds=3)
+# What still holds is said again, so that rows of a process or host that is gone can be told from others.
+_SAID_AGAIN_AFTER = timedelta(minutes=1)
 
 _settlers: list[Settle] = []
 
@@ -24,7 +26,7 @@ def on_settled(settle: Settle) -> None:
 
 
 class Settler:
-    """Hands over what is forced: once at the start and once after each change, again until it worked."""
+    """Hands over what is forced: at the start, after each change, and every minute; again until it worked."""
 
     def __init__(self, store: SnapshotStore) -> None:
         self._store = store
@@ -37,10 +39,10 @@ class Settler:
         kills = self._store.effective_kills()
         if self._seen_at is None or kills != self._seen:
             self._seen, self._seen_at, self._is_settled = kills, now, False
-        if self._is_settled or abs(now - self._seen_at) < _SETTLED_AFTER:
+        if abs(now - self._seen_at) < (_SAID_AGAIN_AFTER if self._is_settled else _SETTLED_AFTER):
             return
         # Where it fails, the next attempt is as far away as the first was.
-        self._seen_at = now
+        self._seen_at, self._is_settled = now, False
         for settle in _settlers:
-            settle(kills, now)
+            settle(kills, self._store.kills.sources, now)
         self._is_settled = True

@@ -16,6 +16,8 @@ from flags.services.kills import settle_local_kills, settle_this_host
 from flags.snapshots import Kill
 from tests.factories import NOW, SOON, World, make_world
 
+LIST = "file /srv/kill-list"
+VARIABLE = "KILL_LIST 0123456789ab"
 SINCE = NOW - timedelta(minutes=10)
 
 
@@ -24,8 +26,15 @@ def world(db: None) -> World:
     return make_world()
 
 
-def kill(world: World, flag_key: str = "checkout", variant: str = "off", environment: str = "production") -> Kill:
-    return Kill(world.project.key, environment, flag_key, variant, SINCE)
+def kill(
+    world: World,
+    flag_key: str = "checkout",
+    variant: str = "off",
+    *,
+    environment: str = "production",
+    source: str = LIST,
+) -> Kill:
+    return Kill(world.project.key, environment, flag_key, variant, SINCE, source)
 
 
 def events(world: World) -> list[tuple[str, str, str]]:
@@ -35,14 +44,14 @@ def events(world: World) -> list[tuple[str, str, str]]:
 
 
 def test_settle__forced_flag__is_an_open_row_and_an_event(world: World):
-    assert settle_local_kills([kill(world)], host="web-1", now=NOW) == 1
+    assert settle_local_kills([kill(world)], host="web-1", sources=[LIST], now=NOW) == 1
 
     (row,) = open_kills([world.production.pk])
     assert (row.flag_key, row.variant, row.host) == ("checkout", "off", "web-1")
     assert (row.since, row.noticed_at) == (SINCE, NOW)
     event = AuditEvent.objects.get(action="local_kill.noticed")
     assert (event.actor_kind, event.actor_id, event.environment_key) == ("system", "flags.kill_list", "production")
-    expected = {"host": "web-1", "variant": "off", "since": SINCE.isoformat()}
+    expected = {"host": "web-1", "source": LIST, "variant": "off", "since": SINCE.isoformat()}
     assert event.data == canonical_json(expected).decode()
 
 
@@ -62,16 +71,18 @@ def test_settle__list_after_list__records_each_change_once(
 ):
     for number, variants in enumerate(lists):
         moment = NOW + timedelta(minutes=number)
-        settle_local_kills([kill(world, variant=variant) for variant in variants], host="web-1", now=moment)
+        settle_local_kills(
+            [kill(world, variant=variant) for variant in variants], host="web-1", sources=[LIST], now=moment
+        )
 
     assert events(world) == [(f"local_kill.{action}", "checkout", variant) for action, variant in expected]
     assert [row.variant for row in open_kills([world.production.pk])] == lists[-1]
 
 
 def test_settle__two_hosts__each_has_its_own_rows(world: World):
-    settle_local_kills([kill(world)], host="web-1", now=NOW)
-    settle_local_kills([kill(world)], host="web-2", now=NOW)
-    settle_local_kills([], host="web-1", now=SOON)
+    settle_local_kills([kill(world)], host="web-1", sources=[LIST], now=NOW)
+    settle_local_kills([kill(world)], host="web-2", sources=[LIST], now=NOW)
+    settle_local_kills([], host="web-1", sources=[LIST], now=SOON)
 
     assert [row.host for row in open_kills([world.production.pk])] == ["web-2"]
     assert len(events(world)) == 3
@@ -80,12 +91,12 @@ def test_settle__two_hosts__each_has_its_own_rows(world: World):
 def test_settle__environment_that_does_not_exist__is_left_out(world: World):
     wanted = [kill(world, environment="nowhere"), Kill("nowhere", "production", "checkout", "off", SINCE), kill(world)]
 
-    assert settle_local_kills(wanted, host="web-1", now=NOW) == 1
+    assert settle_local_kills(wanted, host="web-1", sources=[LIST], now=NOW) == 1
     assert LocalKill.objects.count() == 1
 
 
 def test_settle__clock_of_the_file_ahead__is_not_later_than_now(world: World):
-    settle_local_kills([kill(world)], host="web-1", now=SINCE - timedelta(hours=1))
+    settle_local_kills([kill(world)], host="web-1", sources=[LIST], now=SINCE - timedelta(hours=1))
 
     (row,) = open_kills([world.production.pk])
     assert row.since == row.noticed_at == SINCE - timedelta(hours=1)
@@ -95,11 +106,11 @@ def test_settle__event_cannot_be_written__leaves_no_row(world: World, monkeypatc
     def refuse(*args: object, **kwargs: object) -> None:
         raise RuntimeError("no evidence")
 
-    settle_local_kills([kill(world, "old")], host="web-1", now=NOW)
+    settle_local_kills([kill(world, "old")], host="web-1", sources=[LIST], now=NOW)
     monkeypatch.setattr("flags.services.kills.trail.record", refuse)
 
     with pytest.raises(RuntimeError):
-        settle_local_kills([kill(world)], host="web-1", now=SOON)
+        settle_local_kills([kill(world)], host="web-1", sources=[LIST], now=SOON)
 
     assert [row.flag_key for row in open_kills([world.production.pk])] == ["old"]
 
@@ -107,7 +118,7 @@ def test_settle__event_cannot_be_written__leaves_no_row(world: World, monkeypatc
 def test_settle_this_host__name_of_the_machine__is_the_host(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("flags.services.kills.socket.gethostname", lambda: "web-" + "x" * 300)
 
-    settle_this_host([kill(world)], NOW)
+    settle_this_host([kill(world)], [LIST], NOW)
 
     assert LocalKill.objects.get().host == ("web-" + "x" * 300)[:255]
 
@@ -121,7 +132,7 @@ def test_settle__processes_of_a_host_at_once__one_row_and_one_event():
     def settle(kills: Sequence[Kill]) -> None:
         try:
             together.wait(20)
-            settle_local_kills(kills, host="web-1", now=NOW)
+            settle_local_kills(kills, host="web-1", sources=[LIST], now=NOW)
         except Exception as error:
             failures.append(error)
         finally:
@@ -144,7 +155,7 @@ def test_settle__processes_of_a_host_at_once__one_row_and_one_event():
 
 
 def test_open_kills__asked_for_many_environments__is_one_query(world: World, django_assert_num_queries: object):
-    settle_local_kills([kill(world, key) for key in ("a", "b", "c")], host="web-1", now=NOW)
+    settle_local_kills([kill(world, key) for key in ("a", "b", "c")], host="web-1", sources=[LIST], now=NOW)
 
     with django_assert_num_queries(1):  # type: ignore[operator]
         names = [
@@ -154,3 +165,57 @@ def test_open_kills__asked_for_many_environments__is_one_query(world: World, dja
 
     assert names == [f"{world.project.key}/production/{key}" for key in ("a", "b", "c")]
     assert list(open_kills([world.staging.pk])) == []
+
+
+def settle(kills: Sequence[Kill], *sources: str, host: str = "web-1", minutes: float = 0) -> int:
+    return settle_local_kills(kills, host=host, sources=sources, now=NOW + timedelta(minutes=minutes))
+
+
+def open_sources(world: World) -> list[str]:
+    return sorted(row.source for row in open_kills([world.production.pk]))
+
+
+def test_settle__processes_of_a_host_with_different_lists__none_lifts_what_another_one_forces(world: World):
+    forced = [kill(world, source=VARIABLE)]
+    for minute in range(40):
+        # One process has the variable, another one only the file, which forces nothing.
+        settle(forced, VARIABLE, LIST, minutes=minute)
+        settle([], LIST, minutes=minute + 0.5)
+
+    assert [(row.source, row.lifted_at) for row in LocalKill.objects.all()] == [(VARIABLE, None)]
+    assert events(world) == [("local_kill.noticed", "checkout", "off")]
+
+
+def test_settle__two_lists_force_the_same_flag__each_has_its_own_row(world: World):
+    settle([kill(world, source=VARIABLE)], VARIABLE)
+    settle([kill(world, variant="on")], LIST)
+    assert open_sources(world) == [VARIABLE, LIST]
+
+    settle([], LIST, minutes=1)
+    assert open_sources(world) == [VARIABLE]
+
+
+@pytest.mark.parametrize(
+    ("host", "minutes", "is_lifted"),
+    [("web-1", 14, False), ("web-1", 16, True), ("web-2", 16, False), ("web-2", 1439, False), ("web-2", 1441, True)],
+)
+def test_settle__list_that_nobody_speaks_for_any_more__is_lifted_with_that_reason(
+    host: str, minutes: int, is_lifted: bool, world: World
+):
+    settle([kill(world, source=VARIABLE)], VARIABLE)
+
+    settle([], LIST, host=host, minutes=minutes)
+
+    assert open_sources(world) == ([] if is_lifted else [VARIABLE])
+    lifted = [json.loads(event.data) for event in AuditEvent.objects.filter(action="local_kill.lifted")]
+    assert [data["reason"] for data in lifted] == ["not confirmed any longer"] * is_lifted
+
+
+def test_settle__said_again__is_confirmed_and_recorded_once(world: World):
+    for minute in range(0, 3000, 10):
+        settle([kill(world)], LIST, minutes=minute)
+        settle([], host="web-2", minutes=minute + 5)
+
+    (row,) = open_kills([world.production.pk])
+    assert (row.noticed_at, row.confirmed_at) == (NOW, NOW + timedelta(minutes=2990))
+    assert len(events(world)) == 1

@@ -1,6 +1,6 @@
 """When the kill list is handed over to be written down."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,7 +18,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What was handed over, list by list."""
     lists: list[list[str]] = []
 
-    def take(kills: Sequence[Kill], now: datetime) -> None:
+    def take(kills: Sequence[Kill], sources: Collection[str], now: datetime) -> None:
         lists.append([str(kill) for kill in kills])
 
     monkeypatch.setattr(settling, "_settlers", [])
@@ -59,7 +59,7 @@ def test_settler__database_that_refuses__is_asked_again(handed: list[list[str]])
     settler = Settler(store)
     attempts: list[datetime] = []
 
-    def refuse(kills: Sequence[Kill], now: datetime) -> None:
+    def refuse(kills: Sequence[Kill], sources: Collection[str], now: datetime) -> None:
         attempts.append(now)
         if len(attempts) < 3:
             raise ConnectionError("gone")
@@ -73,3 +73,21 @@ def test_settler__database_that_refuses__is_asked_again(handed: list[list[str]])
 
     assert [(moment - NOW).total_seconds() for moment in attempts] == [3, 6, 9]
     assert handed == [[]]
+
+
+def test_settler__nothing_changes__is_said_again_every_minute_with_its_sources(monkeypatch: pytest.MonkeyPatch):
+    said: list[tuple[float, Collection[str]]] = []
+
+    def take(kills: Sequence[Kill], sources: Collection[str], now: datetime) -> None:
+        said.append(((now - NOW).total_seconds(), sources))
+
+    monkeypatch.setattr(settling, "_settlers", [take])
+    store, _ = fake_store()
+    store.refresh()
+    store.force(parse_kill_list("", since=NOW, source="file /kill-list"))
+    settler = Settler(store)
+
+    for second in range(150):
+        settler.settle_if_due(now=NOW + timedelta(seconds=second))
+
+    assert said == [(seconds, ("file /kill-list",)) for seconds in (3, 63, 123)]
