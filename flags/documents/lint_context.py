@@ -7,7 +7,7 @@ from typing import Any
 from .findings import AttributeFacts, Finding, Surroundings
 from .lint_rules import comparisons
 from .references import flags_above, segment_places, segments_within
-from .schema import TARGETING_KEY, is_number
+from .schema import TARGETING_KEY, is_number, quoted
 from .serving import variants_served
 from .words import describe_prerequisite
 
@@ -35,7 +35,7 @@ def attribute_findings(document: Node, around: Surroundings) -> Iterator[Finding
         elif facts is not None and facts.value_type not in types and ("type", name) not in told:
             told.add(("type", name))
             message = (
-                f"“{name}” is declared as {_TYPE_WORDS.get(facts.value_type, facts.value_type)}, but is compared "
+                f"{quoted(name)} is declared as {_TYPE_WORDS.get(facts.value_type, facts.value_type)}, but is compared "
                 f"with {' or '.join(_TYPE_WORDS[kind] for kind in sorted(types, key=list(_TYPE_WORDS).index))} here."
             )
             advice = "Compare it with a value of its type, or correct its declaration."
@@ -80,9 +80,9 @@ def _types(leaf: Node) -> Collection[str]:
 
 def _unknown(name: str, path: str, around: Surroundings) -> Finding:
     close = get_close_matches(name, sorted({*around.attributes, *around.known_attributes}), n=1, cutoff=0.75)
-    message = f"“{name}” is not declared in this project and no other flag or segment uses it."
+    message = f"{quoted(name)} is not declared in this project and no other flag or segment uses it."
     if close:
-        return Finding("attribute_unknown", "warning", path, message, f"Did you mean “{close[0]}”?")
+        return Finding("attribute_unknown", "warning", path, message, f"Did you mean {quoted(close[0])}?")
     advice = "Make sure that your services send it under this name, and declare it."
     return Finding("attribute_unknown", "warning" if around.attributes else "note", path, message, advice)
 
@@ -94,7 +94,7 @@ def exposure_findings(flag_key: str, document: Node, around: Surroundings) -> It
     for path, name, way in _forgeable(document, around):
         reason = "grants access" if name in around.attributes else "is not declared as harmless"
         message = (
-            f"Clients see this flag, and it goes by “{name}”{way}, which {reason}: "
+            f"Clients see this flag, and it goes by {quoted(name)}{way}, which {reason}: "
             "an end user who sends another value gets another answer."
         )
         advice = "Hide the flag from clients and let a service decide, or declare that the attribute grants nothing."
@@ -104,8 +104,8 @@ def exposure_findings(flag_key: str, document: Node, around: Surroundings) -> It
             found = next(_forgeable(around.configs.get(parent, {}), around), None)
             if found:
                 message = (
-                    f"Clients see this flag, and its prerequisite “{parent}” goes by “{found[1]}”{found[2]}, "
-                    "which an end user can forge."
+                    f"Clients see this flag, and its prerequisite {quoted(parent)} goes by "
+                    f"{quoted(found[1])}{found[2]}, which an end user can forge."
                 )
                 advice = "Hide this flag from clients, or let the prerequisite go by what only services know."
                 yield Finding("client_forgeable_parent", "warning", f"prerequisites[{index}]", message, advice)
@@ -128,7 +128,9 @@ def _goes_by(document: Node, around: Surroundings) -> Iterator[tuple[str, str, s
             yield f"{where}.attribute", leaf["attribute"], ""
         for where, key in segment_places({"condition": rule["condition"]}):
             for inner, name in _within(key, around):
-                yield where.replace("condition", path, 1), name, f" through the segment “{inner}”"
+                yield where.replace("condition", path, 1), name, f" through the segment {quoted(inner)}"
+        if "bucket_by" in rule:
+            yield f"rules[{index}].bucket_by", rule["bucket_by"], ""
 
 
 def _within(key: str, around: Surroundings) -> list[tuple[str, str]]:
@@ -156,5 +158,5 @@ def prerequisite_findings(document: Node, around: Surroundings) -> Iterator[Find
             continue
         why = "is switched off" if not parent["enabled"] else "never does as it is configured"
         message = f"{describe_prerequisite(item)}, but it {why}: this flag behaves as switched off for everyone."
-        advice = f"Change “{item['flag']}” in the same change, or wait with this flag until it does."
+        advice = f"Change {quoted(item['flag'])} in the same change, or wait with this flag until it does."
         yield Finding("prerequisite_never_met", "warning", f"prerequisites[{index}]", message, advice)

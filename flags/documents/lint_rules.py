@@ -8,7 +8,7 @@ from audits.integrity import canonical_json
 from flags.evaluation.instants import parse_instant
 
 from .findings import Finding, Surroundings
-from .schema import TARGETING_KEY, TOTAL_WEIGHT
+from .schema import TARGETING_KEY, TOTAL_WEIGHT, quoted
 from .words import describe_condition, describe_keys, instant_words, rule_label
 
 Node = Mapping[str, Any]
@@ -41,7 +41,7 @@ def _hidden(rules: Sequence[Node], index: int, around: Surroundings) -> Iterator
             message = f"{name} is never reached: {other} is for everyone and comes first."
             advice = f"Move it ahead of {other}, or remove it."
             yield Finding("rule_unreachable", "warning", path, message, advice)
-        elif earlier["condition"] == rule["condition"]:
+        elif canonical_json(earlier["condition"]) == canonical_json(rule["condition"]):
             message = f"{name} is never reached: {other} has the same condition and comes first."
             yield Finding("rule_repeated", "warning", f"{path}.condition", message, "Keep one of the two.")
         elif around.reasoning.implies(rule["condition"], earlier["condition"]):
@@ -77,11 +77,14 @@ def target_findings(document: Node, around: Surroundings) -> Iterator[Finding]:
     targets = document.get("targets", ())
     holders = {key: item["variant"] for item in targets for key in item["keys"]}
     for index, rule in enumerate(document["rules"]):
-        named = [key for key in _named_keys(rule["condition"]) if key in holders]
-        if named and rule["serve"] != {"variant": holders[named[0]]}:
+        named: dict[str, list[str]] = {}
+        for key in dict.fromkeys(_named_keys(rule["condition"])):
+            if key in holders and rule["serve"] != {"variant": holders[key]}:
+                named.setdefault(holders[key], []).append(key)
+        for variant, keys in named.items():
             message = (
-                f"{_name(document['rules'], index)} names {describe_keys(named, limit=3)}, but individual targets "
-                f"come first and serve “{holders[named[0]]}”."
+                f"{_name(document['rules'], index)} names {describe_keys(keys, limit=3)}, but individual targets "
+                f"come first and serve {quoted(variant)}."
             )
             advice = "Take these keys out of the rule or out of the individual targets."
             yield Finding("target_shadows_rule", "warning", f"rules[{index}].condition", message, advice)
@@ -89,7 +92,8 @@ def target_findings(document: Node, around: Surroundings) -> Iterator[Finding]:
     for index, item in enumerate(targets):
         if served == {item["variant"]}:
             message = (
-                f"Everyone gets “{item['variant']}”, so listing {describe_keys(item['keys'], limit=3)} changes nothing."
+                f"Everyone not named gets {quoted(item['variant'])}, so listing "
+                f"{describe_keys(item['keys'], limit=3)} changes nothing."
             )
             advice = "Remove these individual targets, unless you are about to change the rules."
             yield Finding("target_redundant", "note", f"targets[{index}]", message, advice)
@@ -115,8 +119,12 @@ def served_by(serve: Node) -> set[str]:
 
 
 def _named_keys(condition: Node | None) -> Iterator[str]:
-    for leaf, _ in comparisons(condition, ""):
-        if leaf["attribute"] == TARGETING_KEY and leaf["operator"] in ("equals", "in"):
+    """The targeting keys that a condition is for; those that it is for everybody but are left out."""
+    for leaf, path in comparisons(condition, ""):
+        is_negated = path.count(".not") % 2 == 1
+        operator = leaf["operator"].removeprefix("not_")
+        is_for = is_negated is (operator != leaf["operator"])
+        if leaf["attribute"] == TARGETING_KEY and operator in ("equals", "in") and is_for:
             value = leaf["value"]
             yield from (key for key in (value if isinstance(value, list) else [value]) if isinstance(key, str))
 
@@ -148,15 +156,16 @@ def split_findings(flag_key: str, document: Node, around: Surroundings) -> Itera
         empty = [place for place, share in enumerate(split) if not share["weight"]]
         if whole is not None:
             message = (
-                f"{name} splits 100 % to “{whole}”; who sends no value to split by still gets the default variant."
+                f"{name} splits 100 % to {quoted(whole)}; "
+                "who sends no value to split by still gets the default variant."
             )
-            advice = f"Serve “{whole}” without a split once the rollout is over."
+            advice = f"Serve {quoted(whole)} without a split once the rollout is over."
             yield Finding("split_single", "note", path, message, advice)
         elif len({canonical_json(values[name]) for name in served_by(rule["serve"])}) == 1:
             message = f"{name} splits between variants that have the same value, so everyone gets the same."
             yield Finding("split_same_value", "warning", path, message, "Give the variants different values.")
         elif empty:
-            message = f"{name} gives “{split[empty[0]]['variant']}” a share of 0 %, so nobody gets it here."
+            message = f"{name} gives {quoted(split[empty[0]]['variant'])} a share of 0 %, so nobody gets it here."
             advice = "Remove the share, or raise it."
             yield Finding("split_empty_share", "note", f"{path}[{empty[0]}].weight", message, advice)
     yield from _correlated(flag_key, document, around)
@@ -169,8 +178,8 @@ def _correlated(flag_key: str, document: Node, around: Surroundings) -> Iterator
             if basis in mine:
                 index = mine.pop(basis)
                 message = (
-                    f"{_name(document['rules'], index)} splits with the same salt as the flag “{other}”, so the same "
-                    "people are in the first share of both. Neither can be judged on its own."
+                    f"{_name(document['rules'], index)} splits with the same salt as the flag {quoted(other)}, so the "
+                    "same people are in the first share of both. Neither can be judged on its own."
                 )
                 advice = "Give this rule a salt of its own, unless both are meant to reach the same people."
                 yield Finding("split_correlated", "warning", f"rules[{index}].serve.split", message, advice)

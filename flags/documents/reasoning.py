@@ -175,16 +175,19 @@ def _same(first: Node, second: Node) -> bool:
 
 
 def _is_narrower(first: Node, second: Node) -> bool:
-    """Whether a range lies in another, or a text that must occur holds the other."""
+    """Whether a range lies in another, or a text that must occur holds the other.
+
+    Nothing is found in long texts, so what a text begins or ends with does not say that it contains anything.
+    """
     one, other = _range(first), _range(second)
     if one and other:
         return one[:2] == other[:2] and (_beyond(one, other) or (one[2] == other[2] and (other[3] or not one[3])))
     if first["operator"] in _TEXTUAL and second["operator"] in _TEXTUAL:
         text, part = first["value"], second["value"]
-        if second["operator"] == "contains":
-            return part in text
         if first["operator"] != second["operator"]:
             return False
+        if second["operator"] == "contains":
+            return part in text
         return bool(text.startswith(part) if second["operator"] == "starts_with" else text.endswith(part))
     return False
 

@@ -159,7 +159,7 @@ def _parent_problems(key: str, document: Mapping[str, Any], configs: Documents) 
                 yield EnvironmentProblem("flag", key, f"{path}.variants[{place}]", message, about)
 
 
-def _flag_circle(circle: Sequence[str], needed: Mapping[str, list[str]]) -> Iterator[EnvironmentProblem]:
+def _flag_circle(circle: Sequence[str], needed: Edges) -> Iterator[EnvironmentProblem]:
     words = f"Flags need each other in a circle: {_route(circle)}. Remove one of these prerequisites."
     for key, parent in zip(circle, [*circle[1:], circle[0]], strict=True):
         yield EnvironmentProblem("flag", key, f"prerequisites[{needed[key].index(parent)}].flag", words)

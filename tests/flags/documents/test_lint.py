@@ -73,6 +73,7 @@ CONFIGS = {
     "harmless": flag(rule(NORDIC), rule(None, split(on=5, off=95)), key="harmless"),
     "grandchild": flag(key="grandchild", default_variant="on", prerequisites=needs("parent")),
     "through": flag(rule(STAFF), key="through"),
+    "bucketed": flag(rule(None, split(on=5, off=95), bucket_by="plan"), key="bucketed"),
 }
 
 SPEAKS: dict[str, list[tuple[dict[str, Any], str]]] = {
@@ -97,6 +98,10 @@ SPEAKS: dict[str, list[tuple[dict[str, Any], str]]] = {
         (flag(rule(where("age", "greater_than", 18)), rule(where("age", "greater_than", 65))), "rules[1].condition"),
     ],
     "target_shadows_rule": [
+        (
+            flag(rule({"not": where("targetingKey", "not_in", ["user-1"])}, "off"), targets=targets(on=["user-1"])),
+            "rules[0].condition",
+        ),
         (
             flag(rule(where("targetingKey", "in", ["user-1", "user-9"]), "off"), targets=targets(on=["user-1"])),
             "rules[0].condition",
@@ -144,11 +149,13 @@ SPEAKS: dict[str, list[tuple[dict[str, Any], str]]] = {
         (flag(rule(GOLD), client_visible=True), "rules[0].condition.attribute"),
         (flag(rule(where("role", "equals", "admin")), client_visible=True), "rules[0].condition.attribute"),
         (flag(rule({"not": STAFF}), client_visible=True), "rules[0].condition.not.segment"),
+        (flag(rule(None, split(on=5, off=95), bucket_by="plan"), client_visible=True), "rules[0].bucket_by"),
     ],
     "client_forgeable_parent": [
         (flag(client_visible=True, prerequisites=needs("parent")), "prerequisites[0]"),
         (flag(client_visible=True, prerequisites=needs("grandchild")), "prerequisites[0]"),
         (flag(client_visible=True, prerequisites=needs("through")), "prerequisites[0]"),
+        (flag(client_visible=True, prerequisites=needs("bucketed")), "prerequisites[0]"),
     ],
     "prerequisite_never_met": [
         (flag(prerequisites=needs("off")), "prerequisites[0]"),
@@ -171,17 +178,24 @@ SILENT: Cases = {
         flag(rule({"and": [where("plan", "not_equals", "a"), where("plan", "not_equals", "b")]})),
     ],
     "rule_ended": [flag(rule(GOLD, ends_at=FUTURE)), flag(rule(GOLD, starts_at=PAST))],
-    "rule_repeated": [flag(rule(GOLD), rule(NORDIC)), flag(rule(GOLD, ends_at=FUTURE), rule(GOLD, starts_at=FUTURE))],
+    "rule_repeated": [
+        flag(rule(GOLD), rule(NORDIC)),
+        flag(rule(where("beta", "equals", 1)), rule(where("beta", "equals", True))),
+        flag(rule(GOLD, ends_at=FUTURE), rule(GOLD, starts_at=FUTURE)),
+    ],
     "rule_shadowed": [
         flag(rule(where("country", "equals", "NO")), rule(NORDIC)),
         flag(rule({"and": [GOLD, NORDIC]}), rule(GOLD)),
         flag(rule(where("age", "greater_than", 65)), rule(where("age", "greater_than", 18))),
         flag(rule(where("country", "equals", "1")), rule(where("country", "equals", 1))),
+        flag(rule(where("path", "contains", "b")), rule(where("path", "starts_with", "abc"))),
     ],
     "target_shadows_rule": [
         flag(rule(where("targetingKey", "in", ["user-9"]), "off"), targets=targets(on=["user-1"])),
         flag(rule(where("targetingKey", "in", ["user-1"]), "on"), targets=targets(on=["user-1"])),
         flag(rule(where("plan", "in", ["user-1"]), "off"), targets=targets(on=["user-1"])),
+        flag(rule({"not": where("targetingKey", "in", ["user-1"])}, "off"), targets=targets(on=["user-1"])),
+        flag(rule(where("targetingKey", "not_equals", "user-1"), "off"), targets=targets(on=["user-1"])),
     ],
     "target_redundant": [
         flag(rule(GOLD, "off"), default_variant="on", targets=targets(on=["b"])),
@@ -210,6 +224,7 @@ SILENT: Cases = {
     "client_forgeable": [
         flag(rule(GOLD)),
         flag(rule(NORDIC), client_visible=True),
+        flag(rule(None, split(on=5, off=95), bucket_by="country"), client_visible=True),
         flag(rule({"segment": "nordic"}), rule(None, split(on=5, off=95)), client_visible=True),
     ],
     "client_forgeable_parent": [
@@ -320,3 +335,16 @@ def test_lint_config__any_valid_document__never_raises(data: st.DataObject, valu
     )
     assert all(finding.message and finding.advice and finding.severity in ("warning", "note") for finding in found)
     lint_segment(segments[SEGMENT_KEYS[0]], segments=segments, attributes={}, known_attributes=(), now=NOW)
+
+
+def test_target_findings__rule_names_keys_of_several_variants__only_those_that_get_another_are_told() -> None:
+    named = where("targetingKey", "in", ["a", "b", "c", "d"])
+    (found,) = lint(flag(rule(named, "on"), rule(GOLD), targets=targets(on=["a", "d"], off=["b", "c"])))
+    assert "names “b”, “c”, but individual targets come first and serve “off”." in found.message
+    on, off = lint(flag(rule(named, split(on=50, off=50)), targets=targets(on=["a"], off=["b"])))
+    assert ("“a”" in on.message, "“b”" in off.message) == (True, True)
+
+
+def test_target_findings__others_are_named_for_another_variant__speaks_of_everyone_not_named() -> None:
+    (found,) = lint(flag(targets=targets(off=["a"], on=["b"])))
+    assert found.message == "Everyone not named gets “off”, so listing “a” changes nothing."

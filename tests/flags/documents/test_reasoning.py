@@ -52,7 +52,7 @@ FOLLOWS = [
     (where("version_greater_than", "2.4.0"), where("version_greater_or_equal", "2.3")),
     (where("before", "2026-01-01T00:00:00+01:00"), where("before", "2026-01-01T00:00:00Z")),
     (where("starts_with", "abc"), where("starts_with", "ab")),
-    (where("ends_with", "abc"), where("contains", "b")),
+    (where("contains", "abc"), where("contains", "b")),
     (where("not_contains", "b"), where("not_contains", "abc")),
     ({"and": [A, B]}, B),
     (A, {"or": [B, A]}),
@@ -76,6 +76,9 @@ DOES_NOT_FOLLOW = [
     (where("less_than", 5), where("greater_than", 5)),
     (where("starts_with", "ab"), where("starts_with", "abc")),
     (where("contains", "abc"), where("starts_with", "abc")),
+    (where("starts_with", "abc"), where("contains", "b")),
+    (where("ends_with", "abc"), where("contains", "b")),
+    (where("not_contains", "b"), where("not_starts_with", "abc")),
     ({"or": [A, B]}, A),
     (SEGMENT_A, SEGMENT_AB),
     (MISSING, A),
@@ -115,6 +118,7 @@ POSSIBLE = [
     {"and": [where("starts_with", "a"), where("starts_with", "ab")]},
     {"and": [where("less_or_equal", 1), where("greater_or_equal", 1)]},
     {"and": [where("is_not_set"), where("not_equals", "a")]},
+    {"and": [where("starts_with", "abc"), where("not_contains", "b")]},
     {"and": [SEGMENT_A, {"not": SEGMENT_AB}]},
 ]
 
@@ -129,7 +133,25 @@ def test_is_impossible__condition_somebody_can_meet__is_left_alone(number: int) 
     assert not Reasoning(SEGMENTS).is_impossible(POSSIBLE[number])
 
 
-VALUES = ["a", "b", "ab", "abc", "1", "2", "2.0.0", "2026-01-01T00:00:00Z", 1, 1.0, 2, True, False, None, [], ""]
+VALUES = [
+    "a",
+    "b",
+    "ab",
+    "abc",
+    "ab" * 1_000,
+    "1",
+    "2",
+    "2.0.0",
+    "2026-01-01T00:00:00Z",
+    1,
+    1.0,
+    2,
+    True,
+    False,
+    None,
+    [],
+    "",
+]
 TEXTS = st.sampled_from(["a", "b", "ab", "bc", "1"])
 NUMBERS = st.sampled_from([1, 1.0, 2, 1.5])
 LISTS = st.lists(TEXTS | NUMBERS, min_size=1, max_size=3)
