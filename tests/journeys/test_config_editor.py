@@ -36,7 +36,7 @@ WINDOW = {"ends_at": "2999-12-31T23:59:59.5Z"}
 BEFORE_RULES: dict[str, Any] = {
     "prerequisites": [{"flag": "parent", "variants": ["on"]}],
     "targets": [
-        {"variant": "on", "keys": ["user-1", " kept as it is ", "a,b;c", "<b>&\u00e4\u202e"]},
+        {"variant": "on", "keys": ["user-1", " kept as it is ", "a,b;c", "<b>&\u00e4\u20ac"]},
         {"variant": "off", "keys": ["user-2"]},
     ],
     "client_visible": True,
@@ -261,7 +261,7 @@ def test_editor__targets_pasted__are_counted_and_a_key_gets_one_variant(editor: 
     assert page.locator(".fe-target-count").all_inner_texts() == ["4 keys", "4 keys"]
     page.get_by_role("button", name="Keep only here").last.click()
     assert editor.document()["targets"] == [
-        {"variant": "on", "keys": [" kept as it is ", "a,b;c", "<b>&\u00e4\u202e"]},
+        {"variant": "on", "keys": [" kept as it is ", "a,b;c", "<b>&\u00e4\u20ac"]},
         {"variant": "off", "keys": ["user-2", "user-3", "user-4", "user-1"]},
     ]
     editor.key("targets.on.remove").click()
