@@ -3,9 +3,11 @@
 Nothing here waits for a database: the thread that keeps the snapshots fresh knows whether it answers.
 """
 
+import secrets
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -13,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from flags import snapshots
+from flags.api.tokens import presented_secret
 from flags.snapshots import SnapshotStore
 
 # What a load balancer waits for the first state of a process that has just begun.
@@ -41,14 +44,29 @@ def ready(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def snapshot(request: HttpRequest) -> HttpResponse:
-    """What this process answers from, and since when. 200 also when that is stale: it answers all the same."""
+    """What this process answers from, and since when. 200 also when that is stale: it answers all the same.
+
+    Which projects and environments there are is for whoever presents METRICS_TOKEN.
+    """
     store, now = snapshots.store, timezone.now()
     if store.start():
         store.wait_until_tried(seconds=_LOADING_SECONDS)
     elif not store.is_loaded:
         # Snapshots are moved by hand here, so nobody else loads them.
         store.try_refresh()
-    return JsonResponse(_facts(store, now=now), status=200 if store.is_loaded else 503)
+    facts = _facts(store, now=now)
+    if _is_operator(request):
+        facts["revisions"] = {
+            f"{compiled.snapshot.project_key}/{compiled.environment_key}": compiled.revision
+            for compiled in store.served.values()
+        }
+    return JsonResponse(facts, status=200 if store.is_loaded else 503)
+
+
+def _is_operator(request: HttpRequest) -> bool:
+    expected = settings.METRICS_TOKEN
+    presented = presented_secret("", request.META.get("HTTP_AUTHORIZATION", ""))
+    return bool(expected) and secrets.compare_digest(presented.encode("utf-8", "surrogatepass"), expected.encode())
 
 
 def _facts(store: SnapshotStore, *, now: datetime) -> dict[str, Any]:
@@ -61,10 +79,7 @@ def _facts(store: SnapshotStore, *, now: datetime) -> dict[str, Any]:
         "age_seconds": max(0.0, round((now - looked_at).total_seconds(), 3)) if looked_at else None,
         "stale_seconds": None if staleness is None else round(staleness, 3),
         "last_error": store.failure or None,
-        "revisions": {
-            f"{compiled.snapshot.project_key}/{compiled.environment_key}": compiled.revision
-            for compiled in store.served.values()
-        },
+        "environments": len(store.served),
         "kill_list": {
             "entries": len(store.kills.entries),
             "in_force": len(effective),

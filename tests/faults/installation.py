@@ -22,6 +22,7 @@ from tests import servers
 from tests.journeys.demos import LEFT_OUT, ROOT, free_port
 
 STALE_SECONDS = 1
+METRICS_TOKEN = "whoever has this is told the names of environments"
 _BATCH = 50
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -92,6 +93,7 @@ class Installation:
             "REDIS_URL": self.redis.server.url,
             "STALE_AFTER_SECONDS": str(STALE_SECONDS),
             "LOG_LEVEL": "INFO",
+            "METRICS_TOKEN": METRICS_TOKEN,
         }
 
     @property
@@ -155,7 +157,7 @@ class Installation:
         """Status, facts and duration of a health address; one of the two workers answers."""
         began = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", f"/healthz/{name}")
+        connection.request("GET", f"/healthz/{name}", headers={"Authorization": f"Bearer {METRICS_TOKEN}"})
         response = connection.getresponse()
         facts = json.loads(response.read())
         connection.close()

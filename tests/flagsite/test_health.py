@@ -125,10 +125,34 @@ def test_snapshot__fresh__says_what_is_served_and_no_secret(kept_store: tuple[Sn
         "origin": "database",
         "stale_seconds": None,
         "last_error": None,
-        "revisions": {"shop/production": 1},
+        "environments": 1,
         "kill_list": {"entries": 2, "in_force": 1, "lines_ignored": 1},
     }
     assert "no-store" in response.headers["Cache-Control"]
+    assert b"shop" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("expected", "sent", "is_told"),
+    [
+        ("", "", False),
+        ("", "Bearer ", False),
+        ("a-token", "", False),
+        ("a-token", "Bearer another", False),
+        ("a-token", "Bearer \udce9", False),
+        ("a-token", "a-token", False),
+        ("a-token", "Bearer a-token", True),
+    ],
+)
+def test_snapshot__names_of_environments__are_for_whoever_has_the_metrics_token(
+    expected: str, sent: str, is_told: bool, kept_store: tuple[SnapshotStore, FakeSource], settings: Any
+):
+    settings.METRICS_TOKEN = expected
+    kept_store[0].refresh()
+
+    facts = Client(HTTP_AUTHORIZATION=sent).get("/healthz/snapshot").json()
+
+    assert facts.get("revisions") == ({"shop/production": 1} if is_told else None)
 
 
 def test_snapshot__source_gone_for_long__is_stale_and_still_200(
@@ -157,7 +181,7 @@ def test_snapshot__nothing_to_answer_from__is_503(kept_store: tuple[SnapshotStor
 
     facts = response.json()
     assert (response.status_code, facts["status"], facts["origin"]) == (503, "none", None)
-    assert facts["revisions"] == {}
+    assert facts["environments"] == 0
 
 
 @pytest.mark.parametrize("path", ["/healthz/live", "/healthz/ready"])
