@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from flags.evaluation.compile import CompiledSnapshot, Snapshot, compile_snapshot
+from flags.snapshots.collecting import without_collecting
 from flags.snapshots.kill_list import Kill, KillList
 from flags.snapshots.progress import computing, step
 from flags.snapshots.sources import EnvironmentUnreadable, Keeper, SnapshotsUnavailable, Source
@@ -387,5 +388,5 @@ class SnapshotStore:
 
 
 def _compiled(snapshot: Snapshot) -> CompiledSnapshot:
-    with computing():
+    with computing(), without_collecting():
         return compile_snapshot(snapshot)
