@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 import structlog
 
+from flags.snapshots.collecting import without_collecting
 from flags.snapshots.encoding import (
     TOKENS,
     Header,
@@ -247,8 +248,9 @@ class SnapshotFile:
             if file.read(1) or not all(is_part(part, content) for part, content in contents):
                 raise UnusableFile("It is damaged: its content is not what its header says.")
         try:
-            tokens = read_tokens(contents[0][1])
-            snapshots = {environment_id(part): read_snapshot(content) for part, content in contents[1:]}
+            with computing(), without_collecting():
+                tokens = read_tokens(contents[0][1])
+                snapshots = {environment_id(part): read_snapshot(content) for part, content in contents[1:]}
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise UnusableFile(f"Its content is not what this version writes ({type(error).__name__}).") from error
         acts = found.header.token_acts
