@@ -3,7 +3,6 @@
 Every resolution a flag can give is built here, once; evaluation only chooses among them.
 """
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -266,15 +265,30 @@ def _with_children(snapshot: Snapshot, changed: Iterable[str]) -> set[str]:
 
 def _reachable(compiled: Mapping[str, CompiledFlag]) -> dict[str, Dependent]:
     """The flags that depend on more than the context, each safe to ask on its own at any depth."""
-    flags = [(flag.depth, key) for key, flag in compiled.items() if flag.program.dependent]
-    stones = sorted((depth, key) for depth, key in flags if depth and depth % STRIDE == 0)
-    steps = [(key, compiled[key].program.as_dependent()) for _, key in stones]
-    depths = [depth for depth, _ in stones]
-    return {key: _stepwise(steps[: bisect_left(depths, depth)], compiled[key]) for depth, key in flags}
+    dependents = {key: flag for key, flag in compiled.items() if flag.program.dependent}
+    # How many calls deep an evaluation of the flag goes, and (a bit for each of `stones`) what it asks in advance, the
+    # lowest first, so that it goes no deeper.
+    calls: dict[str, int] = {}
+    ahead: dict[str, int] = {}
+    stones: dict[str, int] = {}
+    for key, flag in sorted(dependents.items(), key=lambda item: item[1].depth):
+        parents = [parent for parent in flag.parents if parent in dependents]
+        calls[key] = 1 + max((calls[parent] for parent in parents if parent not in stones), default=0)
+        ahead[key] = 0
+        for parent in parents:
+            ahead[key] |= ahead[parent] | stones.get(parent, 0)
+        if calls[key] >= STRIDE:
+            stones[key] = 1 << len(stones)
+    steps = [(key, compiled[key].program.as_dependent()) for key in stones]
+    return {key: _stepwise(_chosen(steps, ahead[key]), flag) for key, flag in dependents.items()}
+
+
+def _chosen(steps: list[tuple[str, Dependent]], bits: int) -> list[tuple[str, Dependent]]:
+    return [step for step, bit in zip(steps, reversed(f"{bits:b}"), strict=False) if bit == "1"] if bits else []
 
 
 def _stepwise(steps: list[tuple[str, Dependent]], flag: CompiledFlag) -> Dependent:
-    """Ask some of the flags below in advance, the lowest first, so that no call goes deeper than `STRIDE` flags."""
+    """Ask some of the flags it requires in advance, lowest first, so that no call goes deeper than `STRIDE` flags."""
     evaluate = flag.program.as_dependent()
     if not steps:
         return evaluate

@@ -19,11 +19,15 @@ STRIDE = 64
 
 @dataclass(frozen=True, slots=True)
 class CompiledFlag:
-    """One flag: its program, every resolution it can give, and how many flags stand in a row behind it."""
+    """One flag: its program, every resolution it can give, and how many flags stand in a row behind it.
+
+    `parents` are the flags that an evaluation asks for; what is decided ahead is not among them.
+    """
 
     program: Program
     answers: tuple[Resolution, ...]
     depth: int = 0
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ def link(
     if not pending:
         return CompiledFlag(body, flag.answers())
     program = Program(dependent=_checked(pending, body, flag.off(), flag.without_key() if strict else None))
-    return CompiledFlag(program, flag.answers(), 1 + max(item.depth for item in pending))
+    parents = tuple(item.key for item in pending)
+    return CompiledFlag(program, flag.answers(), 1 + max(item.depth for item in pending), parents)
 
 
 def _open(required: list[Mapping[str, Any]], find: Callable[[str], CompiledFlag | None]) -> tuple[_Open, ...] | None:

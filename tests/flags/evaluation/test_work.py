@@ -147,3 +147,27 @@ def test_bulk__many_flags_of_one_parent__ask_it_once() -> None:
         assert {answer.variant for answer in answers.values()} == {"on"}
         assert len(answers) == (50 if client_only else 51)
         assert CountingText.compared == 1
+
+
+def _chain(name: str, length: int) -> dict[str, Any]:
+    links = {f"{name}-{n}": child(needs(f"{name}-{n - 1}")) for n in range(1, length)}
+    return {f"{name}-0": document(rules=[rule(ON, GOLD)])} | links
+
+
+@pytest.mark.parametrize("number", [1, 64, 65, 66, 130, 199])
+def test_deep_prerequisites__other_chains_beside_them__are_not_asked(number: int) -> None:
+    compiled = snapshot_of({key: flag for name in "abcdefgh" for key, flag in _chain(name, 200).items()})
+    CountingText.compared = 0
+    assert compiled.evaluate(f"a-{number}", {"plan": CountingText("gold")}, NOW).variant == "on"
+    assert CountingText.compared <= 2
+
+
+@pytest.mark.parametrize("skipped", [0, 1, 63])
+def test_deep_prerequisites__way_that_leaves_out_every_64th_step__is_asked_without_recursion(skipped: int) -> None:
+    side = [n for n in range(1, 2_000) if n % 64 != skipped]
+    ladder = {
+        f"side-{n}": child(needs(f"a-{n - 1}"), *([needs(f"side-{former}")] if former else []))
+        for former, n in zip([0, *side], side, strict=False)
+    }
+    compiled = snapshot_of(_chain("a", 2_000) | ladder)
+    assert compiled.evaluate(f"side-{side[-1]}", {"plan": "gold"}, NOW).variant == "on"
