@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flags.changes import diff_configs, diff_segments, document_digest
+from flags.differences import recorded_sentences
 from flags.documents import VALUE_TYPES, initial_document
 from tests.flags.strategies import config_documents, json_values, segment_documents
 
@@ -314,7 +315,7 @@ def test_diff_configs__name_that_reads_like_other_words__is_told_from_them(old: 
     assert words in found.sentence
 
 
-@given(name=st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20))
+@given(name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=20))
 def test_diff_configs__bucketing_by_any_name__is_a_difference(name: str) -> None:
     named = {"rules": [rule(bucket_by=name)]}
     assert bool(diff_configs(BASE, after(**named))) is (name != "targetingKey")
@@ -421,3 +422,62 @@ def test_diff_configs__one_value_replaced_anywhere__is_never_empty(data: st.Data
 def test_diff_segments__different_documents__is_never_empty(before: Any, changed: Any) -> None:
     assert diff_segments(before, copy.deepcopy(before)) == []
     assert bool(diff_segments(before, changed)) is (document_digest(before) != document_digest(changed))
+
+
+def is_one_of(*names: Any, operator: str = "in") -> dict[str, Any]:
+    value = names[0] if operator.endswith("equals") else list(names)
+    return {"attribute": "targetingKey", "operator": operator, "value": value}
+
+
+NAMED, OTHERS = is_one_of("anna", "abel"), is_one_of("abel", "zoe")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentences"),
+    [
+        ({}, {"targets": [keys("on", "anna", "abel")]}, ["Individual targets for “on”: 2 added (2 in all)"]),
+        (
+            {"targets": [keys("on", "anna", "abel")]},
+            {"targets": [keys("on", "abel", "zoe", "zac")]},
+            ["Individual targets for “on”: 2 added, 1 removed (3 in all)"],
+        ),
+        ({"targets": [keys("on", "anna")]}, {}, ["Individual targets for “on”: 1 removed (0 in all)"]),
+        (
+            {"targets": [keys("on", "anna", "abel")]},
+            {"targets": [keys("on", "abel", "anna")]},
+            ["Individual targets for “on”: the same in another order (2 in all)"],
+        ),
+        (
+            {"rules": [rule(condition=NAMED)]},
+            {"rules": [rule(condition=OTHERS)]},
+            [
+                "Rule 1 “TargetingKey is one of “key 1” and “key 2”” : for targetingKey is one of “key 1” and “key 2” → "
+                "targetingKey is one of “key 2” and “key 3” (targetingKey: added 1: “key 3”; removed 1: “key 1”)"
+            ],
+        ),
+        ({}, {"enabled": True}, ["Switched on"]),
+    ],
+)
+def test_recorded_sentences__change_of_people__counts_instead_of_naming(old: Any, new: Any, sentences: Any) -> None:
+    expected = [sentence.replace("”” :", "””:") for sentence in sentences]
+    assert recorded_sentences(BASE | {"rules": []} | old, BASE | {"rules": []} | new) == expected
+
+
+@pytest.mark.parametrize("operator", ["equals", "not_equals", "in", "not_in"])
+def test_recorded_sentences__any_comparison_of_names__names_nobody(operator: str) -> None:
+    inner = {"or": [{"not": is_one_of("anna", operator=operator)}, GOLD]}
+    config, segment = (
+        after(rules=[rule(condition=inner)], targets=[keys("on", "anna")]),
+        {"schema": 1, "condition": inner},
+    )
+    empty = {"schema": 1, "condition": GOLD}
+    for old, new in ((None, config), (config, BASE), (BASE, config), (None, segment), (segment, empty)):
+        told = recorded_sentences(old, new)
+        assert told
+        assert "anna" not in "".join(told)
+
+
+@given(first=config_documents(), second=config_documents())
+def test_recorded_sentences__any_change__is_as_many_as_there_are_differences(first: Any, second: Any) -> None:
+    paths = [difference.path for difference in diff_configs(first, second)]
+    assert len(recorded_sentences(first, second)) == len(paths)
