@@ -17,7 +17,7 @@ from .documents import (
     summarise,
 )
 from .documents.normalise import normalise_segment
-from .documents.schema import named, quoted
+from .documents.schema import TARGETING_KEY, named, quoted
 from .documents.words import describe_bucketing, describe_prerequisite, instant_words, shown
 
 Kind = Literal["added", "removed", "changed"]
@@ -68,6 +68,51 @@ def diff_segments(before: Item | None, after: Item) -> list[Difference]:
         return []
     sentence = f"Members: {_conditions(old['condition'], new['condition'])}"
     return [Difference("condition", "changed", sentence, old["condition"], new["condition"])]
+
+
+def recorded_sentences(before: Item | None, after: Item) -> list[str]:
+    """What changes, for a record that is kept for good: it names nobody, since nobody could be taken out of it again.
+
+    Individual targets are counted. Targeting keys in conditions get numbers, which mean nothing outside this record.
+    """
+    numbers: dict[str, str] = {}
+    old = None if before is None else _without_names(before, numbers)
+    new = _without_names(after, numbers)
+    found = diff_segments(old, new) if "condition" in new else diff_configs(old, new)
+    return [_counted(item) if item.path.startswith("targets.") else item.sentence for item in found]
+
+
+def _counted(difference: Difference) -> str:
+    was, becomes = set(difference.before or ()), set(difference.after or ())
+    moves = [(len(becomes - was), "added"), (len(was - becomes), "removed")]
+    words = ", ".join(f"{count} {verb}" for count, verb in moves if count) or "the same in another order"
+    return f"Individual targets for {quoted(difference.path.removeprefix('targets.'))}: {words} ({len(becomes)} in all)"
+
+
+def _without_names(document: Item, numbers: dict[str, str]) -> Item:
+    if "condition" in document:
+        return {**document, "condition": _numbered(document["condition"], numbers)}
+    rules = [{**rule, "condition": _numbered(rule.get("condition"), numbers)} for rule in document.get("rules", ())]
+    return {**document, "rules": rules}
+
+
+def _numbered(node: Any, numbers: dict[str, str]) -> Any:
+    """A condition, or part of one, with a number for each targeting key; the same for the same key."""
+    if isinstance(node, list):
+        return [_numbered(part, numbers) for part in node]
+    if not isinstance(node, Mapping):
+        return node
+    if node.get("attribute") != TARGETING_KEY or node.get("operator") not in _NAMING:
+        return {field: _numbered(part, numbers) for field, part in node.items()}
+    value = node.get("value")
+    keys = [
+        numbers.setdefault(key, f"key {len(numbers) + 1}") if isinstance(key, str) else key
+        for key in (value if isinstance(value, list) else [value])
+    ]
+    return {**node, "value": keys if isinstance(value, list) else keys[0]}
+
+
+_NAMING = frozenset({"equals", "not_equals", "in", "not_in"})
 
 
 def _conditions(old: Item | None, new: Item | None) -> str:

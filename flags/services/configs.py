@@ -14,7 +14,8 @@ from audits.actions import Action
 from audits.context import Actor
 from flags import permissions, snapshots
 from flags.authority import Authority, DirectEdit, ProtectedEnvironment
-from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest, diff_configs, diff_segments
+from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest
+from flags.differences import recorded_sentences
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
 from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
@@ -269,7 +270,6 @@ def _record(
     reason: str,
 ) -> None:
     is_config = isinstance(edit, ConfigEdit)
-    differences = diff_configs(old[0], edit.document) if is_config else diff_segments(old[0], edit.document)
     trail.record(
         Action.FLAG_CONFIG_APPLIED if is_config else Action.SEGMENT_APPLIED,
         actor=actor,
@@ -286,7 +286,7 @@ def _record(
             "from_digest": old[2],
             "to_digest": row.digest,
             "revision": revision,
-            "differences": [difference.sentence for difference in differences],
+            "differences": recorded_sentences(old[0], edit.document),
             **authority.evidence(),
         },
     )

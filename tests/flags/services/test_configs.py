@@ -66,6 +66,24 @@ def test_apply_change_set__direct_edit_in_open_environment__writes_version_histo
     assert not ApplyTicket.objects.exists()
 
 
+def test_apply_change_set__individual_targets__are_counted_in_the_event_and_not_named(world):
+    named = {"attribute": "targetingKey", "operator": "in", "value": ["anna@example.org", "abel@example.org"]}
+    rule = {"id": "r", "description": "", "condition": named, "serve": {"variant": "on"}}
+    targets = [{"variant": "on", "keys": ["anna@example.org", "zoe@example.org"]}]
+    key = world.flag().key
+    document = initial_document(key, "boolean") | {"rules": [rule], "targets": targets}
+    edits = (ConfigEdit(key, 1, document), SegmentEdit("staff", "Staff", 0, {"condition": named}))
+    change_set = ChangeSet(str(world.development.pk), edits)
+
+    apply_change_set(change_set, actor=actor_of(world.rita), authority=DirectEdit(), now=NOW, reason="Test")
+
+    events = AuditEvent.objects.filter(action__in=["flag_config.applied", "segment.applied"]).order_by("-sequence")[:2]
+    told = "".join(str(event.data) for event in events)
+    assert "Individual targets for “on”: 2 added (2 in all)" in told
+    assert "New segment: targetingKey is one of “key 1” and “key 2”" in told
+    assert "example.org" not in told
+
+
 def test_apply_change_set__approved_change__records_the_people_who_approved(world):
     world.flag()
     change_set = change(world, world.production)
