@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flags.documents.schema import named
 from flags.documents.words import describe_condition, describe_window, shown
 from flags.evaluation.resolution import Reason, Resolution
 from flags.evaluation.traces import ConditionTrace, Explanation, PrerequisiteTrace, RuleTrace, SplitTrace
@@ -134,7 +135,7 @@ def _sent(trace: ConditionTrace, context: Mapping[str, Any]) -> str:
 
 
 def _split(trace: SplitTrace) -> Step:
-    by = "targeting key" if trace.bucket_by == _TARGETING_KEY else trace.bucket_by
+    by = "targeting key" if trace.bucket_by == _TARGETING_KEY else named(trace.bucket_by)
     if trace.bucket is None or trace.key is None:
         return Step("no", f"Split by {by}: no usable text was sent", "So nobody can be placed in a bucket.")
     chosen = next((share for share in trace.shares if share.is_chosen), None)
