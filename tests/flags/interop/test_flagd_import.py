@@ -379,8 +379,11 @@ FIELDS = st.sampled_from(["flags", "state", "variants", "targeting", "key", "a"]
     )
 )
 def test_read__any_json__never_raises(value: Any):
-    read_definition(json.dumps(value))
-    read_definition({"flags": value})
+    for definition in (json.dumps(value), {"flags": value}):
+        report = read_definition(definition)
+        for found in report.flags:
+            assert (found.document is None) is (found.grade is Grade.UNSUPPORTED)
+            assert found.notes or found.grade is Grade.EXACT
 
 
 def test_deep_targeting__is_unsupported_and_spoils_no_other_flag():

@@ -156,6 +156,9 @@ def test_broken_already__any_other_edit__goes_through(world: World) -> None:
     apply(world, change(world, bystander=needing("bystander", "parent")))
     apply(world, change(world, child=needing("child", "gone") | {"enabled": False}))
 
+    row.refresh_from_db()
+    assert row.document["enabled"] is False
+
 
 def test_environment__with_many_flags__costs_two_queries_more_than_a_segment(world: World) -> None:
     for key in ("parent", "child", *(f"flag-{number}" for number in range(5))):
