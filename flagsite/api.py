@@ -11,6 +11,7 @@ SAFE = ["get", "head"]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("audits.api.urls")),
     path("v1/", include("flags.api.definition_urls")),
+    path("v1/", include("rollouts.api.urls")),
     path("v1/evaluate/explain", ExplainView.as_view(), name="evaluate-explain"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema", http_method_names=SAFE), name="api-docs"),

@@ -17,6 +17,7 @@ from flags.documents.lint import Finding
 from flags.models import FlagConfig
 from flags.selectors.lint import findings_for_change_set
 from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks, visible
+from rollouts.admin.panels import panel_contexts
 from rollouts.admin.schedules import fields_of
 from rollouts.admin.stages import applied_versions, stage_line, timeline
 from rollouts.selectors import EditView, RequestPage, request_page
@@ -50,6 +51,7 @@ def request_context(
     findings = _findings(page, now=now)
     refused = typed or {}
     return {
+        **panel_contexts(page, user, now=now),
         "page": page,
         "item": request,
         "environment": request.environment,

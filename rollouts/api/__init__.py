@@ -1,0 +1,1 @@
+"""The governance API: thin clients of selectors and services."""

@@ -1,0 +1,12 @@
+"""Dissent, threads, rounds, looks."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("flags", "0006_context_samples"),
+        ("rollouts", "0007_impact"),
+    ]
+
+    operations = []

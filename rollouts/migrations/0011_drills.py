@@ -1,0 +1,12 @@
+"""Rollback drills."""
+
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("flags", "0006_context_samples"),
+        ("rollouts", "0010_break_glass"),
+    ]
+
+    operations = []
