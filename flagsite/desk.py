@@ -22,6 +22,7 @@ from rollouts import selectors
 from rollouts.models import ApprovalPolicy, ChangeRequest
 from rollouts.policies import Policy
 from rollouts.selectors import RequestCard
+from rollouts.selectors.desk_tasks import DeskTask, desk_tasks
 
 SHOWN_CHANGES = 3
 EXPIRES_SOON = timedelta(days=3)
@@ -92,6 +93,7 @@ def add_desk(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "coming": coming,
         "expiring": expiring,
         "kills": _kills(user),
+        "tasks": [(task, _task_address(task)) for task in desk_tasks(user, now=now)],
         "applied": applied[:8],
         "waiting_more": desk.waiting_count - len(waiting),
         "crumbs": [("Desk", "")],
@@ -105,6 +107,10 @@ def _kills(user: AbstractUser) -> list[tuple[LocalKill, str]]:
     flags = Flag.objects.filter(project__in=projects, key__in={kill.flag_key for kill in kills})
     known = {(flag.project_id, flag.key): flag.pk for flag in flags} if kills else {}
     return [(kill, _flag_address(known.get((kill.environment.project_id, kill.flag_key)))) for kill in kills]
+
+
+def _task_address(task: DeskTask) -> str:
+    return reverse(task.route, args=task.arguments) + task.query
 
 
 def _flag_address(flag_id: uuid.UUID | None) -> str:
