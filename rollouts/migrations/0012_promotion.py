@@ -1,6 +1,6 @@
 """Intended differences between environments."""
 
-from django.db import migrations
+from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -9,4 +9,10 @@ class Migration(migrations.Migration):
         ("rollouts", "0011_drills"),
     ]
 
-    operations = []
+    operations = [
+        migrations.AddField(
+            model_name="changerequest",
+            name="source",
+            field=models.JSONField(blank=True, default=dict),
+        ),
+    ]

@@ -1,6 +1,7 @@
 """Shaping a change request: create, edit, schedule, submit."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -55,8 +56,11 @@ def create_change_request(
     change_set: ChangeSet,
     apply_at: datetime | None,
     now: datetime,
+    source: Mapping[str, Any] | None = None,
 ) -> ChangeRequest:
     """A new draft; its reason may wait until it is submitted. `apply_at` None: as soon as it is approved.
+
+    `source` says where the content came from, as JSON with a `kind`; services set it, never a person.
 
     Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
     """
@@ -79,6 +83,7 @@ def create_change_request(
             apply_at=schedule,
             round=FIRST_ROUND,
             relies_on=relies_on,
+            source=dict(source or {}),
             contributors=[str(require_person(actor))],
             created_at=now,
             correlation_id=current_correlation_id(),
