@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import connections
 
-from flags.guards import TICKETS, Guard, install_guards
+from flags.guards import EVIDENCE, TICKETS, Guard, install_guards
 
 ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_approvalpolicy": Guard(immutable=("environment_id",)),
@@ -14,7 +14,54 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
         refused=("DELETE",),
         immutable=("id", "project_id", "environment_id", "requester_id", "number", "created_at"),
     ),
+    "rollouts_calendarwindow": Guard(
+        environment_column="project_id",
+        refused=("DELETE",),
+        immutable=("id", "project_id", "created_by_id", "created_at"),
+    ),
+    "rollouts_freezeexception": Guard(
+        refused=("DELETE",),
+        immutable=(
+            "id",
+            "request_id",
+            "environment_id",
+            "window_id",
+            "digest",
+            "covers_from",
+            "covers_until",
+            "asked_by_id",
+            "asked_at",
+        ),
+    ),
+    "rollouts_incident": Guard(
+        environment_column="project_id",
+        refused=("DELETE",),
+        immutable=("id", "project_id", "environment_id", "opened_at", "opened_by_id", "opened_by_service"),
+    ),
     "rollouts_comment": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
+    "rollouts_breakglassuse": Guard(
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=(
+            "id",
+            "environment_id",
+            "user_id",
+            "reason",
+            "change_set",
+            "digest",
+            "revision",
+            "created_at",
+            "review_due_at",
+        ),
+    ),
+    "rollouts_policyrule": Guard(
+        environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "key", "created_at")
+    ),
+    "rollouts_policyruleversion": Guard(
+        environment_column="project_id", ticketed=("INSERT",), refused=("UPDATE", "DELETE")
+    ),
+    "rollouts_judgement": EVIDENCE,
+    "rollouts_serviceapproval": EVIDENCE,
 }
 
 

@@ -1,8 +1,28 @@
 """Facts and constraints; workflows live in services."""
 
 from rollouts.models.approvals import Approval
+from rollouts.models.break_glass import BreakGlassOutcome, BreakGlassUse
+from rollouts.models.calendar import CalendarWindow, FreezeException, WindowKind
 from rollouts.models.change_requests import ChangeRequest
 from rollouts.models.comments import Comment
+from rollouts.models.incidents import Incident, Severity
 from rollouts.models.policies import ApprovalPolicy
+from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
 
-__all__ = ["Approval", "ApprovalPolicy", "ChangeRequest", "Comment"]
+__all__ = [
+    "Approval",
+    "ApprovalPolicy",
+    "BreakGlassOutcome",
+    "BreakGlassUse",
+    "CalendarWindow",
+    "ChangeRequest",
+    "Comment",
+    "FreezeException",
+    "Incident",
+    "Judgement",
+    "PolicyRule",
+    "PolicyRuleVersion",
+    "ServiceApproval",
+    "Severity",
+    "WindowKind",
+]
