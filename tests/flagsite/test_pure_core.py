@@ -14,7 +14,7 @@ PURE = (
     "flags/documents",
     "flags/evaluation",
     "flags/interop",
-    "rollouts/policies.py",
+    "rollouts/policies",
     "rollouts/transitions.py",
 )
 FILES = sorted(
