@@ -25,6 +25,7 @@ VIEW = "flags.view_environment"
 PROPOSE = "flags.propose_change"
 APPROVE = "flags.approve_change"
 APPLY = "flags.apply_change"
+BREAK_GLASS = "flags.break_glass"
 ADMINISTER = "flags.administer_environment"
 
 
@@ -35,6 +36,7 @@ class Role(StrEnum):
     EDITOR = "editor"
     APPROVER = "approver"
     RELEASE_MANAGER = "release_manager"
+    BREAK_GLASS = "break_glass"
     ADMINISTRATOR = "administrator"
 
     @property
@@ -48,6 +50,7 @@ ROLE_PERMISSION: dict[Role, str] = {
     Role.EDITOR: PROPOSE,
     Role.APPROVER: APPROVE,
     Role.RELEASE_MANAGER: APPLY,
+    Role.BREAK_GLASS: BREAK_GLASS,
     Role.ADMINISTRATOR: ADMINISTER,
 }
 PERMISSION_ROLE: dict[str, Role] = {permission: role for role, permission in ROLE_PERMISSION.items()}

@@ -31,6 +31,7 @@ ROLE_WORDS = {
     Role.EDITOR: "Edits unprotected environments, proposes changes to protected ones.",
     Role.APPROVER: "Approves what others ask for. Never their own requests.",
     Role.RELEASE_MANAGER: "Schedules and applies approved changes.",
+    Role.BREAK_GLASS: "Changes a protected environment in an emergency without approval; it is reviewed afterwards.",
     Role.ADMINISTRATOR: "Manages protection, approval policy, tokens and roles.",
 }
 

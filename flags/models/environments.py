@@ -58,6 +58,7 @@ class Environment(models.Model):
             ("propose_change", "Edit unprotected environments, propose changes to protected ones"),
             ("approve_change", "Approve changes others asked for"),
             ("apply_change", "Schedule and apply approved changes"),
+            ("break_glass", "Change a protected environment in an emergency, without approval"),
             ("administer_environment", "Manage protection, policies, tokens and roles"),
         ]
 
