@@ -62,6 +62,8 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     ),
     "rollouts_judgement": EVIDENCE,
     "rollouts_serviceapproval": EVIDENCE,
+    "rollouts_rollbackdrill": Guard(refused=("DELETE",), immutable=("id", "environment_id", "flag_id", "created_at")),
+    "rollouts_drillrun": EVIDENCE,
 }
 
 

@@ -5,6 +5,7 @@ from rollouts.models.break_glass import BreakGlassOutcome, BreakGlassUse
 from rollouts.models.calendar import CalendarWindow, FreezeException, WindowKind
 from rollouts.models.change_requests import ChangeRequest
 from rollouts.models.comments import Comment
+from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
 from rollouts.models.incidents import Incident, Severity
 from rollouts.models.policies import ApprovalPolicy
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
@@ -17,11 +18,14 @@ __all__ = [
     "CalendarWindow",
     "ChangeRequest",
     "Comment",
+    "DrillRun",
+    "DrillTarget",
     "FreezeException",
     "Incident",
     "Judgement",
     "PolicyRule",
     "PolicyRuleVersion",
+    "RollbackDrill",
     "ServiceApproval",
     "Severity",
     "WindowKind",
