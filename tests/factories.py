@@ -25,6 +25,7 @@ from flags.services.flags import create_flag
 from flags.services.projects import create_environment, create_project
 from flags.services.roles import set_roles
 from flags.services.tickets import governed_write
+from tests.support.remembered import remembered
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SOON = NOW + timedelta(hours=1)
@@ -42,6 +43,7 @@ def make_person(name: str, *, is_superuser: bool = False) -> Any:
         email=f"{username}@example.test",
         is_staff=True,
         is_superuser=is_superuser,
+        date_joined=NOW,
     )
     person.set_password(username)
     person.save()
@@ -69,6 +71,11 @@ class World:
     vera: Any
     otto: Any
     flags: dict[str, Flag] = field(default_factory=dict)
+
+    @property
+    def first_flag(self) -> Flag:
+        """The flag a served world starts with."""
+        return self.flags["checkout-redesign"]
 
     @property
     def environments(self) -> tuple[Environment, ...]:
@@ -117,7 +124,22 @@ class World:
 
 def make_world(key: str = "") -> World:
     """A project with development and staging (open) and production (protected), and everybody in their roles."""
-    key = key or f"shop-{next(_numbers)}"
+    return _make_world(key) if key else remembered("world", lambda: _make_world(f"shop-{next(_numbers)}"))
+
+
+def make_served_world(share: int | None = None) -> World:
+    """A world whose first flag production serves: to `share` percent, or its default variant to everyone."""
+    return remembered(f"served world {share}", lambda: _make_served_world(share))
+
+
+def _make_served_world(share: int | None) -> World:
+    world = make_world()
+    flag = world.flag()
+    world.serve(flag, world.production, None if share is None else percent_document(flag.key, share))
+    return world
+
+
+def _make_world(key: str) -> World:
     ada = make_person("ada", is_superuser=True)
     admin = actor_of(ada)
     project = create_project(actor=admin, key=key, name=key.capitalize(), now=NOW)

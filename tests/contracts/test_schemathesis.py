@@ -27,8 +27,7 @@ from schemathesis.specs.openapi.checks import (
 
 from flags.models.tokens import TokenScope
 from flagsite.wsgi import application
-from tests.factories import make_world
-from tests.flags.api.plane import Plane, make_plane
+from tests.flags.api.plane import Plane, plane_of_its_own
 from tests.support.admin import signed_in
 
 CHECKS = [
@@ -73,7 +72,7 @@ def _one_connection() -> Iterator[None]:
 @pytest.fixture
 def plane(db: None) -> Plane:
     """A production environment with flags of every kind."""
-    return make_plane(make_world())
+    return plane_of_its_own()
 
 
 def operations(document: dict[str, Any]) -> Iterator[Any]:

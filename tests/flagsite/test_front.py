@@ -299,11 +299,10 @@ def test_logs__of_everything__hold_no_context_value(caplog: pytest.LogCaptureFix
 def test_front__first_request_and_the_next__take_five_queries_and_none(
     monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ):
-    from tests.factories import make_world
-    from tests.flags.api.plane import make_plane
+    from tests.flags.api.plane import plane_of_its_own
 
     monkeypatch.setattr(snapshots, "store", SnapshotStore(DatabaseSource()))
-    plane, front = make_plane(make_world()), Doors().front
+    plane, front = plane_of_its_own(), Doors().front
 
     assert call(front, environ(HTTP_X_API_KEY=plane.secret))[0] == "200 OK"
     with django_assert_num_queries(0):

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from flags.api.metrics import Meters, meters
 from flags.snapshots import SnapshotStore
 from flagsite.metrics import FlagsiteCollector
-from tests.factories import NOW, make_world
-from tests.flags.api.plane import DOCUMENTS, SECRET, FakeSource, fake_store, make_plane
+from tests.factories import NOW
+from tests.flags.api.plane import DOCUMENTS, SECRET, FakeSource, fake_store, plane_of_its_own
 
 TOKEN = "scrape-" + "m" * 40
 
@@ -144,7 +144,7 @@ def test_collect__after_evaluations__counts_by_names():
 @pytest.mark.django_db
 def test_metrics__after_requests__shows_them_without_another_query(settings: Any, django_assert_num_queries: Any):
     settings.METRICS_TOKEN = TOKEN
-    plane = make_plane(make_world())
+    plane = plane_of_its_own()
     for key, status in [("a-boolean", 200), ("a-boolean", 200), ("made-up", 404), (None, 200)]:
         assert plane.post(key, {"targetingKey": "user-1"}).status_code == status
 

@@ -12,7 +12,7 @@ from audits.models import AuditEvent
 from flags.models import LocalKill
 from flags.permissions import Role
 from rollouts.models import ChangeRequest
-from tests.factories import World, make_world
+from tests.factories import World, make_served_world, make_world
 from tests.rollouts.support import Bench
 from tests.support.admin import HOSTILE, signed_in, text_of
 
@@ -20,10 +20,8 @@ from tests.support.admin import HOSTILE, signed_in, text_of
 @pytest.fixture
 def bench(db: None) -> Bench:
     """A flag in production and requests about it."""
-    world = make_world()
-    flag = world.flag()
-    world.serve(flag, world.production)
-    return Bench(world, flag)
+    world = make_served_world()
+    return Bench(world, world.first_flag)
 
 
 @pytest.fixture

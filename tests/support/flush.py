@@ -4,7 +4,7 @@ Tests that commit (threads, live server) leave rows behind; governed tables and 
 Content types and permissions stay: they are made by `migrate`, and making them again after every test is slow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django.contrib.auth.models import Permission
@@ -21,13 +21,18 @@ def flush_database(*, using: str = "default") -> None:
     connection = connections[using]
     tables = [table for table in connection.introspection.table_names() if table not in KEPT]
     with without_triggers(connection), connection.cursor() as cursor:
-        for table in _tables_with_rows(connection, tables):
+        for table in tables_with_rows(connection, tables):
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 @contextmanager
-def without_triggers(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """A transaction in which no trigger and no foreign key speaks up. For tests only."""
+def without_triggers(
+    connection: BaseDatabaseWrapper, *, on_insert_into: Collection[str] | None = None
+) -> Iterator[None]:
+    """A transaction in which no trigger and no foreign key speaks up. For tests only.
+
+    SQLite has to drop triggers and make them again; `on_insert_into` names the tables where that is needed.
+    """
     if connection.vendor == "postgresql":
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = 'replica'")
@@ -35,7 +40,7 @@ def without_triggers(connection: BaseDatabaseWrapper) -> Iterator[None]:
             cursor.execute("SET LOCAL session_replication_role = 'origin'")
         return
     with connection.constraint_checks_disabled(), transaction.atomic(using=connection.alias):
-        triggers = _sqlite_triggers(connection)
+        triggers = _sqlite_triggers(connection, on_insert_into)
         with connection.cursor() as cursor:
             for name in triggers:
                 cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
@@ -44,13 +49,18 @@ def without_triggers(connection: BaseDatabaseWrapper) -> Iterator[None]:
                 cursor.execute(statement)
 
 
-def _sqlite_triggers(connection: BaseDatabaseWrapper) -> dict[str, str]:
+def _sqlite_triggers(connection: BaseDatabaseWrapper, on_insert_into: Collection[str] | None) -> dict[str, str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        return dict(cursor.fetchall())
+        cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+        return {
+            name: sql
+            for name, table, sql in cursor.fetchall()
+            if on_insert_into is None or (table in on_insert_into and " BEFORE INSERT ON " in sql)
+        }
 
 
-def _tables_with_rows(connection: BaseDatabaseWrapper, tables: list[str]) -> list[str]:
+def tables_with_rows(connection: BaseDatabaseWrapper, tables: Collection[str]) -> list[str]:
+    """Those of the tables that are not empty."""
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT 1 FROM {quote(t)})" for t in tables))

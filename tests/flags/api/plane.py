@@ -17,7 +17,8 @@ from flags.evaluation.compile import FlagSource, Snapshot
 from flags.models import Environment
 from flags.services.tokens import IssuedToken, issue_token
 from flags.snapshots import SnapshotStore, TokenFacts, hash_secret
-from tests.factories import NOW, World, actor_of
+from tests.factories import NOW, World, actor_of, make_world
+from tests.support.remembered import remembered
 
 BULK = "/ofrep/v1/evaluate/flags"
 SECRET = "fse_" + "s" * 43
@@ -164,6 +165,11 @@ class Plane:
         headers = {"X-API-Key": self.secret, **extra.pop("headers", {})}
         body = extra.pop("body", None) or json.dumps({"context": context})
         return (client or Client()).post(path, body, content_type="application/json", headers=headers, **extra)
+
+
+def plane_of_its_own() -> Plane:
+    """A plane in a world of its own."""
+    return remembered("plane", lambda: make_plane(make_world()))
 
 
 def make_plane(world: World) -> Plane:
