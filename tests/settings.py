@@ -9,6 +9,8 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 AXES_ENABLED = False
 SNAPSHOT_POLL_ENABLED = False
 WHITENOISE_USE_FINDERS = True
+# A static file is looked for when it is asked for: no client lists all of them before its first page.
+WHITENOISE_AUTOREFRESH = True
 CELERY_TASK_ALWAYS_EAGER = False
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
