@@ -6,7 +6,7 @@ Two approvals are required; every attempt is made by one person alone and taken 
 import contextlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,22 @@ from rollouts.models import ApprovalPolicy, ChangeRequest
 from rollouts.services.change_requests import create_change_request, submit_change_request
 from rollouts.services.policies import set_approval_policy
 from rollouts.transitions import Act
-from tests.factories import NOW, World, actor_of, make_world, percent_document
+from tests.factories import NOW, World, actor_of, make_served_world, percent_document
 from tests.flagsite.write_doors import Route, addresses, routes
+from tests.support.remembered import remembered
 
 pytestmark = pytest.mark.django_db
 
-ROLES = ("nobody", "outsider", "viewer", "editor", "approver", "release_manager", "administrator", "everything")
+PEOPLE = {
+    "nobody": "",
+    "outsider": "otto",
+    "viewer": "vera",
+    "editor": "rita",
+    "approver": "abel",
+    "release_manager": "rolf",
+    "administrator": "ada",
+    "everything": "anna",
+}
 LIVE, WANTED = 5, 100
 NO_POLICY = {"required_approvals": 1, "named_approvers": [], "expires_after_hours": 336}
 
@@ -48,8 +58,19 @@ class Doors:
     segment: Segment
     requests: dict[str, ChangeRequest]
     tokens: dict[str, str]
-    clients: dict[str, Client]
     values: dict[str, list[str]]
+    before: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.before = self.digest()
+
+    def client(self, role: str) -> Client:
+        """A client signed in as somebody with this role."""
+        client, person = Client(raise_request_exception=False), PEOPLE[role]
+        if person:
+            backend = "django.contrib.auth.backends.ModelBackend"
+            client.force_login(getattr(self.world, person), backend=backend)
+        return client
 
     def digest(self) -> list[tuple[Any, ...]]:
         """What production serves, in full."""
@@ -79,9 +100,12 @@ def request_of(world: World, title: str, *, submitted: bool, now: Any = NOW) -> 
 
 @pytest.fixture
 def doors() -> Doors:
-    world = make_world()
-    flag = world.flag()
-    world.serve(flag, world.production, percent_document(flag.key, LIVE))
+    return remembered("doors", _make_doors)
+
+
+def _make_doors() -> Doors:
+    world = make_served_world(LIVE)
+    flag = world.first_flag
     set_approval_policy(
         world.production.pk,
         actor=actor_of(world.ada),
@@ -116,24 +140,7 @@ def doors() -> Doors:
         for scope in ("evaluate", "audit")
     }
     segment = Segment.objects.get(key="beta")
-    return Doors(world, flag, segment, requests, tokens, _clients(world), _values(world, flag, segment, requests))
-
-
-def _clients(world: World) -> dict[str, Client]:
-    people = {
-        "outsider": world.otto,
-        "viewer": world.vera,
-        "editor": world.rita,
-        "approver": world.abel,
-        "release_manager": world.rolf,
-        "administrator": world.ada,
-        "everything": world.anna,
-    }
-    clients = {"nobody": Client(raise_request_exception=False)}
-    for role, person in people.items():
-        clients[role] = Client(raise_request_exception=False)
-        clients[role].force_login(person, backend="django.contrib.auth.backends.ModelBackend")
-    return clients
+    return Doors(world, flag, segment, requests, tokens, _values(world, flag, segment, requests))
 
 
 def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, ChangeRequest]) -> dict[str, list[str]]:
@@ -231,13 +238,13 @@ def taken_back(attempt: Any) -> None:
 
 def knock(doors: Doors, client: Client, method: str, url: str, data: Any) -> int:
     """Send one request; answers its status. Fails when production moved, or when the server broke."""
-    before, status = doors.digest(), 0
+    status = 0
     send = getattr(client, method)
 
     def attempt() -> None:
         nonlocal status
         status = send(url, data).status_code if data is not None else send(url).status_code
-        assert doors.digest() == before, f"{method} {url} changed production"
+        assert doors.digest() == doors.before, f"{method} {url} changed production"
 
     taken_back(attempt)
     assert status < 500, f"{method} {url} answered {status}"
@@ -257,24 +264,26 @@ def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
 
 @pytest.mark.parametrize("role", ["nobody", "viewer", "everything"])
 def test_every_route__get__leaves_production_alone(role, doors):
-    answers = [knock(doors, doors.clients[role], "get", url, None) for _, url in all_urls(doors)]
+    client = doors.client(role)
+    answers = [knock(doors, client, "get", url, None) for _, url in all_urls(doors)]
 
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", PEOPLE)
 def test_every_route__forged_post__leaves_production_alone(role, doors):
-    answers = []
+    answers, client, sent = [], doors.client(role), forms(doors)
     for route, url in all_urls(doors):
-        for form in forms(doors) if "changerequest" in route.name else forms(doors)[-1:]:
-            answers.append(knock(doors, doors.clients[role], "post", url, form))
+        for form in sent if "changerequest" in route.name else sent[-1:]:
+            answers.append(knock(doors, client, "post", url, form))
 
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_every_route__other_methods__leave_production_alone(method, doors):
-    answers = [knock(doors, doors.clients["everything"], method, url, None) for _, url in all_urls(doors)]
+    client = doors.client("everything")
+    answers = [knock(doors, client, method, url, None) for _, url in all_urls(doors)]
 
     assert len(answers) > 40, "The matrix has lost its routes."
 
@@ -289,10 +298,9 @@ def test_every_api_route__with_a_service_token__leaves_production_alone(scope, d
             continue
         for method in ("post", "put", "patch", "delete"):
             client = Client(raise_request_exception=False, headers={"x-api-key": secret})
-            before = doors.digest()
             response = getattr(client, method)(url, json.dumps(document), content_type="application/json")
             assert response.status_code < 500
-            assert doors.digest() == before
+            assert doors.digest() == doors.before
             tried += 1
     assert tried
 
@@ -379,13 +387,13 @@ def test_matrix__the_same_forms_where_they_are_allowed__do_change_something(door
     before = doors.digest()
 
     edit = reverse("admin:flags_config_edit", args=[doors.flag.pk, world.development.pk])
-    doors.clients["editor"].post(edit, form)
+    doors.client("editor").post(edit, form)
     propose = reverse("admin:rollouts_changerequest_propose", args=[doors.flag.pk, world.production.pk])
-    doors.clients["editor"].post(propose, form)
+    doors.client("editor").post(propose, form)
     approve = reverse("admin:rollouts_changerequest_act", args=[request.pk, "approve"])
-    doors.clients["approver"].post(approve, form)
+    doors.client("approver").post(approve, form)
     after_one = doors.digest()
-    doors.clients["everything"].post(approve, form)
+    doors.client("everything").post(approve, form)
 
     assert FlagConfig.objects.get(pk=development.pk).version == development.version + 1
     assert ChangeRequest.objects.count() == len(doors.requests) + 1
