@@ -11,7 +11,7 @@ from flags.guards import FLAGS_GUARDS, install_guards
 
 def reinstall(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """SQLite rebuilds the table for a new column and drops its triggers on the way."""
-    install_guards(schema_editor.connection, FLAGS_GUARDS)
+    install_guards(schema_editor.connection, {"flags_environment": FLAGS_GUARDS["flags_environment"]})
 
 
 class Migration(migrations.Migration):

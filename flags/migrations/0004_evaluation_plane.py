@@ -12,8 +12,10 @@ from flags.guards import FLAGS_GUARDS, install_guards
 
 
 def reinstall(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """SQLite rebuilds tables for new columns and drops their triggers on the way."""
-    install_guards(schema_editor.connection, FLAGS_GUARDS)
+    """SQLite rebuilds tables for new columns and drops their triggers on the way. Later tables are passed over."""
+    tables = set(schema_editor.connection.introspection.table_names())
+    present = {table: guard for table, guard in FLAGS_GUARDS.items() if table in tables}
+    install_guards(schema_editor.connection, present)
 
 
 class Migration(migrations.Migration):

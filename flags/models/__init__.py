@@ -6,13 +6,16 @@ from flags.models.environments import Environment, EnvironmentUserGrant
 from flags.models.flags import Flag
 from flags.models.kills import LocalKill
 from flags.models.projects import Project
+from flags.models.roles import CustomRole, RoleGrant
 from flags.models.segments import Segment
+from flags.models.teams import Team, TeamMember
 from flags.models.tickets import ApplyTicket
 from flags.models.tokens import EnvironmentToken
 
 __all__ = [
     "ApplyTicket",
     "ContextAttribute",
+    "CustomRole",
     "Environment",
     "EnvironmentToken",
     "EnvironmentUserGrant",
@@ -20,5 +23,8 @@ __all__ = [
     "FlagConfig",
     "LocalKill",
     "Project",
+    "RoleGrant",
     "Segment",
+    "Team",
+    "TeamMember",
 ]

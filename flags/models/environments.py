@@ -5,6 +5,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+from guardian.managers import UserObjectPermissionManager
 from guardian.models import UserObjectPermissionBase
 
 
@@ -66,10 +68,31 @@ class Environment(models.Model):
         return self.name
 
 
+class LivingGrants(UserObjectPermissionManager):
+    """Grants that have not ended by the clock, so that no reader forgets to ask."""
+
+    def get_queryset(self) -> models.QuerySet["EnvironmentUserGrant"]:
+        """The rows that give a right at this moment."""
+        return super().get_queryset().filter(living())
+
+
+def living(prefix: str = "") -> Q:
+    """The condition that a grant has not ended by the clock; `prefix` leads to it from another model."""
+    return Q(**{f"{prefix}ends_at": None}) | Q(**{f"{prefix}ends_at__gt": timezone.now()})
+
+
 class EnvironmentUserGrant(UserObjectPermissionBase):
-    """guardian's grants for environments, with a real foreign key. Written by `flags.services.roles` alone."""
+    """guardian's rows for environments, with a real foreign key: what permission checks read.
+
+    They follow from role grants and are written by `flags.services.roles` alone. `ends_at` is when the last role that
+    brings the permission ends; None is never. `objects` leaves out what has ended by the clock, `every` does not.
+    """
 
     content_object = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="grants")
+    ends_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LivingGrants()
+    every = models.Manager()
 
     class Meta(UserObjectPermissionBase.Meta):
         pass

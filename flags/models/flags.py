@@ -41,6 +41,7 @@ class Flag(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    owner_team = models.ForeignKey("flags.Team", null=True, blank=True, on_delete=models.PROTECT, related_name="flags")
     tags = models.JSONField(default=list, blank=True)
     links = models.JSONField(default=list, blank=True)
     successor = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")

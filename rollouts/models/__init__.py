@@ -9,6 +9,7 @@ from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
 from rollouts.models.incidents import Incident, Severity
 from rollouts.models.policies import ApprovalPolicy
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
+from rollouts.models.settings_proposals import SettingsProposal
 
 __all__ = [
     "Approval",
@@ -27,6 +28,7 @@ __all__ = [
     "PolicyRuleVersion",
     "RollbackDrill",
     "ServiceApproval",
+    "SettingsProposal",
     "Severity",
     "WindowKind",
 ]
