@@ -57,6 +57,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
             "created_at",
             "expires_at",
         ),
+    ),
     "rollouts_comment": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
     "rollouts_breakglassuse": Guard(
         ticketed=("INSERT", "UPDATE"),
