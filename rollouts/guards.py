@@ -59,6 +59,11 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
         ),
     ),
     "rollouts_comment": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
+    "rollouts_threadmark": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
+    "rollouts_dissent": EVIDENCE,
+    "rollouts_requestround": EVIDENCE,
+    "rollouts_changebundle": Guard(environment_column="project_id", ticketed=("INSERT",), refused=("UPDATE", "DELETE")),
+    "rollouts_bundlemember": EVIDENCE,
     "rollouts_breakglassuse": Guard(
         ticketed=("INSERT", "UPDATE"),
         refused=("DELETE",),

@@ -2,12 +2,15 @@
 
 from rollouts.models.approvals import Approval
 from rollouts.models.break_glass import BreakGlassOutcome, BreakGlassUse
+from rollouts.models.bundles import BundleMember, ChangeBundle
 from rollouts.models.calendar import CalendarWindow, FreezeException, WindowKind
 from rollouts.models.change_requests import ChangeRequest
-from rollouts.models.comments import Comment
+from rollouts.models.comments import Comment, ThreadMark
+from rollouts.models.dissent import Dissent, DissentKind
 from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
 from rollouts.models.incidents import Incident, Severity
 from rollouts.models.policies import ApprovalPolicy
+from rollouts.models.rounds import Look, RequestRound
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
 from rollouts.models.settings_proposals import SettingsProposal
 
@@ -16,19 +19,26 @@ __all__ = [
     "ApprovalPolicy",
     "BreakGlassOutcome",
     "BreakGlassUse",
+    "BundleMember",
     "CalendarWindow",
+    "ChangeBundle",
     "ChangeRequest",
     "Comment",
+    "Dissent",
+    "DissentKind",
     "DrillRun",
     "DrillTarget",
     "FreezeException",
     "Incident",
     "Judgement",
+    "Look",
     "PolicyRule",
     "PolicyRuleVersion",
+    "RequestRound",
     "RollbackDrill",
     "ServiceApproval",
     "SettingsProposal",
     "Severity",
+    "ThreadMark",
     "WindowKind",
 ]
