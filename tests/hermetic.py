@@ -6,6 +6,7 @@ the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER` and `REQUIRE_NODE` turn it in
 """
 
 import atexit
+import gc
 import json
 import os
 from collections import Counter
@@ -37,6 +38,8 @@ def is_required(mark: str) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests() -> Generator[None, None, None]:
     """Prepare the environment. A wrapper runs before pytest-django reads the settings."""
+    # Collecting makes many objects that all stay; looking for garbage among them is for later.
+    gc.disable()
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     _missing.update(missing_tools())
     if worker:
@@ -64,6 +67,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 _affected[mark] += 1
                 if not is_required(mark):
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end, so the garbage collector need not go through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _belongs_elsewhere(item: pytest.Item, elsewhere: set[str]) -> bool:
