@@ -58,6 +58,8 @@ def _run_pass(engine: str, arguments: list[str], output: IO[str] | None) -> tupl
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "counts.json")
         environment = {**os.environ, "DATABASE": engine, "TEST_COUNTS": str(target)}
+        # The tests start dozens of processes; unless compiled code is kept, each of them compiles the product anew.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [sys.executable, "-m", "pytest", *arguments]
         code = subprocess.call(command, env=environment, stdout=output, stderr=output)
         return code, json.loads(target.read_text()) if target.exists() else {}
