@@ -30,11 +30,11 @@ _ABSENT = object()
 
 
 class Reasoning:
-    """Answers for the segments of one environment. Gives up, and says no, once it has taken `_STEPS` steps."""
+    """Answers for the segments of one environment. Gives up, and says no, once it has taken `steps` steps."""
 
-    def __init__(self, segments: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, segments: Mapping[str, Mapping[str, Any]], *, steps: int = _STEPS) -> None:
         self._segments = segments
-        self._steps = 0
+        self._left = steps
         self._tests: dict[int, tuple[Node, Callable[[Mapping[str, Any]], bool]]] = {}
 
     def implies(self, first: Node | None, second: Node | None) -> bool:
@@ -57,8 +57,8 @@ class Reasoning:
         ) or self._leaves_nothing([part for part in parts if "attribute" in part])
 
     def _is_tired(self) -> bool:
-        self._steps += 1
-        return self._steps > _STEPS
+        self._left -= 1
+        return self._left < 0
 
     def _implies(self, first: Node, second: Node, depth: int) -> bool:
         if self._is_tired() or depth > 4 * MAX_SEGMENT_DEPTH:
@@ -95,7 +95,7 @@ class Reasoning:
         if kept is None:
             kept = leaf, OPERATORS[leaf["operator"]](leaf["attribute"], leaf.get("value"))
             self._tests[id(leaf)] = kept
-        self._steps += 1
+        self._left -= 1
         return kept[1]({leaf["attribute"]: value})
 
     def _leaf_implies(self, first: Node, second: Node) -> bool:

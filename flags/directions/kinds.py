@@ -1,9 +1,4 @@
-"""Pure: whether a change widens or narrows what people are exposed to.
-
-A key is exposed to a flag while it is served anything else than what the flag serves switched off. A change narrows
-when every context gets, whatever it holds and whenever it asks, either what it got before or what the flag serves
-switched off; it is neutral when nobody's answer can differ. Everything that cannot be shown to narrow widens.
-"""
+"""What is said of a change: which way it moves exposure, flag by flag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +15,26 @@ class Direction(StrEnum):
     NARROWS = "narrows"
     WIDENS = "widens"
 
+    @property
+    def label(self) -> str:
+        """The direction in words."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Direction.NEUTRAL: "changes nobody's answer",
+    Direction.NARROWS: "only narrows",
+    Direction.WIDENS: "widens",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class FlagMovement:
     """What a change does to one flag, also to one that it moves through a segment or a prerequisite.
 
     Shares are the largest part of the flag's traffic in hundred-thousandths that one split or serve gives to variants
-    other than the one it serves switched off; `is_indirect` says that the change does not edit the flag itself.
+    other than the one it serves switched off; individual targets are left out. `is_indirect` says that the change does
+    not edit the flag itself.
     """
 
     flag_key: str
@@ -39,7 +47,7 @@ class FlagMovement:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What a change set does to exposure: flag by flag, those it moves only."""
+    """What a change set does to exposure: every flag it edits, and the others that it moves."""
 
     flags: tuple[FlagMovement, ...] = ()
 
@@ -48,3 +56,12 @@ class Movement:
         """The widest of all."""
         found = {flag.direction for flag in self.flags}
         return next((one for one in (Direction.WIDENS, Direction.NARROWS) if one in found), Direction.NEUTRAL)
+
+    @property
+    def widening(self) -> tuple[FlagMovement, ...]:
+        """The flags that the change widens."""
+        return tuple(flag for flag in self.flags if flag.direction is Direction.WIDENS)
+
+    def of(self, flag_key: str) -> FlagMovement | None:
+        """What the change does to one flag; None for a flag that it leaves alone."""
+        return next((flag for flag in self.flags if flag.flag_key == flag_key), None)

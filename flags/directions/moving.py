@@ -1,0 +1,114 @@
+"""What a change set does to exposure."""
+
+from collections.abc import Mapping
+
+from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
+from flags.documents.schema import quoted
+from flags.evaluation.ordering import dependency_order, flags_required
+from flags.evaluation.segments import UNREADABLE
+
+from .answers import Level
+from .audiences import Audiences
+from .comparing import Parents, Step, compare
+from .kinds import Direction, Document, FlagMovement, Movement
+from .reading import Reading, read
+from .words import through, why
+
+# About half a second of reasoning for a whole change set; what is too hard to tell after that widens.
+_STEPS = 500_000
+_DIRECTIONS = {Level.SAME: Direction.NEUTRAL, Level.NARROWER: Direction.NARROWS, Level.WIDER: Direction.WIDENS}
+
+Documents = Mapping[str, Document]
+
+
+def movement_of(change_set: ChangeSet, *, configs: Documents, segments: Documents) -> Movement:
+    """What a change set of valid documents does to every flag it edits and to every other one that it moves.
+
+    `configs` and `segments` are the present documents of its environment by key. Flags may be missing that neither are
+    edited, nor name a segment that moves, nor have prerequisites, nor are one.
+    """
+    return _Change(change_set, configs, segments).movement()
+
+
+class _Change:
+    """An environment before and after, and what is known of its flags so far."""
+
+    def __init__(self, change_set: ChangeSet, configs: Documents, segments: Documents) -> None:
+        self._edited = {edit.flag_key: edit.document for edit in change_set.edits if isinstance(edit, ConfigEdit)}
+        self._before, self._after = configs, {**configs, **self._edited}
+        moving = {edit.segment_key: edit.document for edit in change_set.edits if isinstance(edit, SegmentEdit)}
+        self._audiences = Audiences(segments, {**segments, **moving}, steps=_STEPS)
+        self._circular = [_circular(self._before), _circular(self._after)]
+        self._levels: dict[str, Level] = {}
+        self._off_variants: dict[str, frozenset[str]] = {}
+        self._found: dict[str, FlagMovement] = {}
+
+    def movement(self) -> Movement:
+        """Look at every flag that may move, each behind those that it requires."""
+        needs = {
+            key: flags_required(self._before.get(key)) | flags_required(document)
+            for key, document in self._after.items()
+        }
+        order, undecided = dependency_order(needs)
+        # Where flags require each other in a circle, before and after taken together, each counts as moved to the rest.
+        self._levels.update(dict.fromkeys(undecided, Level.WIDER))
+        self._off_variants.update(dict.fromkeys(undecided, frozenset()))
+        for key in [*order, *sorted(undecided)]:
+            if self._is_touched(key):
+                self._look_at(key)
+        return Movement(tuple(self._found[key] for key in sorted(self._found, key=self._rank)))
+
+    def _rank(self, key: str) -> tuple[bool, str]:
+        return key not in self._edited, key
+
+    def _is_touched(self, key: str) -> bool:
+        if key in self._edited:
+            return True
+        was_circular, is_circular = (key in circular for circular in self._circular)
+        if was_circular or is_circular:
+            return was_circular != is_circular
+        document = self._after[key]
+        has_moved_parents = any(self._levels.get(parent) for parent in flags_required(document))
+        return has_moved_parents or bool(self._audiences.moved and self._audiences.moved_in(document))
+
+    def _look_at(self, key: str) -> None:
+        before, after = self._before.get(key), self._after[key]
+        try:
+            old = read(before, is_circular=key in self._circular[0], condition_of=self._audiences.before)
+            new = read(after, is_circular=key in self._circular[1], condition_of=self._audiences.after)
+            parents = Parents(self._levels, self._off_variants)
+            step = compare(old, new, parents=parents, reasoning=self._audiences.reasoning)
+        except UNREADABLE:
+            self._levels[key], self._off_variants[key] = Level.WIDER, frozenset()
+            words = "Its configuration cannot be read, so nobody can tell what changes."
+            self._found[key] = FlagMovement(key, Direction.WIDENS, words, 0, 0, key not in self._edited)
+            return
+        self._levels[key], self._off_variants[key] = step.level, new.off_variants
+        self._note(key, max(step, _visibility(old, new), key=_level), old, new)
+
+    def _note(self, key: str, step: Step, old: Reading, new: Reading) -> None:
+        """Keep what a page says of the flag. What clients see of it is no matter of the flags that require it."""
+        is_indirect = key not in self._edited
+        if is_indirect and step.level is Level.SAME:
+            return
+        words = why(step, old, new, before=self._before.get(key), after=self._after[key])
+        if is_indirect:
+            parents = [quoted(parent) for parent in sorted(new.parents) if self._levels.get(parent)]
+            segments = [f"segment {quoted(name)}" for name in self._audiences.moved_in(self._after[key])]
+            words = through(words, segments + parents)
+        self._found[key] = FlagMovement(key, _DIRECTIONS[step.level], words, old.share, new.share, is_indirect)
+
+
+def _level(step: Step) -> Level:
+    return step.level
+
+
+def _visibility(old: Reading, new: Reading) -> Step:
+    if old.is_visible == new.is_visible:
+        return Step(Level.SAME)
+    return Step(Level.WIDER if new.is_visible else Level.NARROWER, "visibility")
+
+
+def _circular(configs: Documents) -> set[str]:
+    """The flags that require themselves in the end, or one that does: they answer as if they were switched off."""
+    return dependency_order({key: flags_required(document) for key, document in configs.items()})[1]
