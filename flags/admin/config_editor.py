@@ -12,12 +12,12 @@ from django.utils import timezone
 from audits.errors import GovernanceError
 from flags.admin.editor_facts import editor_facts
 from flags.admin.governed import GovernedAdmin
-from flags.admin.merging import merge
 from flags.admin.places import Place, Version, as_text, document_at, versions_of
 from flags.admin.posted import Draft, version_number
 from flags.changes import ChangeSet, ConfigEdit, Difference, diff_configs
 from flags.documents import Problem, normalise_config, validate_config
 from flags.documents.lint import Finding
+from flags.merging import merge_documents
 from flags.models import Segment
 from flags.selectors.lint import findings_for
 from flags.services.surroundings import surrounding_problems
@@ -110,7 +110,8 @@ def meanwhile(place: Place, base_version: int, mine: Any) -> Meanwhile | None:
     merged: dict[str, Any] | None = None
     clashes: list[str] = []
     if base is not None and isinstance(mine, dict) and not examine(place, mine)[0]:
-        merged, clashes = merge(base, current, normalise(place, mine))
+        merge = merge_documents(base, normalise(place, mine), current)
+        merged, clashes = merge.document, [conflict.words for conflict in merge.conflicts]
     return Meanwhile(versions, diff_configs(base, current), merged, clashes)
 
 

@@ -11,10 +11,13 @@ PURE = (
     "flags/authority.py",
     "flags/changes.py",
     "flags/differences.py",
+    "flags/directions",
     "flags/documents",
     "flags/evaluation",
     "flags/interop",
+    "flags/merging.py",
     "rollouts/policies",
+    "rollouts/schedules",
     "rollouts/transitions.py",
 )
 FILES = sorted(

@@ -8,7 +8,6 @@ from django.urls import reverse
 from hypothesis import given
 
 from audits.integrity import canonical_json
-from flags.admin.merging import merge
 from flags.admin.places import as_text
 from flags.admin.posted import read_draft
 from flags.documents import normalise_config
@@ -28,16 +27,6 @@ def test_draft__any_document_as_the_form_shows_it__is_read_as_the_same(document:
 
     assert canonical_json(normalise_config(draft.document)) == canonical_json(stored)
     assert (draft.base_version, draft.reason, draft.problems) == (3, "R", [])
-
-
-@given(base=config_documents("boolean"), theirs=config_documents("boolean"))
-def test_merge__only_one_side_changed_any_document__is_that_side(base: dict[str, Any], theirs: dict[str, Any]) -> None:
-    base, theirs = normalise_config(base), normalise_config(theirs)
-
-    assert merge(base, base, theirs) == (theirs, [])
-    merged, clashes = merge(base, theirs, base)
-    assert clashes == []
-    assert canonical_json(merged) == canonical_json(theirs)
 
 
 EVERY_FIELD: dict[str, Any] = {
