@@ -5,8 +5,13 @@ change or edited it never approves it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from rollouts.policies.demands import Demand, DemandState, demand_sentence, demands_of, states_of
+from rollouts.policies.directories import Directory
+from rollouts.policies.findings import Finding, demanded, refusals
+from rollouts.policies.people import Approver, GivenApproval, ServiceYes
 
 DEFAULT_REQUIRED_APPROVALS = 1
 DEFAULT_EXPIRES_AFTER_HOURS = 336
@@ -43,30 +48,11 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Approver:
-    """A person as the verdict shows them."""
-
-    id: str
-    name: str
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@dataclass(frozen=True, slots=True)
-class GivenApproval:
-    """One recorded yes: who said it to which content."""
-
-    approver_id: str
-    name: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
     """Everything a verdict depends on.
 
     `policy` is in force now, `submitted_policy` was at submit (None for drafts). `role_holders` are approvers now.
+    `findings` are what the rules of the project say, of now and of submit; `directory` is who is in which team now.
     """
 
     requester_id: str
@@ -76,16 +62,33 @@ class Case:
     submitted_policy: Policy | None
     role_holders: tuple[Approver, ...]
     approvals: tuple[GivenApproval, ...]
+    findings: tuple[Finding, ...] = ()
+    directory: Directory = field(default_factory=Directory)
+    service_approvals: tuple[ServiceYes, ...] = ()
 
     @property
     def effective_policy(self) -> Policy:
         """The stricter of the policy now and the policy at submit."""
         return self.policy if self.submitted_policy is None else stricter(self.policy, self.submitted_policy)
 
+    @property
+    def required(self) -> int:
+        """How many people must approve: the highest number of policy and rules."""
+        return max(self.effective_policy.required_approvals, demanded(self.findings).approvals, 1)
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """The groups of people whom the rules demand approvals of."""
+        return demands_of(self.findings, self.directory)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a request has its approvals, who gave them and who can still give one."""
+    """Whether a request has its approvals, who gave them and who can still give one that helps.
+
+    `missing` is the lowest number of people who still have to approve. `needs_service` says that a service account has
+    to, and none did. Findings that refuse are no matter of approvals: they stop the submit and hold back the apply.
+    """
 
     is_satisfied: bool
     required: int
@@ -93,11 +96,19 @@ class Verdict:
     missing: int
     may_still_approve: tuple[Approver, ...]
     sentences: tuple[str, ...]
+    demands: tuple[DemandState, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    needs_service: bool = False
 
     @property
     def is_reachable(self) -> bool:
         """Whether enough people are left to give what is missing."""
-        return self.missing <= len(self.may_still_approve)
+        return self.missing <= len(self.may_still_approve) and all(state.is_reachable for state in self.demands)
+
+    @property
+    def refusals(self) -> tuple[Finding, ...]:
+        """The findings that refuse the change."""
+        return refusals(self.findings)
 
 
 def stricter(first: Policy, second: Policy) -> Policy:
@@ -123,7 +134,7 @@ def may_approve(case: Case, person_id: str) -> str | None:
     if person_id not in {holder.id for holder in case.role_holders}:
         return "You do not have the role approver in this environment. Ask an administrator of the environment for it."
     named = case.effective_policy.named_approvers
-    if named is not None and person_id not in named:
+    if named is not None and person_id not in named and not _is_demanded(case, person_id):
         names = _names(holder for holder in case.role_holders if holder.id in named)
         return f"Only named people may approve this change{f': {names}' if names else ''}. Ask one of them."
     if any(given.approver_id == person_id and given.digest == case.digest for given in case.approvals):
@@ -133,32 +144,85 @@ def may_approve(case: Case, person_id: str) -> str | None:
 
 def counted_approvers(case: Case) -> tuple[Approver, ...]:
     """The people whose approval counts now: of this content, still eligible, nobody who worked on it, each once."""
-    eligible = {person.id: person for person in _eligible(case)}
+    eligible = {person.id: person for person in _welcome(case)}
     given = {approval.approver_id for approval in case.approvals if approval.digest == case.digest}
     return tuple(person for person_id, person in eligible.items() if person_id in given)
 
 
 def judge(case: Case) -> Verdict:
     """The verdict on a request as things stand now."""
-    required = max(case.effective_policy.required_approvals, 1)
-    counted = counted_approvers(case)
-    missing = max(required - len(counted), 0)
-    left = tuple(person for person in _eligible(case) if person not in counted)
-    sentences = (
-        _progress(required, counted, missing, left),
-        *_policy_moved(case),
-        *_void(case, counted),
+    counted, eligible = counted_approvers(case), _eligible(case)
+    counting = [person for person in counted if person in eligible]
+    lacking = max(case.required - len(counting), 0)
+    left = tuple(person for person in _welcome(case) if person not in counted)
+    states = states_of(case.demands, approved=counted, left=left)
+    missing = max([lacking, *(state.missing for state in states)])
+    needs_service = demanded(case.findings).service and not _services(case)
+    helpful = tuple(person for person in left if _helps(person, lacking, eligible, states))
+    progress = _progress(
+        case.required, tuple(counting), lacking, tuple(person for person in left if person in eligible)
     )
-    return Verdict(missing == 0, required, counted, missing, left, sentences)
+    parts = [(lacking == 0, progress), *((state.missing == 0, demand_sentence(state)) for state in states)]
+    parts += [(not needs_service, sentence) for sentence in _service_sentence(case, needs_service=needs_service)]
+    # What is missing comes first: lists show the first sentence only.
+    told = [sentence for _, sentence in sorted(parts, key=lambda part: part[0])]
+    sentences = (*told, *_policy_moved(case), *_void(case, counted))
+    return Verdict(
+        is_satisfied=missing == 0 and not needs_service,
+        required=case.required,
+        counted=counted,
+        missing=missing,
+        # Where nothing is missing everybody may still add a yes, as ever.
+        may_still_approve=helpful if missing else left,
+        sentences=sentences,
+        demands=states,
+        findings=case.findings,
+        needs_service=needs_service,
+    )
+
+
+def _service_sentence(case: Case, *, needs_service: bool) -> tuple[str, ...]:
+    names = ", ".join(sorted({finding.name for finding in case.findings if _asks_service(finding)}))
+    if needs_service:
+        return (f"“{names}” demands that a service account approves as well, over the API. None has.",)
+    return (f"Approved by the service {', '.join(_services(case))}, as “{names}” demands.",) if names else ()
+
+
+def _asks_service(finding: Finding) -> bool:
+    return finding.requirement is not None and finding.requirement.service
+
+
+def _services(case: Case) -> list[str]:
+    return sorted({given.name for given in case.service_approvals if given.digest == case.digest})
+
+
+def _helps(person: Approver, lacking: int, eligible: tuple[Approver, ...], states: tuple[DemandState, ...]) -> bool:
+    """Whether this person's approval would bring the request further."""
+    return bool(lacking and person in eligible) or any(state.missing and person in state.can for state in states)
+
+
+def _welcome(case: Case) -> tuple[Approver, ...]:
+    """Everybody whose approval counts for something: the policy's approvers, and whom a rule demands by name or team.
+
+    A rule never lends anybody a vote in the number the policy asks for.
+    """
+    eligible = set(_eligible(case))
+    return tuple(holder for holder in _unbarred(case) if holder in eligible or _is_demanded(case, holder.id))
+
+
+def _is_demanded(case: Case, person_id: str) -> bool:
+    return any(person_id in demand.member_ids for demand in case.demands)
+
+
+def _unbarred(case: Case) -> tuple[Approver, ...]:
+    barred = case.contributor_ids | {case.requester_id}
+    unique = {holder.id: holder for holder in case.role_holders}
+    return tuple(holder for holder in unique.values() if holder.id not in barred)
 
 
 def _eligible(case: Case) -> tuple[Approver, ...]:
     named = case.effective_policy.named_approvers
-    barred = case.contributor_ids | {case.requester_id}
-    unique = {holder.id: holder for holder in case.role_holders}
-    return tuple(
-        holder for holder in unique.values() if holder.id not in barred and (named is None or holder.id in named)
-    )
+    return tuple(holder for holder in _unbarred(case) if named is None or holder.id in named)
 
 
 def _progress(required: int, counted: tuple[Approver, ...], missing: int, left: tuple[Approver, ...]) -> str:
