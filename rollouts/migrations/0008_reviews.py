@@ -69,6 +69,7 @@ class Migration(migrations.Migration):
                 ("digest", models.CharField(max_length=64)),
                 ("round", models.PositiveIntegerField()),
                 ("text", models.TextField(blank=True)),
+                ("touched", models.JSONField(default=list)),
                 ("created_at", models.DateTimeField()),
                 (
                     "author",
@@ -93,7 +94,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["created_at", "id"],
-                "indexes": [models.Index(fields=["request", "created_at"], name="dissent_by_request")],
+                "indexes": [
+                    models.Index(fields=["request", "created_at"], name="dissent_by_request"),
+                    models.Index(fields=["environment", "-created_at"], name="dissent_by_environment"),
+                ],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(

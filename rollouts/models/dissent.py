@@ -20,7 +20,8 @@ class DissentKind(models.TextChoices):
 class Dissent(models.Model):
     """One person's disagreement with exactly one content. Append-only; the database refuses UPDATE and DELETE.
 
-    It stays attached to the request, and to the versions that the request became.
+    It stays attached to the request, and to the versions that the request became. `touched` are kind and key of all
+    that the content changes, as "flag checkout": whoever reviews the next change of the same is told.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -31,11 +32,15 @@ class Dissent(models.Model):
     digest = models.CharField(max_length=64)
     round = models.PositiveIntegerField()
     text = models.TextField(blank=True)
+    touched = models.JSONField(default=list)
     created_at = models.DateTimeField()
 
     class Meta:
         ordering = ["created_at", "id"]
-        indexes = [models.Index(fields=["request", "created_at"], name="dissent_by_request")]
+        indexes = [
+            models.Index(fields=["request", "created_at"], name="dissent_by_request"),
+            models.Index(fields=["environment", "-created_at"], name="dissent_by_environment"),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=DissentKind.values), name="dissent_kind_valid"),
             models.CheckConstraint(
