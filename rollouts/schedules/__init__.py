@@ -15,6 +15,7 @@ from rollouts.schedules.windows import (
     next_change,
     next_occurrence,
     occurrences,
+    recurring,
     refuse_unusable,
 )
 from rollouts.schedules.zones import UnusableSchedule, instant_in, zone_of
@@ -38,6 +39,7 @@ __all__ = [
     "next_occurrence",
     "occurrences",
     "parse_rule",
+    "recurring",
     "refuse_unusable",
     "rule_in_words",
     "zone_of",

@@ -6,12 +6,13 @@ wins over an allow window.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from rollouts.schedules.reading import parse_rule
 from rollouts.schedules.recurrences import FIRST_YEAR, LAST_YEAR, Recurrence
-from rollouts.schedules.zones import UnusableSchedule
+from rollouts.schedules.zones import UnusableSchedule, instant_in, zone_of
 
 LONGEST_SPAN = timedelta(days=366)
 LONGEST_RECURRING = timedelta(days=31)
@@ -134,6 +135,14 @@ def is_covered_by(before: Window, after: Window, now: datetime) -> bool:
         return False
     same_days = (old.zone, old.local_start, old.rule) == (new.zone, new.local_start, new.rule)
     return same_days and old.duration <= new.duration
+
+
+def recurring(zone: str, local_start: datetime, duration: timedelta, rule: str) -> Recurrence:
+    """A recurrence from text. An end of the rule that names no zone becomes an instant, as calendars want it."""
+    place, parsed = zone_of(zone), parse_rule(rule)
+    if parsed.until is not None and parsed.until.tzinfo is None:
+        parsed = replace(parsed, until=instant_in(place, parsed.until))
+    return Recurrence(zone, local_start, duration, parsed)
 
 
 def refuse_unusable(timing: Span | Recurrence) -> None:
