@@ -25,6 +25,11 @@ class Action(StrEnum):
     LOCAL_KILL_LIFTED = "local_kill.lifted"
 
     ROLE_CHANGED = "role.changed"
+    ROLE_ENDED = "role.ended"
+    CUSTOM_ROLE_CHANGED = "custom_role.changed"
+    TEAM_CHANGED = "team.changed"
+    TEAM_MEMBER_ADDED = "team.member_added"
+    TEAM_MEMBER_REMOVED = "team.member_removed"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an act, not a secret
     TOKEN_REVOKED = "token.revoked"  # noqa: S105
 
@@ -32,15 +37,28 @@ class Action(StrEnum):
     CHANGE_REQUEST_EDITED = "change_request.edited"
     CHANGE_REQUEST_SUBMITTED = "change_request.submitted"
     CHANGE_REQUEST_APPROVED = "change_request.approved"
+    CHANGE_REQUEST_CHANGES_REQUESTED = "change_request.changes_requested"
+    CHANGE_REQUEST_CHANGES_LIFTED = "change_request.changes_lifted"
+    CHANGE_REQUEST_ABSTAINED = "change_request.abstained"
     CHANGE_REQUEST_REJECTED = "change_request.rejected"
     CHANGE_REQUEST_WITHDRAWN = "change_request.withdrawn"
     CHANGE_REQUEST_EXPIRED = "change_request.expired"
     CHANGE_REQUEST_COMMENTED = "change_request.commented"
+    CHANGE_REQUEST_THREAD_RESOLVED = "change_request.thread_resolved"
+    CHANGE_REQUEST_THREAD_REOPENED = "change_request.thread_reopened"
+    CHANGE_REQUEST_ENDED_TOGETHER = "change_request.ended_together"
     CHANGE_REQUEST_SCHEDULED = "change_request.scheduled"
     CHANGE_REQUEST_APPLIED = "change_request.applied"
     CHANGE_REQUEST_APPLY_REFUSED = "change_request.apply_refused"
 
+    CHANGE_BUNDLE_CREATED = "change_bundle.created"
+
     APPROVAL_POLICY_CHANGED = "approval_policy.changed"
+    SETTINGS_PROPOSAL_OPENED = "settings_proposal.opened"
+    SETTINGS_PROPOSAL_CONFIRMED = "settings_proposal.confirmed"
+    SETTINGS_PROPOSAL_DECLINED = "settings_proposal.declined"
+    SETTINGS_PROPOSAL_WITHDRAWN = "settings_proposal.withdrawn"
+    SETTINGS_PROPOSAL_EXPIRED = "settings_proposal.expired"
 
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
