@@ -12,7 +12,7 @@ from django.utils import timezone
 from audits.errors import GovernanceError
 from flags.admin.editor_facts import editor_facts
 from flags.admin.governed import GovernedAdmin
-from flags.admin.places import Place, Version, as_text, document_at, versions_of
+from flags.admin.places import Place, as_text
 from flags.admin.posted import Draft, version_number
 from flags.changes import ChangeSet, ConfigEdit, Difference, diff_configs
 from flags.documents import Problem, normalise_config, validate_config
@@ -20,6 +20,7 @@ from flags.documents.lint import Finding
 from flags.merging import merge_documents
 from flags.models import Segment
 from flags.selectors.lint import findings_for
+from flags.selectors.versions import Version, document_at, versions_of
 from flags.services.surroundings import surrounding_problems
 
 

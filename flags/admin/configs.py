@@ -23,13 +23,14 @@ from flags.admin.config_editor import (
     surroundings,
 )
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
-from flags.admin.places import Place, Version, document_at, find_place, versions_of
+from flags.admin.places import Place, find_place
 from flags.admin.posted import Draft, read_draft, version_number
 from flags.changes import diff_configs
 from flags.documents import Problem
 from flags.documents.lint import Finding
 from flags.errors import PermissionMissing, StaleChange
 from flags.models import FlagConfig
+from flags.selectors.versions import Version, document_at, versions_of
 from flags.services.configs import edit_config
 from flags.services.keys import checked_text
 from flags.showing import diff_rows, json_blocks

@@ -11,11 +11,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from flags.admin.places import Version, versions_of
 from flags.changes import ConfigEdit, Difference
 from flags.documents.lint import Finding
 from flags.models import FlagConfig
 from flags.selectors.lint import findings_for_change_set
+from flags.selectors.versions import Version, versions_of
 from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks, visible
 from rollouts.admin.panels import panel_contexts
 from rollouts.admin.schedules import fields_of
