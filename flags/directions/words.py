@@ -69,7 +69,7 @@ def _place(step: Step, after: Document) -> str:
 
 def _shares(before: Decision, after: Decision, old: Reading, new: Reading) -> str:
     """The shares that change between two decisions for the same people; empty where none does."""
-    if before.identity != after.identity or (before.starts_at, before.ends_at) != (after.starts_at, after.ends_at):
+    if _people(before, old) != _people(after, new):
         return ""
     was, becomes = _weights(before.serve, old.off), _weights(after.serve, new.off)
     changed = [name for name in dict.fromkeys(chain(was, becomes)) if was.get(name, 0) != becomes.get(name, 0)]
@@ -81,6 +81,12 @@ def _shares(before: Decision, after: Decision, old: Reading, new: Reading) -> st
     if before.serve.bucketing != after.serve.bucketing:
         return "The split assigns everyone anew, so some get what they did not get before."
     return ""
+
+
+def _people(decision: Decision, reading: Reading) -> list[tuple[object, ...]]:
+    """For whom and when a decision is taken: its own condition, and those of all ahead of it."""
+    decisions = reading.decisions[: reading.decisions.index(decision) + 1]
+    return [(item.identity, item.starts_at, item.ends_at) for item in decisions]
 
 
 def _weights(serve: Serve, off: Answer) -> Mapping[str, int]:

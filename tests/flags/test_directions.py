@@ -1,13 +1,16 @@
 """Which way a change moves exposure: sound for whatever documents there are, and useful for everyday changes."""
 
+import copy
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audits.integrity import canonical_json
-from flags.changes import ChangeSet
+from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.directions import Direction, Movement, movement_of
+from flags.documents import initial_document, normalise_config, normalise_segment
 from flags.evaluation import ErrorCode, Resolution, Snapshot, compile_snapshot
 from tests.flags.changed_environments import changed_environments, contexts_near, documents_of
 from tests.flags.strategies import moments
@@ -58,3 +61,217 @@ def test_movement_of__whatever_narrows__exposes_nobody_anew(changed, seed, now):
     _, found = violations(before, change_set, after, seed, now)
 
     assert found == []
+
+
+GOLD = {"attribute": "plan", "operator": "equals", "value": "gold"}
+NORDIC = {"attribute": "country", "operator": "in", "value": ["NO", "SE", "DK"]}
+ADULT = {"attribute": "age", "operator": "greater_or_equal", "value": 18}
+STAFF = {"segment": "staff"}
+SEGMENTS = {
+    "staff": {"schema": 1, "condition": {"attribute": "email", "operator": "ends_with", "value": "@shop.test"}},
+    "vip": {"schema": 1, "condition": {"or": [STAFF, GOLD]}},
+}
+
+
+def on(condition: Any = None, **fields: Any) -> dict[str, Any]:
+    return {"id": "r1", "condition": condition, "serve": {"variant": "on"}} | fields
+
+
+def share(weight: int, condition: Any = None, **fields: Any) -> dict[str, Any]:
+    shares = [{"variant": "on", "weight": weight}, {"variant": "off", "weight": 100_000 - weight}]
+    return {"id": "r1", "condition": condition, "serve": {"split": shares}} | fields
+
+
+def flag(*rules: Any, **fields: Any) -> dict[str, Any]:
+    document = initial_document("checkout", "boolean") | {"enabled": True, "rules": list(rules)} | fields
+    return normalise_config(copy.deepcopy(document), value_type="boolean")
+
+
+def targets(**keys: list[str]) -> list[dict[str, Any]]:
+    return [{"variant": variant, "keys": list(names)} for variant, names in keys.items()]
+
+
+NEEDS = [{"flag": "parent", "variants": ["on"]}]
+NEEDS_OFF = [{"flag": "parent", "variants": ["off"]}]
+OFF_ALWAYS = flag(enabled=False)
+WINDOW = {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2026-06-01T00:00:00Z"}
+SHARED = share(10_000)
+TESTER = flag(SHARED, targets=targets(on=["a"]))
+FREE_OFF = {"id": "r2", "condition": {**GOLD, "value": "free"}, "serve": {"variant": "off"}}
+ON_IS_FALSE = [{"name": "on", "value": False}, {"name": "off", "value": False}]
+SOME, TO_OFF = "Individual targets: Some who get ", "Some who get “on” get “off” instead, nobody anything new."
+BLUE = [{"name": name, "value": name == "on" or name == "blue", "description": ""} for name in ("on", "off", "blue")]
+
+EVERYDAY = [
+    # What a person does, before, after, what is said of it, and in which words.
+    ("switch off", flag(share(50_000)), OFF_ALWAYS, NARROWS, "Switched off for everyone."),
+    ("switch on", OFF_ALWAYS, flag(share(50_000)), WIDENS, "Switched on; until now everyone got “off”."),
+    ("switch on what serves off", OFF_ALWAYS, flag(), NEUTRAL, "Nobody is served anything else."),
+    ("share up", flag(share(10_000)), flag(share(25_000)), WIDENS, "The share of “on” goes from 10 % to 25 %."),
+    ("share down", flag(share(25_000)), flag(share(10_000)), NARROWS, "The share of “on” goes from 25 % to 10 %."),
+    ("share to nothing", flag(share(25_000)), flag(share(0)), NARROWS, "The share of “on” goes from 25 % to 0 %."),
+    ("share to everyone", flag(share(25_000)), flag(on()), WIDENS, "The share of “on” goes from 25 % to 100 %."),
+    ("everyone to a share", flag(on()), flag(share(50_000)), NARROWS, "The share of “on” goes from 100 % to 50 %."),
+    ("share away", flag(share(25_000)), flag(), NARROWS, "The share of “on” goes from 25 % to 0 %."),
+    ("first share", flag(), flag(share(1_000)), WIDENS, "The share of “on” goes from 0 % to 1 %."),
+    ("new salt", flag(share(5_000)), flag(share(5_000, salt="b/")), WIDENS, "The split assigns everyone anew"),
+    ("other key", flag(share(5_000)), flag(share(5_000, bucket_by="team")), WIDENS, "The split assigns everyone anew"),
+    ("default to off", flag(default_variant="on"), flag(), NARROWS, "The share of “on” goes from 100 % to 0 %."),
+    ("default to on", flag(), flag(default_variant="on"), WIDENS, "The share of “on” goes from 0 % to 100 %."),
+    ("rule removed", flag(on(GOLD)), flag(), NARROWS, "Some who get “on” get “off” instead"),
+    ("rule added", flag(), flag(on(GOLD)), WIDENS, "Rule 1 “Plan is “gold””: Some who get “off” would get “on”."),
+    ("off first", flag(on()), flag({**on(GOLD, id="x"), "serve": {"variant": "off"}}, on()), NARROWS, "Rule 1"),
+    ("list shrinks", flag(on(NORDIC)), flag(on({**NORDIC, "value": ["NO", "SE"]})), NARROWS, TO_OFF),
+    ("list grows", flag(on(NORDIC)), flag(on({**NORDIC, "value": [*NORDIC["value"], "FI"]})), WIDENS, "Rule 1"),
+    ("clause added", flag(on(GOLD)), flag(on({"and": [GOLD, ADULT]})), NARROWS, TO_OFF),
+    ("clause removed", flag(on({"and": [GOLD, ADULT]})), flag(on(GOLD)), WIDENS, "Rule 1"),
+    ("alternative removed", flag(on({"or": [GOLD, NORDIC]})), flag(on(GOLD)), NARROWS, TO_OFF),
+    ("exception added", flag(on()), flag(on({"not": GOLD})), NARROWS, TO_OFF),
+    ("exception grows", flag(on({"not": GOLD})), flag(on({"not": {"or": [GOLD, ADULT]}})), NARROWS, TO_OFF),
+    ("exception shrinks", flag(on({"not": {"or": [GOLD, ADULT]}})), flag(on({"not": GOLD})), WIDENS, "Rule 1"),
+    ("older only", flag(on(ADULT)), flag(on({**ADULT, "value": 21})), NARROWS, TO_OFF),
+    ("only staff", flag(on({"segment": "vip"})), flag(on(STAFF)), NARROWS, TO_OFF),
+    ("staff too", flag(on(GOLD)), flag(on({"or": [GOLD, STAFF]})), WIDENS, "Rule 1"),
+    ("ends earlier", flag(on(**WINDOW)), flag(on(**WINDOW | {"ends_at": "2026-03-01T00:00:00Z"})), NARROWS, TO_OFF),
+    ("starts earlier", flag(on(**WINDOW)), flag(on(**WINDOW | {"starts_at": "2025-01-01T00:00:00Z"})), WIDENS, "Some"),
+    ("gets an end", flag(on()), flag(on(ends_at="2026-03-01T00:00:00Z")), NARROWS, TO_OFF),
+    ("target removed", flag(SHARED, targets=targets(on=["a", "b"])), TESTER, NARROWS, SOME),
+    ("target added", flag(SHARED), TESTER, WIDENS, SOME),
+    ("target to off", flag(on(), targets=targets(on=["a"])), flag(on(), targets=targets(off=["a"])), NARROWS, SOME),
+    ("target off away", flag(on(), targets=targets(off=["a"])), flag(on()), WIDENS, "Individual targets"),
+    ("prerequisite added", flag(on()), flag(on(), prerequisites=NEEDS), NARROWS, "Its prerequisites let fewer people"),
+    ("prerequisite away", flag(on(), prerequisites=NEEDS), flag(on()), WIDENS, "Its prerequisites let more people"),
+    ("other value", flag(on()), flag(on(), variants=ON_IS_FALSE), NARROWS, "The value of “on” changes from true to"),
+    ("other off value", OFF_ALWAYS, flag(enabled=False, off_variant="on"), WIDENS, "Switched off, it serves “on”"),
+    ("clients see it", flag(), flag(client_visible=True), WIDENS, "Clients can see it from now on."),
+    ("clients no longer", flag(client_visible=True), flag(), NARROWS, "Clients no longer see it."),
+    ("first set-up", None, OFF_ALWAYS, WIDENS, "Set up here for the first time"),
+    ("description", flag(on(GOLD)), flag(on(GOLD, description="Gold customers")), NEUTRAL, "Nobody is served"),
+    ("unused variant", flag(on()), flag(on(), variants=BLUE), NEUTRAL, "Nobody is served anything else."),
+    ("rule never reached", flag(on()), flag(on(), on(GOLD, id="r2")), NEUTRAL, "Nobody is served anything else."),
+    ("rules apart reordered", flag(on(GOLD), FREE_OFF), flag(FREE_OFF, on(GOLD)), NEUTRAL, "Nobody is served"),
+]  # fmt: skip
+
+
+def movement(before: Any, after: Any, **others: Any) -> Movement:
+    configs = others | ({} if before is None else {"checkout": before})
+    change_set = ChangeSet("e", (ConfigEdit("checkout", 1, after),))
+    return movement_of(change_set, configs=configs, segments=SEGMENTS)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "direction", "why"), [case[1:] for case in EVERYDAY], ids=[c[0] for c in EVERYDAY]
+)
+def test_movement_of__everyday_change__is_told_as_people_would(before, after, direction, why):
+    [found] = movement(before, after, parent=flag(share(50_000))).flags
+
+    assert (found.direction, found.why[: len(why)]) == (direction, why)
+    assert not found.is_indirect
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shares"),
+    [
+        (flag(share(10_000)), flag(share(25_000)), (10_000, 25_000)),
+        (flag(share(10_000), on(GOLD, id="r2")), OFF_ALWAYS, (10_000, 0)),
+        (flag(on(GOLD), share(10_000, id="r2")), flag(share(10_000)), (100_000, 10_000)),
+        (None, flag(share(5_000)), (0, 5_000)),
+        (flag(default_variant="on"), flag(default_variant=None), (100_000, 100_000)),
+        (flag(targets=targets(on=["a"])), flag(), (0, 0)),
+    ],
+)
+def test_movement_of__shares__are_the_largest_part_that_is_not_off(before, after, shares):
+    [found] = movement(before, after).flags
+
+    assert (found.share_before, found.share_after) == shares
+
+
+CHILD = flag(on(), prerequisites=NEEDS)
+CHILD_OF_OFF = flag(on(), prerequisites=NEEDS_OFF)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "child", "direction"),
+    [
+        (flag(share(50_000)), flag(share(20_000)), CHILD, NARROWS),
+        (flag(share(50_000)), flag(share(70_000)), CHILD, WIDENS),
+        (flag(share(50_000)), OFF_ALWAYS, CHILD, NARROWS),
+        (flag(share(50_000)), OFF_ALWAYS, CHILD_OF_OFF, WIDENS),
+        (flag(share(50_000)), flag(share(50_000), variants=BLUE), CHILD, None),
+        (flag(share(50_000)), flag(share(50_000), client_visible=True), CHILD, None),
+        (flag(share(50_000)), flag(share(70_000)), flag(on(), enabled=False, prerequisites=NEEDS), None),
+    ],
+)
+def test_movement_of__parent_moves__the_flags_behind_it_are_judged_too(before, after, child, direction):
+    configs = {
+        "parent": before,
+        "child": child,
+        "grandchild": flag(on(), prerequisites=[{"flag": "child", "variants": ["on"]}]),
+    }
+    change_set = ChangeSet("e", (ConfigEdit("parent", 1, after),))
+
+    found = {item.flag_key: item for item in movement_of(change_set, configs=configs, segments={}).flags}
+
+    assert found.keys() == ({"parent", "child", "grandchild"} if direction else {"parent"})
+    if direction:
+        assert (found["child"].direction, found["grandchild"].direction) == (direction, direction)
+        assert found["child"].is_indirect
+        assert found["child"].why.startswith("Through “parent”: ")
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (GOLD, {"vip-only": NARROWS, "not-vip": WIDENS}),
+        (SEGMENTS["vip"]["condition"], {}),
+        ({"or": [STAFF, GOLD, ADULT]}, {"vip-only": WIDENS, "not-vip": NARROWS}),
+    ],
+)
+def test_movement_of__segment_moves__every_flag_that_asks_it_is_judged(condition, expected):
+    configs = {
+        "vip-only": flag(on({"segment": "vip"})),
+        "not-vip": flag(on({"not": {"segment": "vip"}})),
+        "others": flag(on(STAFF)),
+    }
+    edit = SegmentEdit("vip", "VIP", 1, normalise_segment({"condition": condition}))
+
+    found = movement_of(ChangeSet("e", (edit,)), configs=configs, segments=SEGMENTS)
+
+    assert {item.flag_key: item.direction for item in found.flags} == expected
+    assert all(item.why.startswith("Through segment “vip”: ") for item in found.flags)
+
+
+def test_movement_of__segment_inside_another__moves_the_flags_of_both():
+    configs = {"vip-only": flag(on({"segment": "vip"})), "staff-only": flag(on(STAFF))}
+    narrower = {"and": [SEGMENTS["staff"]["condition"], ADULT]}
+    edit = SegmentEdit("staff", "Staff", 1, normalise_segment({"condition": narrower}))
+
+    found = movement_of(ChangeSet("e", (edit,)), configs=configs, segments=SEGMENTS)
+
+    assert {item.flag_key: item.direction for item in found.flags} == {"vip-only": NARROWS, "staff-only": NARROWS}
+
+
+def test_movement_of__one_flag_widens_another_narrows__the_change_widens():
+    edits = (ConfigEdit("a", 1, OFF_ALWAYS), ConfigEdit("b", 1, flag(on())))
+
+    found = movement_of(ChangeSet("e", edits), configs={"a": flag(on()), "b": flag()}, segments={})
+
+    assert found.direction is WIDENS
+    assert [item.flag_key for item in found.widening] == ["b"]
+
+
+def test_movement_of__parent_leaves_a_circle__the_flag_behind_it_widens():
+    configs = {
+        "a": flag(on(), prerequisites=[{"flag": "b", "variants": ["off"]}]),
+        "b": flag(prerequisites=[{"flag": "a", "variants": ["on"]}]),
+    }
+
+    found = movement_of(ChangeSet("e", (ConfigEdit("b", 1, flag()),)), configs=configs, segments={})
+
+    assert found.of("a").direction is WIDENS
+
+
+def test_movement_of__a_hundred_rules__takes_no_noticeable_time():
+    rules = [on({**GOLD, "value": f"plan-{number}"}, id=f"r{number}") for number in range(100)]
+
+    assert movement(flag(*rules), flag(*rules[:40], *rules[60:])).direction is NARROWS
