@@ -1,5 +1,6 @@
 """Pure: when the windows of a calendar run, and what they hold back. Knows no clock; takes `now` as an argument."""
 
+from rollouts.schedules.documents import window_as_json, window_from_json
 from rollouts.schedules.reading import parse_rule, rule_in_words
 from rollouts.schedules.recurrences import Frequency, Recurrence, Rule
 from rollouts.schedules.windows import (
@@ -12,6 +13,7 @@ from rollouts.schedules.windows import (
     active_windows,
     holds,
     is_covered_by,
+    is_looser,
     next_change,
     next_occurrence,
     occurrences,
@@ -35,6 +37,7 @@ __all__ = [
     "holds",
     "instant_in",
     "is_covered_by",
+    "is_looser",
     "next_change",
     "next_occurrence",
     "occurrences",
@@ -42,5 +45,7 @@ __all__ = [
     "recurring",
     "refuse_unusable",
     "rule_in_words",
+    "window_as_json",
+    "window_from_json",
     "zone_of",
 ]

@@ -117,24 +117,32 @@ def holds(windows: Collection[Window], environment_id: str, tags: Collection[str
     return found
 
 
-def is_covered_by(before: Window, after: Window, now: datetime) -> bool:
-    """Whether the freeze `after` holds back everything that the freeze `before` does from `now` on.
+def is_covered_by(before: Window, after: Window) -> bool:
+    """Whether the freeze `after` holds back everything that the freeze `before` does.
 
     What cannot be shown is denied: of recurring windows only the length may have grown.
     """
     if not _is_wider(before.environments, after.environments) or not _is_wider(before.tags, after.tags):
         return False
     old, new = before.timing, after.timing
-    if isinstance(old, Span):
-        if old.ends_at <= now:
-            return True
-        return isinstance(new, Span) and new.starts_at <= max(old.starts_at, now) and old.ends_at <= new.ends_at
-    if next_occurrence(before, now) is None:
-        return True
-    if isinstance(new, Span):
-        return False
-    same_days = (old.zone, old.local_start, old.rule) == (new.zone, new.local_start, new.rule)
-    return same_days and old.duration <= new.duration
+    if isinstance(old, Span) and isinstance(new, Span):
+        return new.starts_at <= old.starts_at and old.ends_at <= new.ends_at
+    if isinstance(old, Recurrence) and isinstance(new, Recurrence):
+        same_days = (old.zone, old.local_start, old.rule) == (new.zone, new.local_start, new.rule)
+        return same_days and old.duration <= new.duration
+    return False
+
+
+def is_looser(before: Window | None, after: Window | None) -> bool:
+    """Whether a change of the calendar could let something through that it held back; None is a window not there.
+
+    Every change to when or where an allow window applies counts as one.
+    """
+    if before is None:
+        return after is not None and after.kind == "allow"
+    if after is None or "allow" in (before.kind, after.kind):
+        return after is None or replace(before, title=after.title, reason=after.reason) != after
+    return not is_covered_by(before, after)
 
 
 def recurring(zone: str, local_start: datetime, duration: timedelta, rule: str) -> Recurrence:
