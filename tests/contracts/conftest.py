@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from flags import snapshots
-from tests.factories import make_world
-from tests.flags.api.plane import Plane, make_plane
+from tests.flags.api.plane import Plane, plane_of_its_own
 
 
 @pytest.fixture(autouse=True)
@@ -20,4 +19,4 @@ def _fresh_store() -> Iterator[None]:
 @pytest.fixture
 def live_plane(transactional_db: None) -> Plane:
     """A production environment whose rows the threads of the live server see."""
-    return make_plane(make_world())
+    return plane_of_its_own()
