@@ -8,6 +8,10 @@ from typing import ClassVar, Protocol
 
 from audits.errors import GovernanceError
 
+PROPOSE = "flags.propose_change"
+APPLY = "flags.apply_change"
+BREAK_GLASS = "flags.break_glass"
+
 
 class ProtectedEnvironment(GovernanceError):
     """A direct edit met a protected environment."""
@@ -25,6 +29,22 @@ class ConsentMismatch(GovernanceError):
     title = "The approved content differs from the content to apply"
 
 
+class NotNarrowing(GovernanceError):
+    """A change was to be applied at once, but it shows something to somebody who did not get it before."""
+
+    code = "not_narrowing"
+    status = 409
+    title = "This change does not only narrow"
+
+
+class NotProtected(GovernanceError):
+    """Break-glass in an environment that anybody with the role editor changes directly."""
+
+    code = "not_protected"
+    status = 409
+    title = "This environment is not protected"
+
+
 class Authority(Protocol):
     """What every authority can say."""
 
@@ -33,8 +53,11 @@ class Authority(Protocol):
         """The name of this authority in the audit trail."""
 
     @property
-    def permission(self) -> str:
-        """What the actor must hold in the environment."""
+    def permissions(self) -> tuple[str, ...]:
+        """What the actor must hold in the environment; one of these will do."""
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """Whether it covers only changes that expose nobody anew."""
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise a GovernanceError unless this authority covers content with that digest in such an environment."""
@@ -48,7 +71,11 @@ class DirectEdit:
     """A person with edit rights changes an environment that is not protected."""
 
     kind: ClassVar[str] = "direct_edit"
-    permission: ClassVar[str] = "flags.propose_change"
+    permissions: ClassVar[tuple[str, ...]] = (PROPOSE,)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """Where it is allowed at all, any change will do."""
+        return False
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise ProtectedEnvironment in a protected environment."""
@@ -66,7 +93,8 @@ class DirectEdit:
 class ApprovedChange:
     """A change request whose approvals were judged sufficient for exactly this content.
 
-    `digest` is the digest the approvers saw, `content_digest` that of the change set without its schedule.
+    `digest` is the digest the approvers saw, `content_digest` that of the change set without its schedule. `rules` are
+    the rules that applied, as key and version.
     """
 
     request_id: str
@@ -74,9 +102,14 @@ class ApprovedChange:
     content_digest: str
     approver_ids: tuple[str, ...]
     required_approvals: int
+    rules: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "approved_change"
-    permission: ClassVar[str] = "flags.apply_change"
+    permissions: ClassVar[tuple[str, ...]] = (APPLY,)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """Whatever was approved is covered."""
+        return False
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise ConsentMismatch unless enough people approved exactly the content with `digest`."""
@@ -95,4 +128,79 @@ class ApprovedChange:
             "approved_digest": self.digest,
             "approver_ids": list(self.approver_ids),
             "required_approvals": self.required_approvals,
+            **({"rules": list(self.rules)} if self.rules else {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Somebody with edit rights takes exposure away at once. `reason_code` says from where, such as “switch_off”.
+
+    The write path finds out under its locks whether the change only narrows, and refuses where it does not.
+    """
+
+    reason_code: str
+    request_id: str = ""
+
+    kind: ClassVar[str] = "narrowing"
+    permissions: ClassVar[tuple[str, ...]] = (PROPOSE, APPLY)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """Always."""
+        return True
+
+    def check(self, *, is_protected: bool, digest: str) -> None:
+        """Whether the content is covered depends on what it does, not on its digest."""
+
+    def evidence(self) -> dict[str, object]:
+        """What the audit trail keeps of this authority."""
+        request = {"request_id": self.request_id} if self.request_id else {}
+        return {"authority": self.kind, "reason_code": self.reason_code, **request}
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """Somebody goes back to what was served before: `what` is rolled back or restored, `target` is to where.
+
+    In a protected environment it covers only what narrows; anything else is proposed.
+    """
+
+    what: str
+    target: str
+
+    kind: ClassVar[str] = "reversal"
+    permissions: ClassVar[tuple[str, ...]] = (PROPOSE, APPLY)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """In protected environments."""
+        return is_protected
+
+    def check(self, *, is_protected: bool, digest: str) -> None:
+        """Whether the content is covered depends on what it does, not on its digest."""
+
+    def evidence(self) -> dict[str, object]:
+        """What the audit trail keeps of this authority."""
+        return {"authority": self.kind, "what": self.what, "target": self.target}
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """An emergency: a protected environment is changed without approval, and the use is reviewed afterwards."""
+
+    use_id: str
+
+    kind: ClassVar[str] = "break_glass"
+    permissions: ClassVar[tuple[str, ...]] = (BREAK_GLASS,)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """In an emergency anything may be needed."""
+        return False
+
+    def check(self, *, is_protected: bool, digest: str) -> None:
+        """Raise NotProtected where nothing has to be broken."""
+        if not is_protected:
+            raise NotProtected("This environment is not protected, so there is nothing to break. Edit it directly.")
+
+    def evidence(self) -> dict[str, object]:
+        """What the audit trail keeps of this authority."""
+        return {"authority": self.kind, "use_id": self.use_id}

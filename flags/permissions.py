@@ -7,6 +7,7 @@ administer and look. Proposing, approving and applying always needs a grant that
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,12 @@ def require(actor: Actor, permission: str, environment: Environment) -> None:
             permission=permission,
             environment=environment.key,
         )
+
+
+def require_any(actor: Actor, wanted: Sequence[str], environment: Environment) -> None:
+    """Raise PermissionMissing unless the actor holds one of the permissions in the environment."""
+    if not any(holds(actor, permission, environment) for permission in wanted[:-1]):
+        require(actor, wanted[-1], environment)
 
 
 def holds(actor: Actor, permission: str, environment: Environment) -> bool:

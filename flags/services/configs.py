@@ -13,13 +13,16 @@ from audits import trail
 from audits.actions import Action
 from audits.context import Actor
 from flags import permissions, snapshots
-from flags.authority import Authority, DirectEdit, ProtectedEnvironment
+from flags.authority import Authority, DirectEdit, NotNarrowing, ProtectedEnvironment
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest
 from flags.differences import recorded_sentences
+from flags.directions import Movement
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
 from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
+from flags.selectors.movements import movement_of_change_set
 from flags.services.attempts import attempted
+from flags.services.gates import pass_gates
 from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
 from flags.services.surroundings import surrounding_problems
@@ -55,19 +58,23 @@ def apply_change_set(
 ) -> AppliedChange:
     """Apply `change_set` to its environment, all of it or nothing.
 
-    Raises PermissionMissing, ProtectedEnvironment or ConsentMismatch (authority), StaleChange (base versions moved),
-    InvalidDocument (the resulting environment would break a rule), NotFound.
+    Raises PermissionMissing, ProtectedEnvironment, ConsentMismatch or NotNarrowing (authority), StaleChange (base
+    versions moved), InvalidDocument (the resulting environment would break a rule), NotFound, and what gates raise.
     """
     with transaction.atomic():
         environment = lock_environment(change_set.environment_id)
-        permissions.require(actor, authority.permission, environment)
+        permissions.require_any(actor, authority.permissions, environment)
         _refuse_own_opening(environment, actor, authority)
         authority.check(is_protected=environment.is_protected, digest=_content_digest(change_set))
         state = _load(change_set, environment, lock=True)
         _refuse_stale(change_set, state)
         change_set = _validated(change_set, state)
+        movement = movement_of_change_set(change_set, environment)
+        _refuse_widening(movement, environment, authority)
+        pass_gates(change_set, environment, actor=actor, authority=authority, movement=movement, now=now)
+        context = _Context(movement, actor, authority, now, reason)
         try:
-            return _write(change_set, state, actor=actor, authority=authority, now=now, reason=reason)
+            return _write(change_set, state, context)
         except IntegrityError as error:
             if "flagsite:" in str(error):
                 raise
@@ -125,10 +132,25 @@ def refuse_stale_change_set(change_set: ChangeSet, environment: Environment) -> 
 
 
 def _refuse_own_opening(environment: Environment, actor: Actor, authority: Authority) -> None:
-    if authority.permission == permissions.PROPOSE and str(environment.unprotected_by_id) == actor.id:
+    is_edit = permissions.PROPOSE in authority.permissions and not authority.demands_narrowing(is_protected=False)
+    if is_edit and not environment.is_protected and str(environment.unprotected_by_id) == actor.id:
         raise ProtectedEnvironment(
             f"You took the protection off {environment.name} yourself, so somebody else has to edit it. "
             "Protect it again and propose the change, or ask another editor."
+        )
+
+
+def _refuse_widening(movement: Movement, environment: Environment, authority: Authority) -> None:
+    if not authority.demands_narrowing(is_protected=environment.is_protected):
+        return
+    widening = movement.widening
+    if widening:
+        first = widening[0]
+        others = f" So do {len(widening) - 1} more." if len(widening) > 1 else ""
+        raise NotNarrowing(
+            f"This cannot be applied at once: “{first.flag_key}” would show something to people who do not get it now. "
+            f"{first.why}{others} Submit it for review instead.",
+            flags=[{"key": flag.flag_key, "why": flag.why} for flag in widening],
         )
 
 
@@ -228,9 +250,30 @@ def _name_problems(edit: SegmentEdit) -> list[Problem]:
     return []
 
 
-def _write(
-    change_set: ChangeSet, state: _State, *, actor: Actor, authority: Authority, now: datetime, reason: str
-) -> AppliedChange:
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Which way a write moves exposure, and on whose word it happens."""
+
+    movement: Movement
+    actor: Actor
+    authority: Authority
+    now: datetime
+    reason: str
+
+    def evidence(self, edit: ConfigEdit | SegmentEdit) -> dict[str, object]:
+        """What the trail keeps. A sentence of why could name people, who may be erased one day, so it is left out."""
+        found: dict[str, object] = {"direction": self.movement.direction.value}
+        moved = self.movement.of(edit.flag_key) if isinstance(edit, ConfigEdit) else None
+        if moved is not None:
+            found |= {"direction": moved.direction.value}
+            found |= {"share_before": moved.share_before, "share_after": moved.share_after}
+        indirect = [flag for flag in self.movement.flags if flag.is_indirect]
+        if indirect:
+            found["moves"] = {flag.flag_key: flag.direction.value for flag in indirect}
+        return {**found, **self.authority.evidence()}
+
+
+def _write(change_set: ChangeSet, state: _State, context: _Context) -> AppliedChange:
     environment = state.environment
     revision = environment.revision + 1
     versions: dict[str, int] = {}
@@ -238,9 +281,9 @@ def _write(
         for edit in change_set.edits:
             row, before = _row_for(edit, state), state.row(edit)
             old = (before.document, before.version, before.digest) if before else (None, 0, "")
-            write_version(row, edit.document, actor=actor, now=now, reason=reason)
+            write_version(row, edit.document, actor=context.actor, now=context.now, reason=context.reason)
             versions[_key(edit)] = row.version
-            _record(edit, row, old, environment, revision, actor=actor, authority=authority, now=now, reason=reason)
+            _record(edit, row, old, environment, revision, context)
         moved = Environment.objects.filter(pk=environment.pk, revision=environment.revision)
         if not moved.update(revision=F("revision") + 1):
             raise StaleChange("The environment changed a moment ago. Try again.")
@@ -263,23 +306,19 @@ def _record(
     old: tuple[dict[str, object] | None, int, str],
     environment: Environment,
     revision: int,
-    *,
-    actor: Actor,
-    authority: Authority,
-    now: datetime,
-    reason: str,
+    context: _Context,
 ) -> None:
     is_config = isinstance(edit, ConfigEdit)
     trail.record(
         Action.FLAG_CONFIG_APPLIED if is_config else Action.SEGMENT_APPLIED,
-        actor=actor,
+        actor=context.actor,
         target=trail.Target("flag_config" if is_config else "segment", str(row.pk), _key(edit)),
-        now=now,
+        now=context.now,
         project_id=environment.project_id,
         project_key=environment.project.key,
         environment_key=environment.key,
         flag_key=edit.flag_key if isinstance(edit, ConfigEdit) else "",
-        reason=reason,
+        reason=context.reason,
         data={
             "from_version": old[1],
             "to_version": row.version,
@@ -287,7 +326,7 @@ def _record(
             "to_digest": row.digest,
             "revision": revision,
             "differences": recorded_sentences(old[0], edit.document),
-            **authority.evidence(),
+            **context.evidence(edit),
         },
     )
 

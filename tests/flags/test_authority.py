@@ -7,12 +7,23 @@ from typing import Any
 
 import pytest
 
-from flags.authority import ApprovedChange, ConsentMismatch, DirectEdit, ProtectedEnvironment
+from flags.authority import (
+    ApprovedChange,
+    BreakGlass,
+    ConsentMismatch,
+    DirectEdit,
+    Narrowing,
+    NotProtected,
+    ProtectedEnvironment,
+    Reversal,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRUCTORS = {
     "DirectEdit": {"flags/services/configs.py", "flags/services/flags.py"},
     "ApprovedChange": {"rollouts/services/applying.py"},
+    "Narrowing": {"rollouts/services/narrowing.py"},
+    "BreakGlass": {"rollouts/services/emergencies.py"},
 }
 
 
@@ -45,6 +56,10 @@ def approved(**facts: Any) -> ApprovedChange:
     [
         (DirectEdit(), False, "anything", None),
         (DirectEdit(), True, "anything", ProtectedEnvironment),
+        (Narrowing("switch_off"), True, "anything", None),
+        (Reversal("flag", "version 3"), True, "anything", None),
+        (BreakGlass("use"), True, "anything", None),
+        (BreakGlass("use"), False, "anything", NotProtected),
         (approved(), True, "c", None),
         (approved(), False, "c", None),
         (approved(), True, "d", ConsentMismatch),
@@ -61,3 +76,18 @@ def test_check__per_authority__refuses_what_it_does_not_cover(authority, is_prot
     else:
         with pytest.raises(error):
             authority.check(is_protected=is_protected, digest=digest)
+
+
+@pytest.mark.parametrize(
+    ("authority", "in_protected", "elsewhere"),
+    [
+        (DirectEdit(), False, False),
+        (approved(), False, False),
+        (BreakGlass("use"), False, False),
+        (Narrowing("switch_off"), True, True),
+        (Reversal("flag", "version 3"), True, False),
+    ],
+)
+def test_demands_narrowing__per_authority__where_nobody_approves(authority, in_protected, elsewhere):
+    assert authority.demands_narrowing(is_protected=True) is in_protected
+    assert authority.demands_narrowing(is_protected=False) is elsewhere
