@@ -60,6 +60,15 @@ class Action(StrEnum):
     SETTINGS_PROPOSAL_WITHDRAWN = "settings_proposal.withdrawn"
     SETTINGS_PROPOSAL_EXPIRED = "settings_proposal.expired"
 
+    CALENDAR_WINDOW_ADDED = "calendar_window.added"
+    CALENDAR_WINDOW_CHANGED = "calendar_window.changed"
+    CALENDAR_WINDOW_REMOVED = "calendar_window.removed"
+    FREEZE_EXCEPTION_ASKED = "freeze_exception.asked"
+    FREEZE_EXCEPTION_GRANTED = "freeze_exception.granted"
+    FREEZE_EXCEPTION_DECLINED = "freeze_exception.declined"
+    INCIDENT_OPENED = "incident.opened"
+    INCIDENT_CLOSED = "incident.closed"
+
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"
     USER_DEACTIVATED = "user.deactivated"

@@ -53,6 +53,14 @@ _SENTENCES: dict[str, str] = {
     Action.SETTINGS_PROPOSAL_DECLINED: "declined a change of settings{place}: {target}",
     Action.SETTINGS_PROPOSAL_WITHDRAWN: "withdrew a change of settings{place}: {target}",
     Action.SETTINGS_PROPOSAL_EXPIRED: "let a change of settings expire{place}: {target}",
+    Action.CALENDAR_WINDOW_ADDED: "added {target} to the calendar",
+    Action.CALENDAR_WINDOW_CHANGED: "changed {target} in the calendar",
+    Action.CALENDAR_WINDOW_REMOVED: "removed {target} from the calendar",
+    Action.FREEZE_EXCEPTION_ASKED: "asked for an exception from a freeze for {target}{place}",
+    Action.FREEZE_EXCEPTION_GRANTED: "granted an exception from a freeze for {target}{place}",
+    Action.FREEZE_EXCEPTION_DECLINED: "declined an exception from a freeze for {target}{place}",
+    Action.INCIDENT_OPENED: "declared {target}{place}",
+    Action.INCIDENT_CLOSED: "closed {target}{place}",
     Action.USER_CREATED: "added {target}",
     Action.USER_UPDATED: "changed the account of {target}",
     Action.USER_DEACTIVATED: "deactivated the account of {target}",
@@ -79,6 +87,8 @@ _NOUNS = {
     "custom_role": "the role",
     "team": "the team",
     "settings_proposal": "",
+    "calendar_window": "the window",
+    "incident": "the incident",
     "person": "",
 }
 

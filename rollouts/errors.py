@@ -9,8 +9,11 @@ __all__ = [
     "ApprovalRefused",
     "ConcurrentUpdate",
     "DigestMismatch",
+    "ExceptionRefused",
+    "Frozen",
     "InvalidTransition",
     "NotDueYet",
+    "PolicyRefused",
     "RequestExpired",
 ]
 
@@ -39,6 +42,14 @@ class ApprovalMissing(GovernanceError):
     title = "Approvals are missing"
 
 
+class PolicyRefused(GovernanceError):
+    """A rule of the project refuses this change, at this time or at all."""
+
+    code = "policy_refused"
+    status = 409
+    title = "A rule of this project refuses this change"
+
+
 class NotDueYet(GovernanceError):
     """The request was approved for a later time."""
 
@@ -53,3 +64,19 @@ class RequestExpired(GovernanceError):
     code = "request_expired"
     status = 409
     title = "The request has expired"
+
+
+class Frozen(GovernanceError):
+    """The calendar holds the change back; `facts` say which windows, until when, and because of which flags."""
+
+    code = "frozen"
+    status = 409
+    title = "The calendar holds this back"
+
+
+class ExceptionRefused(GovernanceError):
+    """This person may not decide on an exception from a freeze, or nobody can any more."""
+
+    code = "exception_refused"
+    status = 403
+    title = "This exception is not for you to decide"
