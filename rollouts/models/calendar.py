@@ -1,10 +1,14 @@
 """The calendar: windows in which nothing may widen, or only then, and exceptions from them."""
 
 import uuid
+from datetime import datetime, timedelta
+from typing import Literal
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+
+from rollouts.schedules import Recurrence, Span, Window, recurring
 
 
 class WindowKind(models.TextChoices):
@@ -73,6 +77,20 @@ class CalendarWindow(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def timing(self) -> Span | Recurrence:
+        """When it runs, as a value."""
+        if self.starts_at is not None and self.ends_at is not None:
+            return Span(self.starts_at, self.ends_at)
+        length = timedelta(minutes=self.duration_minutes or 0)
+        return recurring(self.zone, datetime.fromisoformat(self.local_start), length, self.rrule)
+
+    def as_window(self) -> Window:
+        """The window as a value."""
+        kind: Literal["freeze", "allow"] = "freeze" if self.kind == WindowKind.FREEZE else "allow"
+        environments, tags = frozenset(map(str, self.environment_ids)), frozenset(map(str, self.flag_tags))
+        return Window(str(self.pk), kind, self.title, self.reason, self.timing, environments, tags)
 
 
 class FreezeException(models.Model):
