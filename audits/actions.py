@@ -50,8 +50,21 @@ class Action(StrEnum):
     CHANGE_REQUEST_SCHEDULED = "change_request.scheduled"
     CHANGE_REQUEST_APPLIED = "change_request.applied"
     CHANGE_REQUEST_APPLY_REFUSED = "change_request.apply_refused"
+    CHANGE_REQUEST_ROLLED_BACK = "change_request.rolled_back"
+
+    ROLLBACK_VERIFIED = "rollback.verified"
+    ROLLBACK_MISMATCH = "rollback.mismatch"
+    DRILL_ADDED = "drill.added"
+    DRILL_CHANGED = "drill.changed"
+    DRILL_PASSED = "drill.passed"
+    DRILL_FAILED = "drill.failed"
+    DRILL_OVERDUE = "drill.overdue"
 
     CHANGE_BUNDLE_CREATED = "change_bundle.created"
+
+    BREAK_GLASS_USED = "break_glass.used"
+    BREAK_GLASS_REVIEWED = "break_glass.reviewed"
+    BREAK_GLASS_ESCALATED = "break_glass.escalated"
 
     APPROVAL_POLICY_CHANGED = "approval_policy.changed"
     SETTINGS_PROPOSAL_OPENED = "settings_proposal.opened"

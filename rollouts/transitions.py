@@ -27,7 +27,8 @@ class Act(StrEnum):
     """What can happen to a change request.
 
     `APPROVE` adds one person's yes; `PASS_REVIEW` follows when the verdict is satisfied. `REFUSE_APPLY` marks an
-    approved request as blocked, because what it was based on or who agreed to it has changed.
+    approved request as blocked, because what it was based on or who agreed to it has changed. `END_TOGETHER` ends a
+    member of a bundle of which another member ended. `APPLY_AT_ONCE` needs no approval: the change only narrows.
     """
 
     EDIT = "edit"
@@ -35,12 +36,20 @@ class Act(StrEnum):
     SUBMIT = "submit"
     APPROVE = "approve"
     PASS_REVIEW = "pass_review"  # noqa: S105
+    REQUEST_CHANGES = "request_changes"
+    LIFT_CHANGES = "lift_changes"
+    ABSTAIN = "abstain"
     REJECT = "reject"
     WITHDRAW = "withdraw"
     EXPIRE = "expire"
     APPLY = "apply"
+    APPLY_AT_ONCE = "apply_at_once"
     REFUSE_APPLY = "refuse_apply"
+    ROLL_BACK = "roll_back"
     COMMENT = "comment"
+    RESOLVE = "resolve"
+    REOPEN = "reopen"
+    END_TOGETHER = "end_together"
 
 
 _S, _A = RequestState, Act
@@ -54,18 +63,25 @@ TRANSITIONS: dict[tuple[RequestState, Act], RequestState] = {
     (_S.IN_REVIEW, _A.SCHEDULE): _S.IN_REVIEW,
     (_S.IN_REVIEW, _A.APPROVE): _S.IN_REVIEW,
     (_S.IN_REVIEW, _A.PASS_REVIEW): _S.APPROVED,
+    (_S.IN_REVIEW, _A.REQUEST_CHANGES): _S.IN_REVIEW,
+    (_S.IN_REVIEW, _A.LIFT_CHANGES): _S.IN_REVIEW,
+    (_S.IN_REVIEW, _A.ABSTAIN): _S.IN_REVIEW,
     (_S.IN_REVIEW, _A.REJECT): _S.REJECTED,
     (_S.IN_REVIEW, _A.WITHDRAW): _S.WITHDRAWN,
     (_S.IN_REVIEW, _A.EXPIRE): _S.EXPIRED,
     (_S.APPROVED, _A.EDIT): _S.IN_REVIEW,
     (_S.APPROVED, _A.SCHEDULE): _S.IN_REVIEW,
     (_S.APPROVED, _A.APPROVE): _S.APPROVED,
+    (_S.APPROVED, _A.REQUEST_CHANGES): _S.IN_REVIEW,
     (_S.APPROVED, _A.REJECT): _S.REJECTED,
     (_S.APPROVED, _A.WITHDRAW): _S.WITHDRAWN,
     (_S.APPROVED, _A.EXPIRE): _S.EXPIRED,
     (_S.APPROVED, _A.APPLY): _S.APPLIED,
+    **{(state, _A.APPLY_AT_ONCE): _S.APPLIED for state in (_S.DRAFT, _S.IN_REVIEW, _S.APPROVED)},
     (_S.APPROVED, _A.REFUSE_APPLY): _S.APPROVED,
-    **{(state, _A.COMMENT): state for state in _S},
+    (_S.APPLIED, _A.ROLL_BACK): _S.ROLLED_BACK,
+    **{(state, act): state for state in _S for act in (_A.COMMENT, _A.RESOLVE, _A.REOPEN)},
+    **{(state, _A.END_TOGETHER): _S.WITHDRAWN for state in (_S.DRAFT, _S.IN_REVIEW, _S.APPROVED)},
 }
 
 OPEN_STATES = frozenset({_S.DRAFT, _S.IN_REVIEW, _S.APPROVED})
@@ -77,12 +93,20 @@ _DONE = {
     _A.SUBMIT: "submitted",
     _A.APPROVE: "approved",
     _A.PASS_REVIEW: "approved",
+    _A.REQUEST_CHANGES: "sent back for changes",
+    _A.LIFT_CHANGES: "cleared of the changes asked for",
+    _A.ABSTAIN: "abstained from",
     _A.REJECT: "rejected",
     _A.WITHDRAW: "withdrawn",
     _A.EXPIRE: "expired",
     _A.APPLY: "applied",
+    _A.APPLY_AT_ONCE: "applied at once",
     _A.REFUSE_APPLY: "held back",
+    _A.ROLL_BACK: "rolled back",
     _A.COMMENT: "commented on",
+    _A.RESOLVE: "discussed",
+    _A.REOPEN: "discussed",
+    _A.END_TOGETHER: "ended with its bundle",
 }
 _SITUATION = {
     _S.DRAFT: "it is still a draft. Submit it for review first",
@@ -127,6 +151,10 @@ def refusal(state: RequestState, act: Act) -> str:
     situation = _SITUATION[state]
     if state is RequestState.IN_REVIEW and act is Act.SUBMIT:
         situation = "it was submitted already. Reload the page to see it"
-    if state is RequestState.DRAFT and act is Act.REJECT:
+    if state is RequestState.DRAFT and act in (Act.REJECT, Act.REQUEST_CHANGES, Act.LIFT_CHANGES, Act.ABSTAIN):
         situation = "it is still a draft. Only submitted requests are reviewed"
+    if state is RequestState.APPROVED and act is Act.LIFT_CHANGES:
+        situation = "nobody asks for changes to it"
+    if act is Act.ROLL_BACK and state is not RequestState.ROLLED_BACK:
+        situation = "it is not live, so there is nothing to take back"
     return f"This request cannot be {_DONE[act]}: {situation}."

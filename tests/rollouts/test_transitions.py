@@ -17,6 +17,12 @@ from rollouts.transitions import (
 # One line per act; "." means impossible.
 DRAWN = """
 act          draft      in_review  approved   applied  rejected  withdrawn  expired  rolled_back
+request_changes .       in_review  in_review  .        .         .          .        .
+lift_changes .          in_review  .          .        .         .          .        .
+abstain      .          in_review  .          .        .         .          .        .
+resolve      draft      in_review  approved   applied  rejected  withdrawn  expired  rolled_back
+reopen       draft      in_review  approved   applied  rejected  withdrawn  expired  rolled_back
+end_together withdrawn  withdrawn  withdrawn  .        .         .          .        .
 edit         draft      in_review  in_review  .        .         .          .        .
 schedule     draft      in_review  in_review  .        .         .          .        .
 submit       in_review  .          .          .        .         .          .        .
@@ -26,6 +32,7 @@ reject       .          rejected   rejected   .        .         .          .   
 withdraw     withdrawn  withdrawn  withdrawn  .        .         .          .        .
 expire       .          expired    expired    .        .         .          .        .
 apply        .          .          applied    .        .         .          .        .
+apply_at_once applied    applied    applied    .        .         .          .        .
 refuse_apply .          .          approved   .        .         .          .        .
 comment      draft      in_review  approved   applied  rejected  withdrawn  expired  rolled_back
 """
@@ -62,7 +69,7 @@ def test_next_state__every_pair__matches_the_drawing(state: RequestState, act: A
     "state", [RequestState.APPLIED, RequestState.REJECTED, RequestState.WITHDRAWN, RequestState.EXPIRED]
 )
 def test_possible_acts__request_has_ended__only_talk_is_left(state: RequestState) -> None:
-    assert possible_acts(state) == {Act.COMMENT}
+    assert possible_acts(state) == {Act.COMMENT, Act.RESOLVE, Act.REOPEN}
 
 
 def test_transitions__way_to_applied__leads_through_approved_alone() -> None:
