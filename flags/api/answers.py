@@ -14,53 +14,50 @@ _OPAQUE_TAG = re.compile(r'"[^"]*"')
 
 
 class BulkAnswer(NamedTuple):
-    """The body of a bulk answer and its strong entity tag."""
+    """The body of a bulk answer, and a digest of what it says."""
 
     body: bytes
-    etag: str
+    content: str
 
 
-class _Ready:
-    """The rendered answers of a snapshot, by the identity of the resolution; `stale_seconds` is the age they state.
+class _Stale:
+    """The answers of a snapshot as they state one age in seconds, by the identity of the resolution.
 
     The snapshot is kept beside them: as long as it lives, its resolutions live and no other object can have their
-    identity. `digests` are of the answers without an age.
+    identity. Digests are of the answers without an age.
     """
 
-    __slots__ = ("answers", "digests", "metadata", "snapshot", "stale_seconds")
+    __slots__ = ("_parts", "seconds", "snapshot")
 
-    def __init__(self, snapshot: CompiledSnapshot, stale_seconds: int | None) -> None:
-        facts: dict[str, Any] = {"environment": snapshot.environment_key, "revision": snapshot.revision}
-        if stale_seconds is not None:
-            facts["staleSeconds"] = stale_seconds
+    def __init__(self, snapshot: CompiledSnapshot, seconds: int) -> None:
         self.snapshot = snapshot
-        self.stale_seconds = stale_seconds
-        self.metadata = to_json(facts)
-        self.answers: dict[int, bytes] = {}
-        self.digests: dict[int, bytes] = {}
+        self.seconds = seconds
+        self._parts: dict[int, tuple[bytes, bytes]] = {}
 
-    def add(self, flag_key: str, resolution: Resolution) -> tuple[bytes, bytes]:
-        """Render an answer; keep it if it belongs to this flag, which one that several keys share does not."""
-        metrics.rendered()
-        answer, digest = _rendered_with_digest(flag_key, resolution, self.stale_seconds)
-        if any(resolution is known for known in self.snapshot.answers(flag_key)):
-            self.digests[id(resolution)] = digest
-            self.answers[id(resolution)] = answer
-        return answer, digest
+    def part(self, flag_key: str, resolution: Resolution) -> tuple[bytes, bytes]:
+        """One answer and its digest."""
+        part = self._parts.get(id(resolution))
+        if part is None:
+            part = _rendered_with_digest(flag_key, resolution, self.seconds)
+            if _belongs(resolution, flag_key, self.snapshot):
+                self._parts[id(resolution)] = part
+        return part
 
 
-# What each environment serves now, fresh and stale. Stale answers are rendered anew each second, since they say it.
-_fresh: dict[str, _Ready] = {}
-_stale: dict[str, _Ready] = {}
+# Stale answers are rendered anew each second, since they say it.
+_stale: dict[str, _Stale] = {}
 
 
 def render(
     snapshot: CompiledSnapshot, flag_key: str, resolution: Resolution, *, stale_seconds: int | None = None
 ) -> bytes:
     """The JSON object of one flag's answer, a success or a failure."""
-    ready = _ready_answers(snapshot, stale_seconds)
-    answer = ready.answers.get(id(resolution))
-    return ready.add(flag_key, resolution)[0] if answer is None else answer
+    if stale_seconds is not None:
+        return _stale_answers(snapshot, stale_seconds).part(flag_key, resolution)[0]
+    try:
+        return resolution.written
+    except AttributeError:
+        return _part(snapshot, flag_key, resolution)[0]
 
 
 def render_all(
@@ -68,24 +65,20 @@ def render_all(
     resolutions: Mapping[str, Resolution],
     *,
     stale_seconds: int | None = None,
-    streams: list[dict[str, Any]] | None = None,
+    streams: bytes = b"",
 ) -> BulkAnswer:
-    """The JSON object of a bulk answer.
+    """The JSON object of a bulk answer; `streams` is that of its streams.
 
-    Its tag is made of the digests of its parts, so a context that changes the answer changes the tag. The age of a
-    stale answer stays out of it, or no tag would last a second. Streams count: their tickets lapse, and a 304 has none.
+    Its digest is made of those of its parts, so a context that changes the answer changes it. The age of a stale answer
+    stays out of it, or no tag would last a second. Streams count: their tickets lapse, and a 304 has none.
     """
-    ready = _ready_answers(snapshot, stale_seconds)
-    identities = list(map(id, resolutions.values()))
-    answers: list[Any] = list(map(ready.answers.get, identities))
-    if None in answers:
-        pairs = [_part(ready, key, resolution) for key, resolution in resolutions.items()]
-        answers, digests = [answer for answer, _ in pairs], [digest for _, digest in pairs]
-    else:
-        digests = list(map(ready.digests.__getitem__, identities))
-    further = b',"eventStreams":' + to_json(streams) if streams else b""
-    body = b'{"flags":[' + b",".join(answers) + b'],"metadata":' + ready.metadata + further + b"}"
-    return BulkAnswer(body, _etag(snapshot, digests, further))
+    facts: dict[str, Any] = {"environment": snapshot.environment_key, "revision": snapshot.revision}
+    if stale_seconds is not None:
+        facts["staleSeconds"] = stale_seconds
+    further = b',"eventStreams":' + streams if streams else b""
+    answers, digests = _parts(snapshot, resolutions, stale_seconds)
+    body = b'{"flags":[%b],"metadata":%b%b}' % (b",".join(answers), to_json(facts), further)
+    return BulkAnswer(body, _content(snapshot, digests, further))
 
 
 def failure_document(flag_key: str | None, code: ErrorCode, message: str) -> bytes:
@@ -99,27 +92,53 @@ def is_known(etag: str, if_none_match: str) -> bool:
     return if_none_match.strip() == "*" or etag in _OPAQUE_TAG.findall(if_none_match)
 
 
-def _part(ready: _Ready, flag_key: str, resolution: Resolution) -> tuple[bytes, bytes]:
-    answer = ready.answers.get(id(resolution))
-    return ready.add(flag_key, resolution) if answer is None else (answer, ready.digests[id(resolution)])
+def _parts(
+    snapshot: CompiledSnapshot, resolutions: Mapping[str, Resolution], stale_seconds: int | None
+) -> tuple[list[bytes], list[bytes]]:
+    """The answers and their digests."""
+    if stale_seconds is None:
+        try:
+            given = resolutions.values()
+            return [each.written for each in given], [each.digest for each in given]
+        except AttributeError:
+            pairs = [_part(snapshot, key, resolution) for key, resolution in resolutions.items()]
+    else:
+        stale = _stale_answers(snapshot, stale_seconds)
+        pairs = [stale.part(key, resolution) for key, resolution in resolutions.items()]
+    return [answer for answer, _ in pairs], [digest for _, digest in pairs]
 
 
-def _etag(snapshot: CompiledSnapshot, digests: list[bytes], further: bytes) -> str:
+def _part(snapshot: CompiledSnapshot, flag_key: str, resolution: Resolution) -> tuple[bytes, bytes]:
+    """A fresh answer and its digest, kept with the resolution if that is of this flag alone."""
+    try:
+        return resolution.written, resolution.digest
+    except AttributeError:
+        answer, digest = _rendered_with_digest(flag_key, resolution, None)
+    if _belongs(resolution, flag_key, snapshot):
+        resolution.keep(answer, digest)
+    return answer, digest
+
+
+def _belongs(resolution: Resolution, flag_key: str, snapshot: CompiledSnapshot) -> bool:
+    """Whether it is one of the flag's own, and not one that several keys share."""
+    return any(resolution is known for known in snapshot.answers(flag_key))
+
+
+def _content(snapshot: CompiledSnapshot, digests: list[bytes], further: bytes) -> str:
     facts = f"{snapshot.environment_key}\n{snapshot.revision}\n".encode()
-    hashed = hashlib.sha256(facts + b"".join(digests) + further)
-    return f'"{hashed.hexdigest()[:32]}"'
+    return hashlib.sha256(facts + b"".join(digests) + further).hexdigest()[:32]
 
 
-def _ready_answers(snapshot: CompiledSnapshot, stale_seconds: int | None) -> _Ready:
-    kept = _fresh if stale_seconds is None else _stale
+def _stale_answers(snapshot: CompiledSnapshot, seconds: int) -> _Stale:
     environment_id = snapshot.snapshot.environment_id
-    ready = kept.get(environment_id)
-    if ready is None or ready.snapshot is not snapshot or ready.stale_seconds != stale_seconds:
-        ready = kept[environment_id] = _Ready(snapshot, stale_seconds)
-    return ready
+    stale = _stale.get(environment_id)
+    if stale is None or stale.snapshot is not snapshot or stale.seconds != seconds:
+        stale = _stale[environment_id] = _Stale(snapshot, seconds)
+    return stale
 
 
 def _rendered_with_digest(flag_key: str, resolution: Resolution, stale_seconds: int | None) -> tuple[bytes, bytes]:
+    metrics.rendered()
     document = _document(flag_key, resolution)
     if stale_seconds is None or resolution.error_code is not None:
         answer = to_json(document)

@@ -13,13 +13,13 @@ MIN_BYTES = 4_096
 _LEVEL = 3
 _KEPT = 32
 
-# The environment's last large answers, by tag and age. The tag covers everything else an answer says.
+# The environment's last large answers, by the digest of what they say, and age.
 _compressed: dict[tuple[str, int | None], bytes] = {}
 
 
-def compress(body: bytes, *, etag: str, stale_seconds: int | None) -> bytes:
+def compress(body: bytes, *, content: str, stale_seconds: int | None) -> bytes:
     """The body as gzip. Many users get the same answer, so the last few are kept."""
-    key = (etag, stale_seconds)
+    key = (content, stale_seconds)
     compressed = _compressed.get(key)
     if compressed is None:
         compressed = gzip.compress(body, _LEVEL, mtime=0)

@@ -7,21 +7,21 @@ import re
 import traceback
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
+from types import MappingProxyType
 
 import structlog
 
-from flags.api import metrics, stream_tickets, tracing
-from flags.api.answers import failure_document, is_known, render, render_all
-from flags.api.compression import MIN_BYTES, compress, takes_gzip
+from flags.api import entity_tags, metrics, stream_tickets, tracing
+from flags.api.answers import failure_document, render, render_all
+from flags.api.compression import compress, takes_gzip
 from flags.api.contexts import UnusableBody, read_context
 from flags.api.cors import PREFLIGHT_HEADERS
 from flags.api.edge import Edge
 from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.tokens import presented_secret
-from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response
+from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response, to_json
 from flags.evaluation.compile import CompiledSnapshot
 from flags.evaluation.resolution import ErrorCode, Resolution
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
@@ -52,42 +52,39 @@ _STATUS = {None: 200, ErrorCode.FLAG_NOT_FOUND: 404}
 _EVALUATING = frozenset({"evaluate", "client"})
 _NO_FLAG_KEY = ""
 _SINGLE_HEADERS = {"Content-Type": JSON_TYPE, "Cache-Control": "no-store"}
-_BULK_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+# Status, headers and body: a WireResponse without what every answer carries.
+Answer = tuple[int, Mapping[str, str], bytes]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _ANY_EDGE = Edge()
 
 
-@dataclass(slots=True)
 class _Course:
-    """What becomes of a request on its way: for the next step, and for those who count and trace."""
+    """What a request came to, for those who count and trace."""
 
-    request: WireRequest
-    now: datetime
-    kind: str = "other"
-    flag_key: str | None = None
-    is_client: bool = False
-    stale_seconds: int | None = None
     snapshot: CompiledSnapshot | None = None
-    resolutions: Mapping[str, Resolution] = field(default_factory=dict)
+    resolutions: Mapping[str, Resolution] = MappingProxyType({})
 
 
 def handle(request: WireRequest, *, store: SnapshotStore, now: datetime, edge: Edge = _ANY_EDGE) -> WireResponse:
     """Answer one evaluation request. Never raises."""
     started = perf_counter()
-    course = _Course(request, now)
+    course = _Course()
+    kind, flag_key = _asked_for(request.path)
     try:
-        response = _answer(course, store=store, edge=edge)
+        if kind == "other":
+            raise refused(404, "not_found", f"There is nothing at this address. Evaluate at {BULK_PATH}.")
+        answer = _answer(request, flag_key, course, store=store, now=now, edge=edge)
     except Refused as refusal:
-        response = refusal.response
+        answer = refusal.response
     except SnapshotsUnavailable:
-        response = unavailable()
+        answer = unavailable()
     except Exception as error:
-        response = _failed(request, error)
-    response = _finished(request, response, edge=edge)
+        answer = _failed(request, error)
+    response = _finished(request, answer, edge=edge)
     seconds = perf_counter() - started
-    metrics.finished(course.kind, response.status, seconds)
+    metrics.finished(kind, response.status, seconds)
     if tracing.hook is not None:
-        _trace(course, status=response.status, seconds=seconds)
+        _trace(tracing.Evaluation(request, flag_key, response.status, seconds, course.snapshot, course.resolutions))
     return response
 
 
@@ -96,13 +93,12 @@ def answer_without_length(request: WireRequest, *, edge: Edge = _ANY_EDGE) -> Wi
     return _finished(request, length_required(), edge=edge)
 
 
-def _answer(course: _Course, *, store: SnapshotStore, edge: Edge) -> WireResponse:
-    request, now = course.request, course.now
-    flag_key = course.flag_key = _flag_key(request.path)
-    course.kind = "bulk" if flag_key is None else "single"
-    if request.method == "OPTIONS":
-        return WireResponse(204, {"Allow": ALLOW, **PREFLIGHT_HEADERS}, b"")
+def _answer(
+    request: WireRequest, flag_key: str | None, course: _Course, *, store: SnapshotStore, now: datetime, edge: Edge
+) -> Answer:
     if request.method != "POST":
+        if request.method == "OPTIONS":
+            return (204, {"Allow": ALLOW, **PREFLIGHT_HEADERS}, b"")
         raise refused(405, "method_not_allowed", "Evaluate with POST.", Allow=ALLOW)
     token = _authenticate(request, store=store, now=now)
     excess = None if edge.limiter is None else edge.limiter.excess(token.id, now=now)
@@ -112,51 +108,89 @@ def _answer(course: _Course, *, store: SnapshotStore, edge: Edge) -> WireRespons
     if snapshot is None:
         raise SnapshotsUnavailable
     context = _read_context(request, flag_key)
-    course.is_client = token.scope == "client"
     age = store.staleness(now=now)
-    course.stale_seconds = None if age is None else int(age)
-    if flag_key is None:
-        return _bulk(course, snapshot, context, token=token)
-    return _single(course, snapshot, context, flag_key=flag_key)
+    stale_seconds = None if age is None else int(age)
+    if flag_key is not None:
+        # What a client token may not see is, byte for byte, a flag that does not exist.
+        is_hidden = token.scope == "client" and flag_key not in snapshot.client_flag_keys
+        resolution = snapshot.evaluate(_NO_FLAG_KEY if is_hidden else flag_key, context, now)
+        course.resolutions = {flag_key: resolution}
+        metrics.answered(snapshot, (resolution,), stale=stale_seconds is not None)
+        body = render(snapshot, flag_key, resolution, stale_seconds=stale_seconds)
+        return (_STATUS.get(resolution.error_code, 400), _SINGLE_HEADERS, body)
+    bulk = _Bulk(request, snapshot, token, now, stale_seconds)
+    known = bulk.known()
+    return known or bulk.answer(context, course)
 
 
-def _single(course: _Course, snapshot: CompiledSnapshot, context: dict[str, object], *, flag_key: str) -> WireResponse:
-    """One flag. What a client token may not see is, byte for byte, a flag that does not exist."""
-    is_hidden = course.is_client and flag_key not in snapshot.client_flag_keys
-    resolution = snapshot.evaluate(_NO_FLAG_KEY if is_hidden else flag_key, context, course.now)
-    course.resolutions = {flag_key: resolution}
-    metrics.answered(snapshot, (resolution,), stale=course.stale_seconds is not None)
-    body = render(snapshot, flag_key, resolution, stale_seconds=course.stale_seconds)
-    return WireResponse(_STATUS.get(resolution.error_code, 400), _SINGLE_HEADERS, body)
+class _Bulk:
+    """A question for all flags. `no-cache`: clients may keep the answer, provided that they ask again with its tag."""
+
+    __slots__ = (
+        "_if_none_match",
+        "_is_client",
+        "_now",
+        "_question",
+        "_read",
+        "_snapshot",
+        "_stale_seconds",
+        "_streams",
+    )
+
+    def __init__(
+        self, request: WireRequest, snapshot: CompiledSnapshot, token: TokenFacts, now: datetime, stale: int | None
+    ) -> None:
+        self._read = request.headers.get
+        self._snapshot = snapshot
+        self._now = now
+        self._stale_seconds = stale
+        self._is_client = token.scope == "client"
+        self._if_none_match = self._read("if-none-match", "")
+        streams = stream_tickets.event_streams(token, now=now, since=stream_tickets.position(snapshot))
+        self._streams = to_json(streams) if streams else b""
+        self._question = entity_tags.question(
+            snapshot,
+            request.body,
+            now=now,
+            is_client=self._is_client,
+            is_stale=stale is not None,
+            streams=self._streams,
+        )
+
+    def known(self) -> Answer | None:
+        """That the client has the answer, if it asked the same before: nothing is evaluated."""
+        tag = self._if_none_match and entity_tags.tag_for_question(self._if_none_match, self._question)
+        return (304, self._headers(tag, self._takes_gzip(entity_tags.is_long(tag))), b"") if tag else None
+
+    def answer(self, context: dict[str, object], course: _Course) -> Answer:
+        """The answer, or that the client has it although it asked something else."""
+        snapshot, stale_seconds = self._snapshot, self._stale_seconds
+        resolutions = course.resolutions = snapshot.evaluate_all(context, self._now, client_only=self._is_client)
+        metrics.answered(snapshot, resolutions.values(), stale=stale_seconds is not None)
+        body, content = render_all(snapshot, resolutions, stale_seconds=stale_seconds, streams=self._streams)
+        tag = entity_tags.tag_of(content, self._question, size=len(body))
+        is_compressed = self._takes_gzip(entity_tags.is_long(tag))
+        headers = self._headers(tag, is_compressed)
+        if self._if_none_match and entity_tags.is_same_answer(self._if_none_match, content):
+            return (304, headers, b"")
+        headers["Content-Type"] = JSON_TYPE
+        if is_compressed:
+            headers["Content-Encoding"] = "gzip"
+            body = compress(body, content=content, stale_seconds=stale_seconds)
+        return (200, headers, body)
+
+    def _takes_gzip(self, is_long: bool) -> bool:
+        return is_long and takes_gzip(self._read("accept-encoding", ""))
+
+    @staticmethod
+    def _headers(tag: str, is_compressed: bool) -> dict[str, str]:
+        etag = f"W/{tag}" if is_compressed else tag
+        return {"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding", "ETag": etag}
 
 
-def _bulk(
-    course: _Course, snapshot: CompiledSnapshot, context: dict[str, object], *, token: TokenFacts
-) -> WireResponse:
-    """Evaluate first, compare second: the tag depends on the answer, not on the revision alone.
-
-    `no-cache` because a client may keep the answer, provided that it asks again with its tag.
-    """
-    resolutions = course.resolutions = snapshot.evaluate_all(context, course.now, client_only=course.is_client)
-    metrics.answered(snapshot, resolutions.values(), stale=course.stale_seconds is not None)
-    streams = stream_tickets.event_streams(token, now=course.now, since=stream_tickets.position(snapshot))
-    body, etag = render_all(snapshot, resolutions, stale_seconds=course.stale_seconds, streams=streams)
-    read = course.request.headers.get
-    is_compressed = len(body) >= MIN_BYTES and takes_gzip(read("accept-encoding", ""))
-    headers = {**_BULK_HEADERS, "ETag": f"W/{etag}" if is_compressed else etag}
-    if_none_match = read("if-none-match", "")
-    if if_none_match and is_known(etag, if_none_match):
-        return WireResponse(304, headers, b"")
-    headers["Content-Type"] = JSON_TYPE
-    if is_compressed:
-        headers["Content-Encoding"] = "gzip"
-        body = compress(body, etag=etag, stale_seconds=course.stale_seconds)
-    return WireResponse(200, headers, body)
-
-
-def _finished(request: WireRequest, response: WireResponse, *, edge: Edge) -> WireResponse:
+def _finished(request: WireRequest, answer: Answer, *, edge: Edge) -> WireResponse:
     """The answer with what every answer carries. Whether it has a length is the same behind every door."""
-    status, headers, body = response
+    status, headers, body = answer
     further = edge.headers(request.headers.get("origin", ""))
     complete = {**headers, **further}
     if "Vary" in further and "Vary" in headers:
@@ -166,11 +200,10 @@ def _finished(request: WireRequest, response: WireResponse, *, edge: Edge) -> Wi
     return WireResponse(status, complete, body)
 
 
-def _trace(course: _Course, *, status: int, seconds: float) -> None:
-    hook, snapshot = tracing.hook, course.snapshot
+def _trace(evaluation: tracing.Evaluation) -> None:
     try:
-        if hook is not None:
-            hook(tracing.Evaluation(course.request, course.flag_key, status, seconds, snapshot, course.resolutions))
+        if tracing.hook is not None:
+            tracing.hook(evaluation)
     except Exception as error:
         logger.error("tracing_failed", error=type(error).__name__)
 
@@ -205,13 +238,11 @@ def _read_context(request: WireRequest, flag_key: str | None) -> dict[str, objec
         raise Refused(json_response(400, document)) from None
 
 
-def _flag_key(path: str) -> str | None:
-    """The flag key in a path, None for the bulk path."""
+def _asked_for(path: str) -> tuple[str, str | None]:
+    """The kind of request at a path, and the flag key in it."""
     if path.startswith(SINGLE_PREFIX):
-        return path[_PREFIX_CHARACTERS:]
-    if path == BULK_PATH:
-        return None
-    raise refused(404, "not_found", f"There is nothing at this address. Evaluate at {BULK_PATH}.")
+        return "single", path[_PREFIX_CHARACTERS:]
+    return ("bulk" if path == BULK_PATH else "other"), None
 
 
 def _authenticate(request: WireRequest, *, store: SnapshotStore, now: datetime) -> TokenFacts:

@@ -4,7 +4,7 @@ The order is: switched on? prerequisites, individual targets, rules, default var
 here; `prerequisites` links flags to each other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Any
 from .conditions import Condition, Context, Guard, Weighed, always, never, weigh_condition
 from .instants import parse_instant
 from .resolution import ErrorCode, Reason, Resolution, failure
-from .segments import Segments, remembering
+from .segments import UNREADABLE, Segments, remembering
 from .sources import FlagSource, Metadata, Snapshot
 from .splits import TARGETING_KEY, Evaluator, compile_split
 
@@ -209,6 +209,29 @@ def values_of(source: FlagSource) -> dict[str, Any]:
 def window_of(rule: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """From when to when a rule is looked at; the end itself is outside. Raises ValueError for what is no instant."""
     return _instant(rule.get("starts_at"), _EVER), _instant(rule.get("ends_at"), _FOREVER)
+
+
+def window_instants(sources: Iterable[FlagSource]) -> list[datetime]:
+    """The instants at which a rule of these flags begins or ceases to be looked at, in order.
+
+    Between two of them answers depend on the context alone.
+    """
+    found: set[datetime] = set()
+    for source in sources:
+        try:
+            for rule in source.document["rules"]:
+                found.update(_read_window(rule))
+        except UNREADABLE:
+            continue
+    return sorted(found - {_EVER, _FOREVER})
+
+
+def _read_window(rule: Mapping[str, Any]) -> tuple[datetime, ...]:
+    try:
+        return window_of(rule)
+    except UNREADABLE:
+        # Behind a rule for everyone nobody reads it, and the flag answers all the same.
+        return ()
 
 
 def _instant(text: object, otherwise: datetime) -> datetime:

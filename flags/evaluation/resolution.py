@@ -30,8 +30,25 @@ class ErrorCode(StrEnum):
     GENERAL = "GENERAL"
 
 
+class _Written:
+    """Room for what others make of a resolution once and for all: its JSON, and a digest of that. Empty until then.
+
+    Looking it up by the identity of the resolution would take longer than anything else in a bulk answer.
+    """
+
+    __slots__ = ("digest", "written")
+
+    digest: bytes
+    written: bytes
+
+    def keep(self, written: bytes, digest: bytes) -> None:
+        """Keep the JSON. Whoever finds it finds the digest too."""
+        object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "written", written)
+
+
 @dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(_Written):
     """The answer for one flag and one evaluation context.
 
     `has_value` False means that the code default of the caller decides; `value` is then None and says nothing.
@@ -45,6 +62,9 @@ class Resolution:
     error_message: str = ""
     metadata: Mapping[str, bool | str | int | float] = field(default_factory=dict)
     has_value: bool = True
+
+    # By identity, so that counting them costs no Python code. Values that are lists or objects have no hash anyway.
+    __hash__ = object.__hash__
 
 
 def failure(code: ErrorCode, message: str, *, metadata: Mapping[str, bool | str | int | float]) -> Resolution:

@@ -82,8 +82,9 @@ class SnapshotStore:
         self._looks, self._taken_look = itertools.count(1), 0
         self._ahead: dict[uuid.UUID, CompiledSnapshot] = {}
         self._retry_at = 0.0
-        self._uses: dict[uuid.UUID, datetime] = {}
-        self._written_uses: dict[uuid.UUID, datetime] = {}
+        # By `UUID.int`, whose hash needs no Python code; this is written at every request.
+        self._uses: dict[int, datetime] = {}
+        self._written_uses: dict[int, datetime] = {}
 
     @property
     def is_loaded(self) -> bool:
@@ -141,7 +142,7 @@ class SnapshotStore:
         facts = (self._state or self._load()).tokens.get(hash_secret(secret))
         if facts is None or facts.is_expired(now):
             return None
-        self._uses[facts.id] = now
+        self._uses[facts.id.int] = now
         return facts
 
     def token_facts(self, token_id: uuid.UUID) -> TokenFacts | None:
@@ -275,7 +276,7 @@ class SnapshotStore:
         for token_id, used_at in self._uses.copy().items():
             written = self._written_uses.get(token_id)
             if written is None or (used_at > written and now - written >= USE_WRITTEN_EVERY):
-                self._source.write_last_use(token_id, used_at)
+                self._source.write_last_use(uuid.UUID(int=token_id), used_at)
                 self._written_uses[token_id] = used_at
 
     def _load(self) -> State:

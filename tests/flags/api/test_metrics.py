@@ -172,3 +172,34 @@ def test_reset__anything_counted__is_gone():
     meters.reset()
 
     assert (meters.evaluations(), meters.requests(), meters.durations(), meters.rendered_answers) == ({}, {}, {}, 0)
+
+
+def test_finished__while_another_thread_counts__does_not_wait_and_nothing_is_lost():
+    meters, snapshot = Meters(), compiled()
+
+    with meters._counting:
+        for _ in range(200):
+            ask(meters, snapshot, {})
+            meters.finished("bulk", 200, 0.1)
+
+    assert meters.requests() == {("bulk", 200): 200}
+    assert meters.evaluations()[series("static", "on", "STATIC")] == 200
+
+
+def test_finished__nobody_asks__notes_are_counted_all_the_same():
+    meters, snapshot = Meters(), compiled()
+
+    for _ in range(1_000):
+        ask(meters, snapshot, {})
+        meters.finished("bulk", 200, 0.1)
+
+    assert len(meters._answered) == len(meters._finished) < 100
+
+
+def test_answered__answers_that_are_equal__are_counted_apart():
+    meters = Meters()
+    snapshot = compiled(flags={key: document("same") for key in ("first", "second")})
+
+    ask(meters, snapshot, {})
+
+    assert meters.evaluations() == {series("first", "on", "STATIC"): 1, series("second", "on", "STATIC"): 1}

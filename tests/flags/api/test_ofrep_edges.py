@@ -283,14 +283,15 @@ def test_listener__is_told_of_every_request(store: SnapshotStore, heard: list[tr
 
 
 def test_listener__that_fails__changes_no_answer(store: SnapshotStore, monkeypatch: pytest.MonkeyPatch):
-    plain = ask(store, wire())
+    request = wire(None, b'{"context":{"targetingKey":"user-1","s":"' + MARKER.encode() + b'"}}')
+    plain = ask(store, request)
 
     def fail(evaluation: tracing.Evaluation) -> None:
         raise RuntimeError(f"cannot send {evaluation}")
 
     monkeypatch.setattr(tracing, "hook", fail)
     with capture_logs() as logs:
-        assert ask(store, wire(None, b'{"context":{"targetingKey":"user-1","s":"' + MARKER.encode() + b'"}}')) == plain
+        assert ask(store, request) == plain
     assert [entry["event"] for entry in logs] == ["tracing_failed"]
     assert MARKER not in str(logs)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from flags.evaluation import CompiledSnapshot, ErrorCode, Generation, Reason, Snapshot, compile_snapshot
 from flags.evaluation.bucketing import bucket
+from flags.evaluation.flags import window_instants
 from tests.flags.evaluation.documents import (
     GOLD,
     HALF,
@@ -19,6 +20,7 @@ from tests.flags.evaluation.documents import (
     child,
     document,
     needs,
+    plain_snapshot,
     rule,
     segment,
     snapshot_of,
@@ -102,6 +104,17 @@ def test_window__at_its_edges__holds_from_start_to_before_end(
     assert [compiled.evaluate_all(context, now)["checkout"].variant for now in outside] == ["off"] * len(outside)
     if condition:
         assert [variant_of(compiled, {}, now) for now in inside] == ["off"] * len(inside)
+
+
+def test_window_instants__any_documents__are_all_there_in_order_and_once() -> None:
+    later, unreadable = rule(ON, starts_at="2027-01-01T00:00:00+01:00"), rule(ON, ends_at="soon")
+    windowed = rule(ON, starts_at="2026-05-01T00:00:00Z", ends_at="2026-06-01T00:00:00Z")
+    documents = {"a": document(rules=[rule(ON), unreadable, later]), "b": document(rules=[windowed, windowed])}
+    broken = {"c": {}, "d": 5, "e": {"rules": [None, 1, "x"]}, "f": {"rules": None}}
+
+    instants = window_instants(plain_snapshot(documents | broken).flags.values())
+
+    assert [instant.isoformat()[:13] for instant in instants] == ["2026-05-01T00", "2026-06-01T00", "2026-12-31T23"]
 
 
 def test_window__of_a_parent__decides_for_the_child() -> None:
