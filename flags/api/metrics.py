@@ -16,7 +16,7 @@ Names of flags come from snapshots alone, never from a request, so nobody can ma
 import os
 import threading
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
@@ -91,8 +91,7 @@ class Meters:
         self._counting = threading.Lock()
         self._answered: deque[tuple[CompiledSnapshot, Collection[Resolution], bool]] = deque()
         self._finished: deque[tuple[str, int, float]] = deque()
-        # By the identity of the snapshot.
-        self._tallies: dict[int, _Tally] = {}
+        self._tallies: dict[CompiledSnapshot, _Tally] = {}
         self._filed: Counter[Series] = Counter()
         self._admitted: set[Series] = set()
         self._requests: Counter[tuple[str, int]] = Counter()
@@ -148,13 +147,11 @@ class Meters:
 
     def _count(self) -> None:
         """Count what was noted until now. Used under the lock."""
-        alike: dict[tuple[int, bool], list[Collection[Resolution]]] = {}
-        snapshots: dict[int, CompiledSnapshot] = {}
+        alike: defaultdict[tuple[CompiledSnapshot, bool], list[Collection[Resolution]]] = defaultdict(list)
         for snapshot, resolutions, is_stale in _taken(self._answered):
-            snapshots[id(snapshot)] = snapshot
-            alike.setdefault((id(snapshot), is_stale), []).append(resolutions)
-        for (identity, is_stale), answers in alike.items():
-            tally = self._tallies.get(identity) or self._begin(snapshots[identity])
+            alike[snapshot, is_stale].append(resolutions)
+        for (snapshot, is_stale), answers in alike.items():
+            tally = self._tallies.get(snapshot) or self._begin(snapshot)
             (tally.stale if is_stale else tally.fresh).update(chain.from_iterable(answers))
         for kind, status, seconds in _taken(self._finished):
             if kind not in self._durations:
@@ -169,8 +166,8 @@ class Meters:
         earlier = [each for each in self._tallies.values() if each.snapshot.snapshot.environment_id == environment_id]
         for each in earlier[:-1]:
             self._add(self._filed, each.series())
-            del self._tallies[id(each.snapshot)]
-        tally = self._tallies[id(snapshot)] = _Tally(snapshot)
+            del self._tallies[each.snapshot]
+        tally = self._tallies[snapshot] = _Tally(snapshot)
         return tally
 
     def _add(self, counted: Counter[Series], more: Mapping[Series, int]) -> None:
