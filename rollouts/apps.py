@@ -11,7 +11,12 @@ class RolloutsConfig(AppConfig):
     verbose_name = "Changes"
 
     def ready(self) -> None:
-        """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table."""
+        """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
+
+        Make the settings known that take two people to loosen.
+        """
         from rollouts.guards import reinstall_guards
+        from rollouts.services.settings_handlers import register_kinds
 
         post_migrate.connect(reinstall_guards, sender=self)
+        register_kinds()

@@ -1,6 +1,7 @@
 """Environments: the aggregate that a change set touches, and who may do what in them."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -91,7 +92,7 @@ class EnvironmentUserGrant(UserObjectPermissionBase):
     content_object = models.ForeignKey(Environment, on_delete=models.PROTECT, related_name="grants")
     ends_at = models.DateTimeField(null=True, blank=True)
 
-    objects = LivingGrants()
+    objects: ClassVar[LivingGrants] = LivingGrants()
     every = models.Manager()
 
     class Meta(UserObjectPermissionBase.Meta):

@@ -17,17 +17,24 @@ from flags.services.attempts import attempted
 from flags.services.keys import checked_text
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
+from flags.settings_authority import ALONE, SettingChange, SettingsAuthority
 
 
 @attempted
 def set_targeting_key_mode(
-    environment_id: uuid.UUID, *, actor: Actor, is_required: bool, now: datetime, reason: str
+    environment_id: uuid.UUID,
+    *,
+    actor: Actor,
+    is_required: bool,
+    now: datetime,
+    reason: str,
+    authority: SettingsAuthority = ALONE,
 ) -> Environment:
     """Turn strict mode on or off: whether a split without a targeting key is an error instead of the default variant.
 
-    Needs the role administrator and a reason. It changes what is served, so it is no one person's act: a protected
-    environment refuses it, and so does an open one to whoever opened it. Raises PermissionMissing, InvalidInput,
-    NotFound, ProtectedEnvironment. A call that changes nothing records nothing.
+    Needs the role administrator and a reason. It changes what is served, so it is no one person's act: in a protected
+    environment two agree on it, and whoever opened an environment does not do it there. Raises PermissionMissing,
+    InvalidInput, NotFound, ProtectedEnvironment, SecondPersonNeeded. A call that changes nothing records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():
@@ -35,14 +42,23 @@ def set_targeting_key_mode(
         permissions.require(actor, permissions.ADMINISTER, environment)
         if environment.requires_targeting_key == is_required:
             return environment
-        _refuse_lone_change(environment, actor)
+        _refuse_opener(environment, actor)
+        change = SettingChange(
+            kind="strict_mode",
+            project_id=str(environment.project_id),
+            environment_id=str(environment.pk),
+            before={"requires_targeting_key": environment.requires_targeting_key},
+            after={"requires_targeting_key": is_required},
+        )
+        authority.check(change, is_looser=environment.is_protected)
         with governed_write(environment.pk):
             rows = Environment.objects.filter(pk=environment.pk)
             rows.update(requires_targeting_key=is_required, revision=F("revision") + 1)
         data = {
-            "before": {"requires_targeting_key": environment.requires_targeting_key},
-            "after": {"requires_targeting_key": is_required},
+            "before": change.before,
+            "after": change.after,
             "revision": environment.revision + 1,
+            **authority.evidence(),
         }
         environment.requires_targeting_key = is_required
         environment.revision += 1
@@ -61,12 +77,7 @@ def set_targeting_key_mode(
     return environment
 
 
-def _refuse_lone_change(environment: Environment, actor: Actor) -> None:
-    if environment.is_protected:
-        raise ProtectedEnvironment(
-            f"{environment.name} is protected, and strict mode changes what it serves. Let one administrator take the "
-            "protection off, another change the mode, and protect it again."
-        )
+def _refuse_opener(environment: Environment, actor: Actor) -> None:
     if str(environment.unprotected_by_id) == actor.id:
         raise ProtectedEnvironment(
             f"You took the protection off {environment.name} yourself, so another administrator has to change the "

@@ -16,6 +16,7 @@ from flags.services.attempts import attempted
 from flags.services.keys import checked_key, checked_text, problem
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
+from flags.settings_authority import ALONE, SettingChange, SettingsAuthority
 
 
 @attempted
@@ -97,12 +98,18 @@ def create_environment(
 
 @attempted
 def set_protection(
-    environment_id: uuid.UUID, *, actor: Actor, is_protected: bool, now: datetime, reason: str
+    environment_id: uuid.UUID,
+    *,
+    actor: Actor,
+    is_protected: bool,
+    now: datetime,
+    reason: str,
+    authority: SettingsAuthority = ALONE,
 ) -> Environment:
     """Protect an environment, or stop protecting it. Needs the role administrator and a reason.
 
-    Who takes the protection off may not edit there directly until it is back: opening and using the door
-    takes two people.
+    Taking the protection off takes two people, and whoever proposed it may not edit there directly until it is back.
+    Raises PermissionMissing, InvalidInput, NotFound, SecondPersonNeeded. A call that changes nothing records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():
@@ -110,10 +117,18 @@ def set_protection(
         permissions.require(actor, permissions.ADMINISTER, environment)
         if environment.is_protected == is_protected:
             return environment
-        person = None if is_protected else permissions.person_of(actor)
+        change = SettingChange(
+            kind="protection",
+            project_id=str(environment.project_id),
+            environment_id=str(environment.pk),
+            before={"is_protected": environment.is_protected},
+            after={"is_protected": is_protected},
+        )
+        authority.check(change, is_looser=not is_protected)
+        opener = None if is_protected else uuid.UUID(authority.initiator(actor.id))
         with governed_write(environment.pk):
             rows = Environment.objects.filter(pk=environment.pk)
-            rows.update(is_protected=is_protected, unprotected_by_id=person.pk if person else None)
+            rows.update(is_protected=is_protected, unprotected_by_id=opener)
         environment.is_protected = is_protected
         _record(
             Action.ENVIRONMENT_PROTECTION_CHANGED,
@@ -121,7 +136,7 @@ def set_protection(
             actor=actor,
             now=now,
             reason=reason,
-            data={"is_protected": is_protected},
+            data={"is_protected": is_protected, **authority.evidence()},
         )
     return environment
 

@@ -1,7 +1,7 @@
 """Setting the approval policy of an environment."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,9 @@ from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
+from flags.settings_authority import ALONE, SettingChange, SettingsAuthority
 from rollouts.models import ApprovalPolicy
-from rollouts.policies import Policy
+from rollouts.policies import Policy, stricter
 from rollouts.selectors.verdicts import policy_of, role_holders
 from rollouts.services.checks import checked_prose
 
@@ -32,33 +33,60 @@ def set_approval_policy(
     expires_after_hours: int,
     now: datetime,
     reason: str,
+    authority: SettingsAuthority = ALONE,
 ) -> ApprovalPolicy:
     """Set how many approvals changes need here and whose; an empty list of names admits every approver.
 
     Requests under review go by the stricter of the policy at their submit and this one. Needs the role administrator
-    and a reason. Raises PermissionMissing, InvalidInput, NotFound. A call that changes nothing records nothing.
+    and a reason; loosening it where the environment is protected needs two people. Raises PermissionMissing,
+    InvalidInput, NotFound, SecondPersonNeeded. A call that changes nothing records nothing.
     """
 
     def act() -> ApprovalPolicy:
         environment = lock_environment(environment_id)
         permissions.require(actor, permissions.ADMINISTER, environment)
         why = checked_prose(reason, field="reason", required=True)
-        named = sorted({str(person) for person in named_approvers})
-        _check(environment, required_approvals, named, expires_after_hours)
+        wanted = checked_policy(
+            environment,
+            required_approvals=required_approvals,
+            named_approvers=named_approvers,
+            expires_after_hours=expires_after_hours,
+        )
         before = policy_of(environment)
-        wanted = Policy(required_approvals, frozenset(named) or None, expires_after_hours)
         row, is_same = _row(environment, now), before == wanted
         if is_same and not row._state.adding:
             return row
-        row.required_approvals, row.named_approvers = required_approvals, named
+        change = SettingChange(
+            kind="approval_policy",
+            project_id=str(environment.project_id),
+            environment_id=str(environment.pk),
+            before=before.as_json(),
+            after=wanted.as_json(),
+        )
+        authority.check(change, is_looser=environment.is_protected and is_looser(before, wanted))
+        row.required_approvals, row.named_approvers = required_approvals, sorted(wanted.named_approvers or ())
         row.expires_after_hours, row.updated_at = expires_after_hours, now
         with governed_write(environment.pk):
             row.save()
         if not is_same:
-            _record(environment, before, wanted, actor=actor, now=now, reason=why)
+            _record(environment, before, wanted, actor=actor, authority=authority, now=now, reason=why)
         return row
 
     return attempt(act)
+
+
+def checked_policy(
+    environment: Environment, *, required_approvals: Any, named_approvers: Iterable[Any], expires_after_hours: Any
+) -> Policy:
+    """The policy that is asked for, if it could work in the environment as it is. Raises InvalidInput."""
+    named = sorted({str(person) for person in named_approvers})
+    _check(environment, required_approvals, named, expires_after_hours)
+    return Policy(required_approvals, frozenset(named) or None, expires_after_hours)
+
+
+def is_looser(before: Policy, after: Policy) -> bool:
+    """Whether `after` asks for less in any respect: fewer approvals, more people who may give them, a longer life."""
+    return stricter(before, after) != after
 
 
 def _row(environment: Environment, now: datetime) -> ApprovalPolicy:
@@ -90,7 +118,14 @@ def _is_whole(value: Any) -> bool:
 
 
 def _record(
-    environment: Environment, before: Policy, after: Policy, *, actor: Actor, now: datetime, reason: str
+    environment: Environment,
+    before: Policy,
+    after: Policy,
+    *,
+    actor: Actor,
+    authority: SettingsAuthority,
+    now: datetime,
+    reason: str,
 ) -> None:
     trail.record(
         Action.APPROVAL_POLICY_CHANGED,
@@ -101,5 +136,5 @@ def _record(
         project_key=environment.project.key,
         environment_key=environment.key,
         reason=reason,
-        data={"from": before.as_json(), "to": after.as_json()},
+        data={"from": before.as_json(), "to": after.as_json(), **authority.evidence()},
     )

@@ -7,10 +7,13 @@ from typing import Any
 from flags.changes import ChangeSet, ConfigEdit
 from flags.models import Environment, Flag, FlagConfig
 from rollouts.models import ChangeRequest
+from rollouts.policies import Policy
+from rollouts.selectors import policy_of
 from rollouts.services import change_requests as acts
 from rollouts.services.policies import set_approval_policy
 from rollouts.transitions import Act, RequestState
 from tests.factories import NOW, SOON, World, actor_of, percent_document
+from tests.support.agreed import agreed
 
 
 @dataclass
@@ -94,7 +97,17 @@ class Bench:
         return acts.apply_change_request(request.pk, actor=actor_of(by or self.world.rolf), now=now)
 
     def require(self, approvals: int, *named: Any, hours: int = 336, now: datetime = NOW) -> None:
-        """Ada sets production's policy."""
+        """Ada and another administrator set production's policy."""
+        people = frozenset(str(person.pk) for person in named)
+        before, after = policy_of(self.production), Policy(approvals, people or None, hours)
+        both = agreed(
+            self.production,
+            "approval_policy",
+            before.as_json(),
+            after.as_json(),
+            by=self.world.otto,
+            confirmed_by=self.world.ada,
+        )
         set_approval_policy(
             self.production.pk,
             actor=actor_of(self.world.ada),
@@ -103,6 +116,7 @@ class Bench:
             expires_after_hours=hours,
             now=now,
             reason="Test",
+            authority=both,
         )
 
     def move_on(self) -> None:

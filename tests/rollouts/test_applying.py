@@ -19,6 +19,7 @@ from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_
 from rollouts.transitions import RequestState
 from tests.factories import NOW, SOON, actor_of, percent_document
 from tests.rollouts.support import Bench, state_of
+from tests.support.agreed import unprotected
 
 BETA = {"attribute": "plan", "operator": "equals", "value": "beta"}
 
@@ -208,8 +209,14 @@ def _made_editor(bench: Bench) -> None:
 
 
 def _protection_taken(bench: Bench) -> None:
+    ada, abel = bench.world.ada, bench.world.abel
     set_protection(
-        bench.production.pk, actor=actor_of(bench.world.ada), is_protected=False, now=NOW, reason="For a moment"
+        bench.production.pk,
+        actor=actor_of(ada),
+        is_protected=False,
+        now=NOW,
+        reason="For a moment",
+        authority=unprotected(bench.production, by=abel, confirmed_by=ada),
     )
 
 

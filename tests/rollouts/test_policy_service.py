@@ -8,9 +8,11 @@ import pytest
 from audits.models import AuditEvent
 from flags.errors import InvalidInput, PermissionMissing
 from flags.permissions import Role
+from flags.settings_authority import SecondPersonNeeded
 from rollouts.models import ApprovalPolicy
+from rollouts.policies import Policy
 from rollouts.selectors import policy_of
-from rollouts.services.policies import set_approval_policy
+from rollouts.services.policies import is_looser, set_approval_policy
 from tests.factories import NOW, actor_of
 from tests.rollouts.support import Bench
 
@@ -91,3 +93,53 @@ def test_set__named_person_is_no_approver__is_refused(bench: Bench, name: str) -
 def test_set__fewer_named_than_required__is_refused(bench: Bench) -> None:
     with pytest.raises(InvalidInput, match="only 1 named"):
         _set(bench, required_approvals=2, named_approvers=[bench.world.abel.pk])
+
+
+SCALE = Policy(2, frozenset({"a", "b"}), 48)
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (SCALE, False),
+        (Policy(3, frozenset({"a", "b"}), 48), False),
+        (Policy(2, frozenset({"a"}), 48), False),
+        (Policy(2, frozenset({"a", "b"}), 24), False),
+        (Policy(3, frozenset({"b"}), 1), False),
+        (Policy(1, frozenset({"a", "b"}), 48), True),
+        (Policy(2, None, 48), True),
+        (Policy(2, frozenset({"a", "c"}), 48), True),
+        (Policy(2, frozenset({"a", "b", "c"}), 48), True),
+        (Policy(2, frozenset({"a", "b"}), 49), True),
+        (Policy(9, frozenset({"c"}), 1), True),
+    ],
+)
+def test_is_looser__every_respect__counts_alone(after: Policy, expected: bool) -> None:
+    assert is_looser(SCALE, after) is expected
+    assert not is_looser(Policy(2, None, 48), SCALE)
+
+
+def test_set__one_person_loosens_it__is_refused_in_a_protected_environment(bench: Bench) -> None:
+    _set(bench, required_approvals=2)
+
+    with pytest.raises(SecondPersonNeeded):
+        _set(bench, required_approvals=1)
+    assert policy_of(bench.production).required_approvals == 2
+
+    bench.require(1)
+    assert policy_of(bench.production).required_approvals == 1
+
+
+def test_set__one_person_loosens_an_open_environment__may(bench: Bench) -> None:
+    development = bench.world.development
+    for required in (3, 1):
+        set_approval_policy(
+            development.pk,
+            actor=actor_of(bench.world.ada),
+            required_approvals=required,
+            named_approvers=[],
+            expires_after_hours=336,
+            now=NOW,
+            reason="Nothing depends on it",
+        )
+    assert policy_of(development).required_approvals == 1

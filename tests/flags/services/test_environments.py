@@ -12,7 +12,9 @@ from flags.models import ApplyTicket, Environment
 from flags.permissions import Role
 from flags.services.environments import set_targeting_key_mode
 from flags.services.projects import set_protection
+from flags.settings_authority import SecondPersonNeeded
 from tests.factories import NOW, World, actor_of, make_world
+from tests.support.agreed import strict, unprotected
 
 pytestmark = pytest.mark.django_db
 
@@ -22,8 +24,9 @@ def world() -> World:
     return make_world()
 
 
-def turn(environment: Environment, who: Any, *, is_required: bool = True, reason: str = "Find silent bugs") -> None:
-    set_targeting_key_mode(environment.pk, actor=actor_of(who), is_required=is_required, now=NOW, reason=reason)
+def turn(environment: Environment, who: Any, *, is_required: bool = True, **fields: Any) -> None:
+    fields = {"reason": "Find silent bugs", **fields}
+    set_targeting_key_mode(environment.pk, actor=actor_of(who), is_required=is_required, now=NOW, **fields)
 
 
 def stored(environment: Environment) -> tuple[bool, int]:
@@ -68,9 +71,27 @@ def test_set_targeting_key_mode__every_role__takes_an_administrator(role: Role |
 
 def test_set_targeting_key_mode__protected_environment__takes_two_people(world: World) -> None:
     world.grant(world.otto, world.production, Role.ADMINISTRATOR)
-    with pytest.raises(ProtectedEnvironment, match="is protected"):
+    with pytest.raises(SecondPersonNeeded):
         turn(world.production, world.ada)
-    set_protection(world.production.pk, actor=actor_of(world.ada), is_protected=False, now=NOW, reason="Strict mode")
+    assert stored(world.production)[0] is False
+
+    both = strict(world.production, is_required=True, by=world.ada, confirmed_by=world.otto)
+    turn(world.production, world.otto, authority=both)
+
+    assert stored(world.production)[0] is True
+    assert AuditEvent.objects.get(action="environment.updated").details["proposed_by"] == str(world.ada.pk)
+
+
+def test_set_targeting_key_mode__opened_by_the_same_person__takes_another_one(world: World) -> None:
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
+    set_protection(
+        world.production.pk,
+        actor=actor_of(world.otto),
+        is_protected=False,
+        now=NOW,
+        reason="Strict mode",
+        authority=unprotected(world.production, by=world.ada, confirmed_by=world.otto),
+    )
 
     with pytest.raises(ProtectedEnvironment, match="yourself"):
         turn(world.production, world.ada)

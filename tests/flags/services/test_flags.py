@@ -6,14 +6,16 @@ import pytest
 from django.db import connection
 
 from audits.models import AuditEvent
-from flags.authority import ProtectedEnvironment
+from flags.authority import ConsentMismatch, ProtectedEnvironment
 from flags.errors import AlreadyExists, InvalidDocument, InvalidInput, PermissionMissing
 from flags.models import Flag, FlagConfig
 from flags.permissions import Role
 from flags.services.configs import edit_config
 from flags.services.flags import create_flag, update_flag
 from flags.services.projects import create_environment, create_project, set_protection
+from flags.settings_authority import SecondPersonNeeded
 from tests.factories import NOW, World, actor_of, make_world, percent_document
+from tests.support.agreed import unprotected
 
 pytestmark = pytest.mark.django_db
 
@@ -140,6 +142,35 @@ def test_create_project_and_environment__by_no_superuser__is_refused(world):
         )
 
 
+@pytest.mark.parametrize("name", ["ada", "rolf"])
+def test_set_protection__one_person_takes_it_off__is_refused(name, world):
+    world.grant(world.rolf, world.production, Role.ADMINISTRATOR)
+    person = getattr(world, name)
+
+    with pytest.raises(SecondPersonNeeded, match="another one confirms"):
+        set_protection(world.production.pk, actor=actor_of(person), is_protected=False, now=NOW, reason="Hurry")
+    himself = unprotected(world.production, by=person, confirmed_by=person)
+    with pytest.raises(ConsentMismatch, match="Two different people"):
+        take_protection_off(world.production, person, himself)
+    another = unprotected(world.staging, by=world.ada, confirmed_by=world.rolf)
+    with pytest.raises(ConsentMismatch, match="not the one that was confirmed"):
+        take_protection_off(world.production, person, another)
+
+    world.production.refresh_from_db()
+    assert world.production.is_protected
+
+
+def take_protection_off(environment, person, authority):
+    set_protection(
+        environment.pk,
+        actor=actor_of(person),
+        is_protected=False,
+        now=NOW,
+        reason="Incident",
+        authority=authority,
+    )
+
+
 def test_set_protection__taken_off_by_an_editor__somebody_else_has_to_edit(world):
     flag = world.flag()
     world.serve(flag, world.production)
@@ -157,7 +188,10 @@ def test_set_protection__taken_off_by_an_editor__somebody_else_has_to_edit(world
             now=NOW,
         )
 
-    set_protection(world.production.pk, actor=actor_of(world.rolf), is_protected=False, now=NOW, reason="Incident")
+    both = unprotected(world.production, by=world.rolf, confirmed_by=world.ada)
+    take_protection_off(world.production, world.ada, both)
+    event = AuditEvent.objects.get(action="environment.protection_changed", environment_key="production")
+    assert event.details == {"is_protected": False, **both.evidence()}
     with pytest.raises(ProtectedEnvironment, match="yourself"):
         edit(world.rolf, 1)
     edit(world.rita, 1)
