@@ -4,9 +4,11 @@
 """
 
 import re
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import dj_database_url
@@ -22,6 +24,19 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 class ConfigurationError(SystemExit):
     """An environment variable holds a value that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where mails go; the backend without a host drops them."""
+
+    backend: str
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = ""
+    is_tls: bool = False
+    begins_tls: bool = False
 
 
 class Environment(BaseSettings):
@@ -71,6 +86,12 @@ class Environment(BaseSettings):
         default="", description="What Prometheus sends to read /metrics; empty: /metrics is off."
     )
     OTEL_ENABLED: bool = Field(default=False, description="Send OpenTelemetry traces; needs the extra `otel`.")
+    EMAIL_URL: str = Field(default="", description="smtp://user:password@host:587, smtps:// for TLS; empty: no mail.")
+    EMAIL_FROM: str = Field(default="flagsite@localhost", description="Sender of mails.")
+    SITE_URL: str = Field(default="", description="Address of the admin in mails: https://flags.example.org.")
+    BREAK_GLASS_REVIEW_HOURS: int = Field(
+        default=24, ge=1, le=336, description="How soon a use of break-glass has to be reviewed, in hours."
+    )
     SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
     SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")
 
@@ -102,6 +123,20 @@ class Environment(BaseSettings):
             raise ValueError("use https://stream.example.org, without user, query or fragment, or leave it empty")
         return value
 
+    @field_validator("SITE_URL")
+    @classmethod
+    def _site_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+", value):
+            raise ValueError("use https://flags.example.org, without path, or leave it empty")
+        return value
+
+    @field_validator("EMAIL_URL")
+    @classmethod
+    def _mail_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"smtps?://([^\s/?#@:]+(:[^\s/?#@]+)?@)?[^\s/?#@:]+(:\d{1,5})?", value):
+            raise ValueError("use smtp://user:password@host:587, smtps:// for TLS from the start, or leave it empty")
+        return value
+
     @field_validator("TIME_ZONE")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -110,6 +145,23 @@ class Environment(BaseSettings):
         except (KeyError, OSError, ValueError):
             raise ValueError("use a name of the time zone database, such as UTC or Europe/Berlin") from None
         return value
+
+    @cached_property
+    def mail(self) -> "MailServer":
+        """The mail server. Whoever sends a user over smtp:// begins TLS first."""
+        if not self.EMAIL_URL:
+            return MailServer("django.core.mail.backends.dummy.EmailBackend")
+        parts = urlsplit(self.EMAIL_URL)
+        is_tls = parts.scheme == "smtps"
+        return MailServer(
+            "django.core.mail.backends.smtp.EmailBackend",
+            parts.hostname or "",
+            parts.port or (465 if is_tls else 25),
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            is_tls,
+            bool(parts.username) and not is_tls,
+        )
 
     @cached_property
     def databases(self) -> dict[str, Any]:

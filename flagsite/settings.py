@@ -168,12 +168,23 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_ENABLE_REMOTE_CONTROL = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.VAR_DIR / "beat-schedule")
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+_MAIL = ENV.mail
+EMAIL_BACKEND = _MAIL.backend
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _MAIL.is_tls, _MAIL.begins_tls
+# A mail is sent beside a request: a server that does not answer may hold it up, but not for long.
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = ENV.EMAIL_FROM
+SITE_URL = ENV.SITE_URL
+BREAK_GLASS_REVIEW_HOURS = ENV.BREAK_GLASS_REVIEW_HOURS
 # Doorbells: a tick says "look now"; due times live in rows. A tick nobody heard is worthless after a while.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": ENV.SWEEP_SECONDS, "options": {"expires": max(15.0, 3 * ENV.SWEEP_SECONDS)}}
     for name, task in {
         "apply-due-changes": "rollouts.tasks.apply_due_changes",
         "expire-old-requests": "rollouts.tasks.expire_old_requests",
+        "escalate-break-glass": "rollouts.tasks.escalate_break_glass",
     }.items()
 }
 

@@ -13,8 +13,11 @@ __all__ = [
     "Frozen",
     "InvalidTransition",
     "NotDueYet",
+    "PartOfBundle",
+    "NothingToRestore",
     "PolicyRefused",
     "RequestExpired",
+    "RestoreConflict",
 ]
 
 
@@ -80,3 +83,35 @@ class ExceptionRefused(GovernanceError):
     code = "exception_refused"
     status = 403
     title = "This exception is not for you to decide"
+
+
+class NothingToRestore(GovernanceError):
+    """What was to be put back is served already."""
+
+    code = "nothing_to_restore"
+    status = 409
+    title = "There is nothing to put back"
+
+
+class RestoreConflict(GovernanceError):
+    """Something later changed what was to be undone; `facts["conflicts"]` lists keys and paths."""
+
+    code = "restore_conflict"
+    status = 409
+    title = "This was changed again since"
+
+
+class PartOfBundle(GovernanceError):
+    """The request is one of several that are decided and applied together."""
+
+    code = "part_of_bundle"
+    status = 409
+    title = "This request belongs to a bundle"
+
+
+class ReviewRefused(GovernanceError):
+    """This person may not review this use of break-glass, or somebody has done so already."""
+
+    code = "review_refused"
+    status = 409
+    title = "You cannot review this use of break-glass"

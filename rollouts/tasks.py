@@ -8,15 +8,17 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 from celery import shared_task
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from audits.context import correlation
-from rollouts.models import ChangeRequest
 from rollouts.selectors.due import due_changes, old_requests, partly_approved
+from rollouts.selectors.emergencies import overdue_uses
 from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
+from rollouts.services.emergencies import escalate_if_overdue
 
 logger = logging.getLogger(__name__)
 
@@ -40,19 +42,27 @@ def expire_old_requests() -> int:
         return _sweep(old_requests(now), expire_if_due, now=now)
 
 
-def _sweep(requests: QuerySet[ChangeRequest], do: Callable[..., bool], *, now: datetime) -> int:
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def escalate_break_glass() -> int:
+    """Tell administrators of every use of break-glass whose review is overdue; of how many they were told now."""
+    now = timezone.now()
+    with correlation():
+        return _sweep(overdue_uses(now), escalate_if_overdue, now=now)
+
+
+def _sweep(rows: QuerySet[Any], do: Callable[..., bool], *, now: datetime) -> int:
     done = 0
-    for request_id in _ids(requests):
+    for row_id in _ids(rows):
         try:
-            done += do(request_id, now=now)
+            done += do(row_id, now=now)
         except Exception:
-            logger.exception("%s failed for change request %s; the next sweep tries again", do.__name__, request_id)
+            logger.exception("%s failed for %s; the next sweep tries again", do.__name__, row_id)
     return done
 
 
-def _ids(requests: QuerySet[ChangeRequest]) -> Iterator[uuid.UUID]:
+def _ids(found: QuerySet[Any]) -> Iterator[uuid.UUID]:
     """The ids in small batches, each row once: a row that stays due cannot keep the others waiting."""
-    rows = requests.order_by("pk").values_list("pk", flat=True)
+    rows = found.order_by("pk").values_list("pk", flat=True)
     batch = list(rows[:BATCH])
     while batch:
         yield from batch

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField()),
                 ("change_set", models.JSONField()),
                 ("digest", models.CharField(max_length=64)),
-                ("movement", models.JSONField(default=dict)),
+                ("movement", models.JSONField(default=list)),
                 ("revision", models.PositiveBigIntegerField()),
                 ("created_at", models.DateTimeField()),
                 ("review_due_at", models.DateTimeField()),

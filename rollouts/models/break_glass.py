@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from flags.changes import ChangeSet, ConfigEdit
+
 
 class BreakGlassOutcome(models.TextChoices):
     """What the review found."""
@@ -17,7 +19,8 @@ class BreakGlassOutcome(models.TextChoices):
 class BreakGlassUse(models.Model):
     """One change applied without approval. It stays open until somebody else has reviewed it.
 
-    `digest` is that of the change set as it was applied. `escalated_at` is when its review was found overdue.
+    `digest` is that of the change set as it was applied, `movement` which flags it moved and which way. `escalated_at`
+    is when its review was found overdue.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -26,7 +29,7 @@ class BreakGlassUse(models.Model):
     reason = models.TextField()
     change_set = models.JSONField()
     digest = models.CharField(max_length=64)
-    movement = models.JSONField(default=dict)
+    movement = models.JSONField(default=list)
     revision = models.PositiveBigIntegerField()
     created_at = models.DateTimeField()
     review_due_at = models.DateTimeField()
@@ -61,6 +64,16 @@ class BreakGlassUse(models.Model):
 
     def __str__(self) -> str:
         return f"Break-glass in {self.environment} by {self.user}"
+
+    @property
+    def content(self) -> ChangeSet:
+        """`change_set` as a value."""
+        return ChangeSet.from_json(self.change_set)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the flags and segments it changed."""
+        return [edit.flag_key if isinstance(edit, ConfigEdit) else edit.segment_key for edit in self.content.edits]
 
     @property
     def is_open(self) -> bool:

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from rollouts.tasks import apply_due_changes, expire_old_requests
+from rollouts.tasks import apply_due_changes, escalate_break_glass, expire_old_requests
 
 
 class Command(BaseCommand):
-    """Runs both sweepers in this process."""
+    """Runs every sweeper in this process."""
 
     help = "Apply changes that are due and end requests that have expired, once. Safe to run at any time and twice."
 
@@ -16,4 +16,5 @@ class Command(BaseCommand):
         """Sweep and say what was done."""
         expired = expire_old_requests()
         applied = apply_due_changes()
+        escalate_break_glass()
         self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")
