@@ -13,10 +13,14 @@ class RolloutsConfig(AppConfig):
     def ready(self) -> None:
         """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
 
-        Make the settings known that take two people to loosen.
+        Make the settings known that take two people to loosen, and let the calendar be asked before every write.
         """
         from rollouts.guards import reinstall_guards
+        from rollouts.services.calendar import register_calendar_kind
+        from rollouts.services.freezes import register_calendar_gate
         from rollouts.services.settings_handlers import register_kinds
 
         post_migrate.connect(reinstall_guards, sender=self)
         register_kinds()
+        register_calendar_kind()
+        register_calendar_gate()
