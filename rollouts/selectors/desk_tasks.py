@@ -1,34 +1,19 @@
 """What waits for somebody beside requests to approve: reviews of emergencies, drift, drills, settings to confirm."""
 
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from django.contrib.auth.models import AbstractUser
 
-Tone = Literal["bad", "wait", "quiet"]
+from rollouts.selectors.desk_kinds import DeskTask
+from rollouts.selectors.emergencies import review_tasks
 
-
-@dataclass(frozen=True, slots=True)
-class DeskTask:
-    """One thing to do: what, where it is done, by when. `route` and `arguments` make the address of its page."""
-
-    title: str
-    text: str
-    symbol: str
-    tone: Tone
-    route: str
-    arguments: tuple[uuid.UUID | str, ...] = ()
-    due_at: datetime | None = None
-    query: str = ""
-
+__all__ = ["DeskTask", "desk_tasks"]
 
 Source = Callable[[AbstractUser, datetime], Sequence[DeskTask]]
 
 # Each asks a constant number of queries and answers only what this person can do something about.
-SOURCES: tuple[Source, ...] = ()
+SOURCES: tuple[Source, ...] = (review_tasks,)
 
 
 def desk_tasks(user: AbstractUser, *, now: datetime) -> list[DeskTask]:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from flags import permissions
 from rollouts.models import BreakGlassUse
-from rollouts.selectors.desk_tasks import DeskTask
+from rollouts.selectors.desk_kinds import DeskTask
 
 
 @dataclass(frozen=True, slots=True)
