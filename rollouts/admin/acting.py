@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from audits.context import Actor
+from flags.errors import NotFound
 from rollouts.admin.schedules import instant_of, typed
 from rollouts.admin.stages import local_words
 from rollouts.models import ChangeRequest
@@ -53,11 +54,38 @@ def submit(call: Call) -> str:
 
 
 def approve(call: Call) -> str:
-    """Say yes to the content that was on the page."""
+    """Say yes to the content that was on the page, perhaps with a reservation."""
     request = services.approve_change_request(
-        call.request_id, actor=call.actor, digest=call.text("digest"), comment=call.text("comment"), now=call.now
+        call.request_id,
+        actor=call.actor,
+        digest=call.text("digest"),
+        comment=call.text("comment"),
+        now=call.now,
+        has_reservation=bool(call.text("has_reservation")),
     )
     return f"You approved #{request.number}. {_consequence(request, call.now)}"
+
+
+def request_changes(call: Call) -> str:
+    """Say what has to be different first."""
+    request = services.request_changes(
+        call.request_id, actor=call.actor, digest=call.text("digest"), text=call.text("text"), now=call.now
+    )
+    return f"#{request.number} waits for changes. {_requester(request)} sees what you asked for."
+
+
+def lift_changes(call: Call) -> str:
+    """Take back one's own request for changes."""
+    request = services.lift_changes(call.request_id, actor=call.actor, text=call.text("text"), now=call.now)
+    return f"You took back your request for changes to #{request.number}. {_consequence(request, call.now)}"
+
+
+def abstain(call: Call) -> str:
+    """Leave the decision to others."""
+    request = services.abstain_from_change_request(
+        call.request_id, actor=call.actor, digest=call.text("digest"), text=call.text("text"), now=call.now
+    )
+    return f"You abstained from #{request.number}. {verdict_of(request).sentences[0]}"
 
 
 def reject(call: Call) -> str:
@@ -77,9 +105,24 @@ def withdraw(call: Call) -> str:
 
 
 def comment(call: Call) -> str:
-    """Add a comment."""
-    services.comment_on_change_request(call.request_id, actor=call.actor, body=call.text("body"), now=call.now)
-    return "Your comment is in the timeline."
+    """Add a comment, or answer one."""
+    reply_to = _comment_id(call, "reply_to") if call.text("reply_to") else None
+    services.comment_on_change_request(
+        call.request_id, actor=call.actor, body=call.text("body"), now=call.now, reply_to=reply_to
+    )
+    return "Your comment is in the discussion."
+
+
+def resolve(call: Call) -> str:
+    """Call a thread resolved."""
+    _mark(call, is_resolved=True)
+    return "The thread is resolved. Anybody can open it again."
+
+
+def reopen(call: Call) -> str:
+    """Open a thread again."""
+    _mark(call, is_resolved=False)
+    return "The thread is open again."
 
 
 def schedule(call: Call) -> str:
@@ -106,12 +149,31 @@ ACTS: dict[str, Callable[[Call], str]] = {
     "edit": edit,
     "submit": submit,
     "approve": approve,
+    "request_changes": request_changes,
+    "lift_changes": lift_changes,
+    "abstain": abstain,
     "reject": reject,
     "withdraw": withdraw,
     "comment": comment,
+    "resolve": resolve,
+    "reopen": reopen,
     "schedule": schedule,
     "apply": apply,
 }
+
+
+def _mark(call: Call, *, is_resolved: bool) -> None:
+    comment_id = _comment_id(call, "comment")
+    services.mark_thread(
+        call.request_id, actor=call.actor, comment_id=comment_id, is_resolved=is_resolved, now=call.now
+    )
+
+
+def _comment_id(call: Call, field: str) -> UUID:
+    try:
+        return UUID(call.text(field))
+    except ValueError:
+        raise NotFound("This comment does not exist. Reload the page.") from None
 
 
 def _consequence(request: ChangeRequest, now: datetime) -> str:

@@ -23,9 +23,10 @@ from rollouts.admin.schedules import typed as typed_schedule
 from rollouts.errors import DigestMismatch
 from rollouts.models import ChangeRequest
 from rollouts.selectors import visible_requests
+from rollouts.services.change_requests import look_at_request
 
 READING = ["GET", "HEAD"]
-KEPT_FIELDS = ("title", "reason", "comment", "body")
+KEPT_FIELDS = ("title", "reason", "comment", "body", "reply_to", "text", "has_reservation")
 
 
 @admin.register(ChangeRequest)
@@ -49,6 +50,7 @@ class ChangeRequestAdmin(EditingViews, ImportViews, GovernedAdmin):
             self.door(f"neighbours/{here}/", self.neighbours_view, f"{name}_neighbours"),
             self.door(f"{one}/", self.request_view, f"{name}_change"),
             self.door(f"{one}/act/<slug:act>/", self.act_view, f"{name}_act"),
+            self.door(f"{one}/seen/", self.seen_view, f"{name}_seen"),
             self.door(f"{one}/flag/<str:flag_key>/", self.revise_view, f"{name}_revise"),
             self.door(f"{one}/segment/<str:key>/", self.revise_segment_view, f"{name}_revisesegment"),
         ]
@@ -88,7 +90,18 @@ class ChangeRequestAdmin(EditingViews, ImportViews, GovernedAdmin):
             raise
         except GovernanceError as error:
             return self._show(request, object_id, status=error.status, typed=_typed(act, call, error))
+        look_at_request(object_id, actor=call.actor, digest=call.text("digest"), now=call.now)
         messages.success(request, outcome)
+        return HttpResponseRedirect(reverse("admin:rollouts_changerequest_change", args=[object_id]))
+
+    def seen_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponseBase:
+        """Remember that the person saw the content with the posted digest; then the page again."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not visible_requests(signed_in(request)).filter(pk=object_id).exists():
+            raise Http404
+        digest = request.POST.get("digest", "")
+        look_at_request(object_id, actor=actor_of(request), digest=digest, now=timezone.now())
         return HttpResponseRedirect(reverse("admin:rollouts_changerequest_change", args=[object_id]))
 
     def _show(

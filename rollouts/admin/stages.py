@@ -134,19 +134,34 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     Action.CHANGE_REQUEST_EDITED: ("edited it", "edit", "quiet"),
     Action.CHANGE_REQUEST_SUBMITTED: ("submitted it for review", "send", "accent"),
     Action.CHANGE_REQUEST_APPROVED: ("approved it", "check", "good"),
+    Action.CHANGE_REQUEST_CHANGES_REQUESTED: ("asked for changes", "rule", "wait"),
+    Action.CHANGE_REQUEST_CHANGES_LIFTED: ("took back the request for changes", "done", "quiet"),
+    Action.CHANGE_REQUEST_ABSTAINED: ("abstained", "remove_circle", "quiet"),
     Action.CHANGE_REQUEST_REJECTED: ("rejected it", "block", "bad"),
     Action.CHANGE_REQUEST_WITHDRAWN: ("withdrew it", "undo", "quiet"),
     Action.CHANGE_REQUEST_EXPIRED: ("let it expire: it was not applied in time", "timer_off", "quiet"),
-    Action.CHANGE_REQUEST_COMMENTED: ("commented", "chat", "quiet"),
+    Action.CHANGE_REQUEST_ENDED_TOGETHER: ("ended it together with its bundle", "undo", "quiet"),
     Action.CHANGE_REQUEST_SCHEDULED: ("changed the time", "schedule", "accent"),
     Action.CHANGE_REQUEST_APPLIED: ("made it live", "rocket_launch", "good"),
     Action.CHANGE_REQUEST_APPLY_REFUSED: ("could not apply it", "report", "bad"),
+    Action.FREEZE_EXCEPTION_ASKED: ("asked for an exception from a freeze", "ac_unit", "wait"),
+    Action.FREEZE_EXCEPTION_GRANTED: ("granted the exception from a freeze", "ac_unit", "good"),
+    Action.FREEZE_EXCEPTION_DECLINED: ("declined the exception from a freeze", "ac_unit", "bad"),
 }
 
 
+_DISCUSSED = frozenset(
+    {
+        Action.CHANGE_REQUEST_COMMENTED,
+        Action.CHANGE_REQUEST_THREAD_RESOLVED,
+        Action.CHANGE_REQUEST_THREAD_REOPENED,
+    }
+)
+
+
 def timeline(events: Iterable[AuditEvent]) -> list[Moment]:
-    """Every event of a request as people say it, oldest first; comments are events like the others."""
-    return [_moment(event) for event in events]
+    """The events of a request as people say them, oldest first; what was discussed stands in the discussion."""
+    return [_moment(event) for event in events if event.action not in _DISCUSSED]
 
 
 def _moment(event: AuditEvent) -> Moment:
@@ -157,6 +172,8 @@ def _moment(event: AuditEvent) -> Moment:
         if event.action == Action.CHANGE_REQUEST_SCHEDULED:
             words = f"set the time: {_when(details.get('apply_at'))}"
         words += ", so approvals given before do not count any more" if was_under_review else ""
+    if event.action == Action.CHANGE_REQUEST_APPROVED and details.get("has_reservation"):
+        words, symbol, tone = "approved it with reservation", "check", "wait"
     if event.action == Action.CHANGE_REQUEST_APPLIED and details.get("revision"):
         words += f" as revision {details['revision']}"
     return Moment(actor_name(event.actor_label), words, event.occurred_at, event.reason, symbol, tone)

@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
             name="ThreadMark",
             fields=[
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("sequence", models.PositiveIntegerField()),
                 ("is_resolved", models.BooleanField()),
                 ("created_at", models.DateTimeField()),
                 (
@@ -46,13 +47,17 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["created_at", "id"],
+                "ordering": ["comment", "sequence"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("comment", "sequence"), name="thread_mark_in_order"),
+                ],
             },
         ),
         migrations.CreateModel(
             name="Dissent",
             fields=[
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("sequence", models.PositiveIntegerField()),
                 (
                     "kind",
                     models.CharField(
@@ -93,12 +98,12 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["created_at", "id"],
+                "ordering": ["request", "sequence"],
                 "indexes": [
-                    models.Index(fields=["request", "created_at"], name="dissent_by_request"),
                     models.Index(fields=["environment", "-created_at"], name="dissent_by_environment"),
                 ],
                 "constraints": [
+                    models.UniqueConstraint(fields=("request", "sequence"), name="dissent_in_order"),
                     models.CheckConstraint(
                         condition=models.Q(
                             (

@@ -27,16 +27,18 @@ class Comment(models.Model):
 
 
 class ThreadMark(models.Model):
-    """Somebody called a thread resolved, or opened it again; the last mark counts. Append-only."""
+    """Somebody called a thread resolved, or opened it again; the mark with the highest number counts. Append-only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     comment = models.ForeignKey(Comment, on_delete=models.PROTECT, related_name="marks")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    sequence = models.PositiveIntegerField()
     is_resolved = models.BooleanField()
     created_at = models.DateTimeField()
 
     class Meta:
-        ordering = ["created_at", "id"]
+        ordering = ["comment", "sequence"]
+        constraints = [models.UniqueConstraint(fields=["comment", "sequence"], name="thread_mark_in_order")]
 
     def __str__(self) -> str:
         return f"{self.comment}: {'resolved' if self.is_resolved else 'open'}"

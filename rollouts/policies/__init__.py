@@ -8,7 +8,11 @@ from rollouts.policies.approvals import (
     Verdict,
     counted_approvers,
     judge,
+    may_abstain,
     may_approve,
+    may_lift,
+    may_object,
+    objectors,
     stricter,
 )
 from rollouts.policies.demands import DemandState
@@ -42,6 +46,10 @@ __all__ = [
     "findings_of",
     "is_looser",
     "judge",
+    "may_abstain",
     "may_approve",
+    "may_lift",
+    "may_object",
+    "objectors",
     "stricter",
 ]

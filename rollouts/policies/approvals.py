@@ -53,6 +53,7 @@ class Case:
 
     `policy` is in force now, `submitted_policy` was at submit (None for drafts). `role_holders` are approvers now.
     `findings` are what the rules of the project say, of now and of submit; `directory` is who is in which team now.
+    `objector_ids` asked for changes to the present content and did not take it back; `abstainer_ids` leave it to others.
     """
 
     requester_id: str
@@ -65,6 +66,8 @@ class Case:
     findings: tuple[Finding, ...] = ()
     directory: Directory = field(default_factory=Directory)
     service_approvals: tuple[ServiceYes, ...] = ()
+    objector_ids: frozenset[str] = frozenset()
+    abstainer_ids: frozenset[str] = frozenset()
 
     @property
     def effective_policy(self) -> Policy:
@@ -87,7 +90,7 @@ class Verdict:
     """Whether a request has its approvals, who gave them and who can still give one that helps.
 
     `missing` is the lowest number of people who still have to approve. `needs_service` says that a service account has
-    to, and none did. Findings that refuse are no matter of approvals: they stop the submit and hold back the apply.
+    to, and none did. `objectors` asked for changes, which nothing outweighs. Findings that refuse are no matter of approvals: they stop the submit and hold back the apply.
     """
 
     is_satisfied: bool
@@ -99,6 +102,7 @@ class Verdict:
     demands: tuple[DemandState, ...] = ()
     findings: tuple[Finding, ...] = ()
     needs_service: bool = False
+    objectors: tuple[Approver, ...] = ()
 
     @property
     def is_reachable(self) -> bool:
@@ -139,7 +143,39 @@ def may_approve(case: Case, person_id: str) -> str | None:
         return f"Only named people may approve this change{f': {names}' if names else ''}. Ask one of them."
     if any(given.approver_id == person_id and given.digest == case.digest for given in case.approvals):
         return "You approved this content already. It needs nothing more from you."
+    if person_id in case.abstainer_ids:
+        return "You abstained from this content, so others decide about it. A new round asks you again."
     return None
+
+
+def may_object(case: Case, person_id: str) -> str | None:
+    """None if the person may ask for changes to the present content now, else the sentence that says why not."""
+    if person_id in case.contributor_ids | {case.requester_id}:
+        return "You worked on this change. Edit it instead of asking for changes."
+    if person_id not in {holder.id for holder in case.role_holders}:
+        return "You do not have the role approver in this environment. Ask an administrator of the environment for it."
+    if person_id in case.objector_ids:
+        return "You asked for changes to this content already. It waits for an edit, or for you to take that back."
+    return None
+
+
+def may_lift(case: Case, person_id: str) -> str | None:
+    """None if the person asked for changes to the present content and may take that back."""
+    if person_id in case.objector_ids:
+        return None
+    return "You did not ask for changes to this content, so there is nothing to take back."
+
+
+def may_abstain(case: Case, person_id: str) -> str | None:
+    """None if the person may leave the decision about the present content to others: whoever could approve it."""
+    if person_id in case.objector_ids:
+        return "You asked for changes. Take that back first, then abstain."
+    return may_approve(case, person_id)
+
+
+def objectors(case: Case) -> tuple[Approver, ...]:
+    """The people who hold the present content back, while they are approvers who did not work on it."""
+    return tuple(person for person in _unbarred(case) if person.id in case.objector_ids)
 
 
 def counted_approvers(case: Case) -> tuple[Approver, ...]:
@@ -154,7 +190,8 @@ def judge(case: Case) -> Verdict:
     counted, eligible = counted_approvers(case), _eligible(case)
     counting = [person for person in counted if person in eligible]
     lacking = max(case.required - len(counting), 0)
-    left = tuple(person for person in _welcome(case) if person not in counted)
+    left = tuple(person for person in _welcome(case) if person not in counted and person.id not in case.abstainer_ids)
+    against = objectors(case)
     states = states_of(case.demands, approved=counted, left=left)
     missing = max([lacking, *(state.missing for state in states)])
     needs_service = demanded(case.findings).service and not _services(case)
@@ -162,13 +199,14 @@ def judge(case: Case) -> Verdict:
     progress = _progress(
         case.required, tuple(counting), lacking, tuple(person for person in left if person in eligible)
     )
-    parts = [(lacking == 0, progress), *((state.missing == 0, demand_sentence(state)) for state in states)]
+    parts = [(False, sentence) for sentence in _objection(against)]
+    parts += [(lacking == 0, progress), *((state.missing == 0, demand_sentence(state)) for state in states)]
     parts += [(not needs_service, sentence) for sentence in _service_sentence(case, needs_service=needs_service)]
     # What is missing comes first: lists show the first sentence only.
     told = [sentence for _, sentence in sorted(parts, key=lambda part: part[0])]
     sentences = (*told, *_policy_moved(case), *_void(case, counted))
     return Verdict(
-        is_satisfied=missing == 0 and not needs_service,
+        is_satisfied=missing == 0 and not needs_service and not against,
         required=case.required,
         counted=counted,
         missing=missing,
@@ -178,7 +216,15 @@ def judge(case: Case) -> Verdict:
         demands=states,
         findings=case.findings,
         needs_service=needs_service,
+        objectors=against,
     )
+
+
+def _objection(against: tuple[Approver, ...]) -> tuple[str, ...]:
+    if not against:
+        return ()
+    they = f"{against[0].name} takes" if len(against) == 1 else "they take"
+    return (f"{_names(against)} asked for changes: it waits until somebody edits it or {they} that back.",)
 
 
 def _service_sentence(case: Case, *, needs_service: bool) -> tuple[str, ...]:

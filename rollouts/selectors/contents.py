@@ -59,11 +59,16 @@ def edits_of(request: ChangeRequest) -> tuple[EditView, ...]:
 
 def touched_keys(request: ChangeRequest) -> frozenset[tuple[str, str]]:
     """Kind and key of everything a request touches."""
-    return frozenset(_kind_and_key(edit) for edit in request.content.edits)
+    return frozenset(kind_and_key(edit) for edit in request.content.edits)
+
+
+def touched_words(request: ChangeRequest) -> list[str]:
+    """The same as texts that can be stored: "flag checkout"."""
+    return sorted(f"{kind} {key}" for kind, key in touched_keys(request))
 
 
 def _view(edit: ConfigEdit | SegmentEdit, served: _Served, *, is_open: bool) -> EditView:
-    kind, key = _kind_and_key(edit)
+    kind, key = kind_and_key(edit)
     diff = diff_configs if isinstance(edit, ConfigEdit) else diff_segments
     target_id, name = served.names.get(key, (None, edit.name if isinstance(edit, SegmentEdit) else key))
     current_version, current = served.current.get(key, (0, None))
@@ -116,5 +121,6 @@ def _by_version(rows: Iterable[tuple[str, int, dict[str, Any]]]) -> Documents:
     return {(key, version): document for key, version, document in rows}
 
 
-def _kind_and_key(edit: ConfigEdit | SegmentEdit) -> tuple[str, str]:
+def kind_and_key(edit: ConfigEdit | SegmentEdit) -> tuple[str, str]:
+    """What an edit is about: ("flag", "checkout")."""
     return ("flag", edit.flag_key) if isinstance(edit, ConfigEdit) else ("segment", edit.segment_key)

@@ -13,9 +13,10 @@ from rollouts.models import Approval, ChangeRequest, Comment
 from rollouts.policies import Case, Verdict, counted_approvers, judge
 from rollouts.selectors.contents import EditView, edits_of
 from rollouts.selectors.desks import standing
+from rollouts.selectors.discussions import Thread, threads_of
 from rollouts.selectors.lists import conflicts_of, visible_requests
 from rollouts.selectors.rights import ActView, acts_for
-from rollouts.selectors.verdicts import cases_of, name_of
+from rollouts.selectors.verdicts import case_of, live_case_of, name_of
 from rollouts.transitions import OPEN_STATES, Act
 
 
@@ -42,12 +43,18 @@ class RequestPage:
     acts: tuple[ActView, ...]
     conflicts: tuple[ChangeRequest, ...]
     timeline: tuple[AuditEvent, ...]
-    comments: tuple[Comment, ...]
+    threads: tuple[Thread, ...]
+    case: Case
 
     @property
     def has_moved(self) -> bool:
         """Whether something it changes has a newer version than the one it was based on."""
         return any(edit.has_moved for edit in self.edits)
+
+    @property
+    def open_threads(self) -> int:
+        """How many threads nobody called resolved."""
+        return sum(not thread.is_resolved for thread in self.threads)
 
     @property
     def allowed(self) -> frozenset[str]:
@@ -71,7 +78,8 @@ def request_page(request_id: UUID, user: AbstractUser, *, now: datetime) -> Requ
         raise NotFound(
             "There is no such change request, or you have no role in its environment.", request_id=str(request_id)
         )
-    case = cases_of([request])[request.pk]
+    is_open = request.current_state in OPEN_STATES
+    case = live_case_of(request, now=now) if is_open else case_of(request)
     verdict = judge(case)
     return RequestPage(
         request=request,
@@ -83,7 +91,8 @@ def request_page(request_id: UUID, user: AbstractUser, *, now: datetime) -> Requ
         acts=acts_for(request, user, case, now=now),
         conflicts=tuple(conflicts_of(request)) if request.current_state in OPEN_STATES else (),
         timeline=tuple(timeline_of("change_request", request.pk)),
-        comments=tuple(Comment.objects.filter(request=request).select_related("author")),
+        threads=threads_of(request, Comment.objects.filter(request=request).select_related("author")),
+        case=case,
     )
 
 

@@ -10,18 +10,27 @@ from django.contrib.auth.models import AbstractUser
 from flags import permissions
 from flags.permissions import Role
 from rollouts.models import ChangeRequest
-from rollouts.policies import Case, may_approve
+from rollouts.policies import Case, may_abstain, may_approve, may_lift, may_object
 from rollouts.transitions import AWAITING_STATES, Act, is_possible, refusal
 
 PEOPLES_ACTS = (
     Act.SUBMIT,
     Act.APPROVE,
     Act.APPLY,
+    Act.ROLL_BACK,
     Act.EDIT,
     Act.SCHEDULE,
+    Act.REQUEST_CHANGES,
+    Act.LIFT_CHANGES,
+    Act.ABSTAIN,
     Act.REJECT,
     Act.WITHDRAW,
     Act.COMMENT,
+    Act.RESOLVE,
+    Act.REOPEN,
+)
+_ENDING_WITH_TIME = frozenset(
+    {Act.APPROVE, Act.APPLY, Act.EDIT, Act.SCHEDULE, Act.REQUEST_CHANGES, Act.LIFT_CHANGES, Act.ABSTAIN}
 )
 
 
@@ -58,10 +67,10 @@ def _refusal(request: ChangeRequest, act: Act, viewer: _Viewer, case: Case, now:
     if not is_possible(request.current_state, act):
         return refusal(request.current_state, act)
     over = request.current_state in AWAITING_STATES and request.has_expired(now)
-    if over and act in (Act.APPROVE, Act.APPLY, Act.EDIT, Act.SCHEDULE):
+    if over and act in _ENDING_WITH_TIME:
         return "This request has expired. Ask for a new change instead."
-    if act is Act.APPROVE:
-        return may_approve(case, str(viewer.id))
+    if check := _CASE_CHECKS.get(act):
+        return check(case, str(viewer.id))
     if act is Act.APPLY and request.apply_at is not None and not request.is_due(now):
         return f"It was approved for {request.apply_at:%d %B %Y at %H:%M} UTC. Wait, or change its schedule."
     return None
@@ -96,6 +105,12 @@ def _may_withdraw(request: ChangeRequest, viewer: _Viewer) -> str | None:
     return "Only the person who asked for it and release managers withdraw a request."
 
 
+def _may_roll_back(request: ChangeRequest, viewer: _Viewer) -> str | None:
+    if viewer.roles & {Role.EDITOR, Role.RELEASE_MANAGER}:
+        return None
+    return f"Editors and release managers of {request.environment.name} roll a change back. Ask one of them."
+
+
 def _may_schedule(request: ChangeRequest, viewer: _Viewer) -> str | None:
     if Role.RELEASE_MANAGER in viewer.roles:
         return None
@@ -107,10 +122,22 @@ def _may_schedule(request: ChangeRequest, viewer: _Viewer) -> str | None:
 _ROLE_CHECKS: Mapping[Act, Callable[[ChangeRequest, _Viewer], str | None]] = {
     Act.EDIT: _needs(Role.EDITOR),
     Act.SUBMIT: _needs(Role.EDITOR),
+    Act.ROLL_BACK: _may_roll_back,
     Act.APPROVE: _needs(Role.APPROVER),
     Act.APPLY: _needs(Role.RELEASE_MANAGER),
     Act.REJECT: _may_reject,
     Act.WITHDRAW: _may_withdraw,
     Act.SCHEDULE: _may_schedule,
     Act.COMMENT: _may_look,
+    Act.RESOLVE: _may_look,
+    Act.REOPEN: _may_look,
+    Act.REQUEST_CHANGES: _needs(Role.APPROVER),
+    Act.LIFT_CHANGES: _needs(Role.APPROVER),
+    Act.ABSTAIN: _needs(Role.APPROVER),
+}
+_CASE_CHECKS: Mapping[Act, Callable[[Case, str], str | None]] = {
+    Act.APPROVE: may_approve,
+    Act.REQUEST_CHANGES: may_object,
+    Act.LIFT_CHANGES: may_lift,
+    Act.ABSTAIN: may_abstain,
 }

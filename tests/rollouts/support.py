@@ -10,6 +10,7 @@ from rollouts.models import ChangeRequest
 from rollouts.policies import Policy
 from rollouts.selectors import policy_of
 from rollouts.services import change_requests as acts
+from rollouts.services import versions
 from rollouts.services.policies import set_approval_policy
 from rollouts.transitions import Act, RequestState
 from tests.factories import NOW, SOON, World, actor_of, percent_document
@@ -170,12 +171,18 @@ def perform(bench: Bench, request: ChangeRequest, act: Act, *, by: Any, now: dat
             return acts.submit_change_request(request.pk, actor=actor, now=now)
         case Act.APPROVE:
             return acts.approve_change_request(request.pk, actor=actor, digest=digest, comment="", now=now)
+        case Act.REQUEST_CHANGES:
+            return acts.request_changes(request.pk, actor=actor, digest=digest, text="Smaller steps", now=now)
+        case Act.ABSTAIN:
+            return acts.abstain_from_change_request(request.pk, actor=actor, digest=digest, text="", now=now)
         case Act.REJECT:
             return acts.reject_change_request(request.pk, actor=actor, reason="No", now=now)
         case Act.WITHDRAW:
             return acts.withdraw_change_request(request.pk, actor=actor, reason="", now=now)
         case Act.COMMENT:
             return acts.comment_on_change_request(request.pk, actor=actor, body="Why 25 %?", now=now)
+        case Act.ROLL_BACK:
+            return versions.roll_back_request(request.pk, actor=actor, reason="Errors went up", now=now)
         case Act.APPLY:
             return acts.apply_change_request(request.pk, actor=actor, now=now)
         case _:

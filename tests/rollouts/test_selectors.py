@@ -74,7 +74,7 @@ def test_request_page__applied__still_shows_what_it_changed(bench: Bench) -> Non
     assert page.edits[0].differences
     assert [event.action.split(".")[1] for event in page.timeline] == ["created", "submitted", "approved", "applied"]
     assert page.timeline[2].actor_label == "Abel Test"
-    assert page.allowed == {"comment"}
+    assert page.allowed == {"comment", "resolve", "reopen"}
 
 
 def test_request_page__first_configuration__has_no_before(bench: Bench) -> None:
@@ -95,7 +95,7 @@ def test_request_page__approvals_and_comments__are_listed_with_what_counts(bench
     page = request_page(request.pk, bench.world.abel, now=NOW)
 
     assert [(view.name, view.counts) for view in page.approvals] == [("Abel Test", False), ("Anna Test", True)]
-    assert [comment.body for comment in page.comments] == ["Why?"]
+    assert [thread.root.body for thread in page.threads] == ["Why?"]
     assert page.verdict.sentences == (
         "Needs 1 more approval. Can approve: Abel Test.",
         "Approved before the last edit, which no longer counts: Abel Test.",

@@ -33,6 +33,7 @@ withdraw     withdrawn  withdrawn  withdrawn  .        .         .          .   
 expire       .          expired    expired    .        .         .          .        .
 apply        .          .          applied    .        .         .          .        .
 apply_at_once applied    applied    applied    .        .         .          .        .
+roll_back    .          .          .          rolled_back .     .          .        .
 refuse_apply .          .          approved   .        .         .          .        .
 comment      draft      in_review  approved   applied  rejected  withdrawn  expired  rolled_back
 """
@@ -66,7 +67,7 @@ def test_next_state__every_pair__matches_the_drawing(state: RequestState, act: A
 
 
 @pytest.mark.parametrize(
-    "state", [RequestState.APPLIED, RequestState.REJECTED, RequestState.WITHDRAWN, RequestState.EXPIRED]
+    "state", [RequestState.REJECTED, RequestState.WITHDRAWN, RequestState.EXPIRED, RequestState.ROLLED_BACK]
 )
 def test_possible_acts__request_has_ended__only_talk_is_left(state: RequestState) -> None:
     assert possible_acts(state) == {Act.COMMENT, Act.RESOLVE, Act.REOPEN}

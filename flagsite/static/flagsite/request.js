@@ -60,3 +60,19 @@ const head = document.querySelector(".fs-page-head .fs-actions");
 if (thumb && head) {
   new IntersectionObserver(([entry]) => thumb.classList.toggle("rq-thumb-on", !entry.isIntersecting)).observe(head);
 }
+
+// Whoever has had the page before them for three seconds has seen the content, so that later edits can be shown to them.
+const look = document.querySelector("form[data-look]");
+if (look) {
+  let timer;
+  const watch = () => {
+    clearTimeout(timer);
+    if (document.visibilityState === "visible") timer = setTimeout(remember, 3000);
+  };
+  const remember = () => {
+    document.removeEventListener("visibilitychange", watch);
+    fetch(look.action, { method: "POST", body: new FormData(look), redirect: "manual" }).catch(() => {});
+  };
+  document.addEventListener("visibilitychange", watch);
+  watch();
+}

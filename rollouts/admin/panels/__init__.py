@@ -10,11 +10,16 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 
+from rollouts.admin.panels.dissent import dissent_panel
+from rollouts.admin.panels.since_looked import since_looked_panel
 from rollouts.selectors import RequestPage
 
 Panel = Callable[[RequestPage, AbstractUser, datetime], Any]
 
-PANELS: Mapping[str, Panel] = {}
+PANELS: Mapping[str, Panel] = {
+    "dissent": dissent_panel,
+    "since_looked": since_looked_panel,
+}
 
 
 def panel_contexts(page: RequestPage, user: AbstractUser, *, now: datetime) -> dict[str, Any]:

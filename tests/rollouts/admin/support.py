@@ -37,6 +37,8 @@ def fields_for(request: ChangeRequest, act: str) -> dict[str, str]:
         "edit": {**texts, "when": "time", "apply_at": "2026-03-09T10:00"},
         "submit": {},
         "approve": {"digest": request.digest, "comment": "Looks right"},
+        "request_changes": {"digest": request.digest, "text": "Smaller steps"},
+        "abstain": {"digest": request.digest, "text": ""},
         "reject": {"reason": "Too wide"},
         "withdraw": {"reason": ""},
         "comment": {"body": "Why 25?"},

@@ -18,7 +18,18 @@ from tests.rollouts.admin.support import ROLES, act_url, facts, fields_for, page
 from tests.rollouts.support import Bench, bring_to, state_of
 from tests.support.admin import HOSTILE, signed_in, text_of
 
-ACTS = ("edit", "submit", "approve", "reject", "withdraw", "comment", "schedule", "apply")
+ACTS = (
+    "edit",
+    "submit",
+    "approve",
+    "request_changes",
+    "abstain",
+    "reject",
+    "withdraw",
+    "comment",
+    "schedule",
+    "apply",
+)
 STATES = [state for state in RequestState if state is not RequestState.ROLLED_BACK]
 
 
@@ -239,7 +250,7 @@ def test_submit__with_an_empty_reason__keeps_the_form(bench: Bench) -> None:
     assert state_of(request) is RequestState.DRAFT
 
 
-def test_comment__hostile__is_escaped_in_the_timeline(bench: Bench) -> None:
+def test_comment__hostile__is_escaped_in_the_discussion(bench: Bench) -> None:
     request = bench.submitted()
 
     text = text_of(signed_in(bench.world.vera).post(act_url(request, "comment"), {"body": HOSTILE}, follow=True))
@@ -285,5 +296,5 @@ def test_apply__something_moved__blocks_and_says_so(bench: Bench) -> None:
 
 
 def test_acts__are_those_of_the_table() -> None:
-    people = {act.value for act in Act} - {"pass_review", "expire", "refuse_apply"}
+    people = {act.value for act in Act} - {"pass_review", "expire", "refuse_apply", "end_together"}
     assert set(OFFERED) == people
