@@ -7,13 +7,16 @@ from django.db.models import F, Q, QuerySet
 from rollouts.models import ChangeRequest
 from rollouts.transitions import AWAITING_STATES, RequestState
 
+# What holds a request back for a time only, so that nobody has to lift it: the next look tries again.
+RETRIED = ("frozen", "policy_refused")
+
 
 def due_changes(now: datetime) -> QuerySet[ChangeRequest]:
-    """Approved requests whose time has come and that nothing holds back."""
+    """Approved requests whose time has come and that nothing holds back for good."""
     return ChangeRequest.objects.filter(
         Q(apply_at__isnull=True) | Q(apply_at__lte=now),
         state=RequestState.APPROVED.value,
-        blocked_code="",
+        blocked_code__in=["", *RETRIED],
         expires_at__gt=now,
     )
 

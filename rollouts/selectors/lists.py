@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from flags import permissions
 from flags.models import Environment, Flag
 from rollouts.models import ChangeRequest
-from rollouts.policies import judge, may_approve
+from rollouts.policies import Case, judge, may_approve
 from rollouts.selectors.contents import touched_keys
 from rollouts.selectors.verdicts import cases_of
 from rollouts.transitions import AWAITING_STATES, OPEN_STATES
@@ -66,17 +66,19 @@ def request_list(user: AbstractUser, filters: RequestFilter = EVERYTHING, *, now
 
 
 def waiting_for(user: AbstractUser, *, now: datetime) -> list[ChangeRequest]:
-    """Requests that lack an approval this person may give now, oldest first: five queries."""
+    """Requests that lack an approval which this person may give now and which helps, oldest first."""
     environments = permissions.environments_with(user, permissions.APPROVE)
     rows = visible_requests(user).filter(environment__in=environments, state__in=_AWAITING, expires_at__gt=now)
     candidates = list(rows.order_by("submitted_at", "number"))
     cases = cases_of(candidates)
-    me = str(user.pk)
-    return [
-        request
-        for request in candidates
-        if may_approve(cases[request.pk], me) is None and not judge(cases[request.pk]).is_satisfied
-    ]
+    return [request for request in candidates if _waits_for(cases[request.pk], str(user.pk))]
+
+
+def _waits_for(case: Case, person_id: str) -> bool:
+    if may_approve(case, person_id) is not None:
+        return False
+    verdict = judge(case)
+    return not verdict.is_satisfied and person_id in {person.id for person in verdict.may_still_approve}
 
 
 def open_requests_for(flag: Flag, environment: Environment) -> list[ChangeRequest]:

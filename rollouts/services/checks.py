@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flags.changes import ChangeSet, change_digest
 from flags.errors import InvalidInput, StaleChange
@@ -14,7 +15,10 @@ from rollouts.selectors.reliance import STRICT_MODE, relied_on
 
 LONGEST_TITLE = 200
 LONGEST_TEXT = 4000
+LONGEST_ADDRESS = 500
 MOST_EDITS = 50
+# A restore touches whatever changed since, and it is all of it or nothing.
+MOST_RESTORED = 1_000
 FURTHEST_SCHEDULE = timedelta(days=366)
 
 
@@ -29,6 +33,20 @@ def checked_title(title: str) -> str:
 def checked_prose(text: str, *, field: str, longest: int = LONGEST_TEXT, required: bool = False) -> str:
     """A text of bounded length without control or reordering characters. Raises InvalidInput."""
     return checked_text(text, field=field, longest=longest, required=required)
+
+
+def checked_ticket(address: str) -> str:
+    """The address of a ticket, empty for none. Raises InvalidInput for anything but http and https."""
+    address = checked_prose(address, field="ticket", longest=LONGEST_ADDRESS)
+    if not address:
+        return ""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(char.isspace() for char in address):
+        raise problem("ticket_url", "Give the whole address of the ticket, such as https://tickets.example.com/42.")
+    return address
 
 
 def checked_schedule(apply_at: datetime | None, *, now: datetime) -> datetime | None:
@@ -52,12 +70,16 @@ def checked_schedule(apply_at: datetime | None, *, now: datetime) -> datetime | 
     return apply_at
 
 
-def checked_change_set(change_set: ChangeSet, environment: Environment) -> ChangeSet:
-    """The change set in normal form. Raises InvalidDocument or InvalidInput; base versions are not compared here."""
+def checked_change_set(change_set: ChangeSet, environment: Environment, *, source: Mapping[str, Any]) -> ChangeSet:
+    """The change set in normal form. Raises InvalidDocument or InvalidInput; base versions are not compared here.
+
+    `source` is that of the request: one that puts an environment back may hold more edits than people write.
+    """
     if _as_uuid(change_set.environment_id) != environment.pk:
         raise problem("environment_id", f"This change was prepared for another environment than {environment.name}.")
-    if len(change_set.edits) > MOST_EDITS:
-        raise problem("edits", f"Change {MOST_EDITS} flags and segments at most in one request.")
+    most = MOST_RESTORED if source.get("kind") == "restore" else MOST_EDITS
+    if len(change_set.edits) > most:
+        raise problem("edits", f"Change {most} flags and segments at most in one request.")
     normal = ChangeSet(str(environment.pk), change_set.edits)
     return validate_change_set(normal, environment)
 
