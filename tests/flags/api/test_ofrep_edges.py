@@ -272,12 +272,16 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[tracing.Evaluation]:
 
 
 def test_listener__is_told_of_every_request(store: SnapshotStore, heard: list[tracing.Evaluation]):
-    for request in (wire("split"), wire(), wire(secret="")):
+    known = wire(if_none_match=ask(store, wire()).headers["ETag"])
+    heard.clear()
+
+    for request in (wire("split"), wire(), known, wire(secret="")):
         ask(store, request)
 
     assert [(each.flag_key, each.status, len(each.resolutions)) for each in heard] == [
         ("split", 200, 1),
         (None, 200, len(DOCUMENTS)),
+        (None, 304, 0),
         (None, 401, 0),
     ]
 
