@@ -20,12 +20,14 @@ class Guard:
 
     `environment_column` names the column that says to which environment a row belongs; `ticketed` the statements that
     need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert.
+    A row whose `state` is among `final` never changes at all.
     """
 
     environment_column: str = "environment_id"
     ticketed: tuple[str, ...] = ("INSERT", "UPDATE", "DELETE")
     refused: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
+    final: tuple[str, ...] = ()
 
 
 EVIDENCE = Guard(ticketed=("INSERT",), refused=("UPDATE", "DELETE"))
@@ -90,7 +92,7 @@ def remove_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) 
     """Drop every trigger of `guards`; for reversing a migration."""
     with connection.cursor() as cursor:
         for table in guards:
-            for kind in ("ticket", "refused", "immutable", "truncate"):
+            for kind in ("ticket", "refused", "immutable", "final", "truncate"):
                 if connection.vendor == "postgresql":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{kind} ON {table}")
                     continue
@@ -124,6 +126,8 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     if guard.immutable:
         changed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in guard.immutable)
         conditions.append(("UPDATE", "immutable", changed))
+    if guard.final:
+        conditions.append(("UPDATE", "final", f"OLD.state IN ({', '.join(map(repr, guard.final))})"))
     statements = []
     for event, kind, condition in conditions:
         name = f"{table}_{event.lower()}_{kind}"
@@ -161,6 +165,14 @@ BEGIN
     END LOOP;
     RETURN NEW;
 END $$;
+CREATE OR REPLACE FUNCTION flagsite_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_jsonb(OLD) ->> 'state' = ANY (TG_ARGV) THEN
+        RAISE EXCEPTION 'flagsite: % never changes once it has ended', TG_TABLE_NAME
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
 """  # noqa: S608 - TICKETS is a constant
 
 
@@ -181,5 +193,7 @@ def _postgresql(table: str, guard: Guard) -> list[str]:
     if guard.immutable:
         names = ", ".join(f"'{name}'" for name in guard.immutable)
         trigger("immutable", ("UPDATE",), f"flagsite_immutable({names})")
+    if guard.final:
+        trigger("final", ("UPDATE",), f"flagsite_final({', '.join(map(repr, guard.final))})")
     trigger("truncate", ("TRUNCATE",), "flagsite_refuse()", each="STATEMENT")
     return statements

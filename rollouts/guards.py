@@ -89,6 +89,21 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_serviceapproval": EVIDENCE,
     "rollouts_rollbackdrill": Guard(refused=("DELETE",), immutable=("id", "environment_id", "flag_id", "created_at")),
     "rollouts_drillrun": EVIDENCE,
+    "rollouts_impactrun": Guard(
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=(
+            "id",
+            "request_id",
+            "environment_id",
+            "digest",
+            "population",
+            "asked_by_id",
+            "token_id",
+            "created_at",
+        ),
+        final=("done", "failed"),
+    ),
 }
 
 

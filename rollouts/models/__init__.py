@@ -8,6 +8,7 @@ from rollouts.models.change_requests import ChangeRequest
 from rollouts.models.comments import Comment, ThreadMark
 from rollouts.models.dissent import Dissent, DissentKind
 from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
+from rollouts.models.impact import ImpactRun, ImpactState, ImpactUpload
 from rollouts.models.incidents import Incident, Severity
 from rollouts.models.policies import ApprovalPolicy
 from rollouts.models.rounds import Look, RequestRound
@@ -29,6 +30,9 @@ __all__ = [
     "DrillRun",
     "DrillTarget",
     "FreezeException",
+    "ImpactRun",
+    "ImpactState",
+    "ImpactUpload",
     "Incident",
     "Judgement",
     "Look",
