@@ -14,6 +14,8 @@ from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.selectors.lint import findings_for_change_set
 from rollouts.models import ChangeRequest
 from rollouts.policies import Facts, FlagFacts, LintFact
+from rollouts.selectors.calendar import freezes_for
+from rollouts.selectors.incidents import open_incidents
 
 LOOK_BACK = timedelta(days=30)
 MOST_INSTANTS = 50
@@ -53,6 +55,8 @@ def facts_of(request: ChangeRequest, *, now: datetime) -> Facts:
         direction=movement.direction.value,
         lint=tuple(LintFact(finding.code, finding.severity) for _, found in lint for finding in found),
         ticket_url=request.ticket_url,
+        freezes=tuple(freeze.title for freeze in freezes_for(environment, _tag_sets(around), now=at)),
+        incidents=tuple(incident.title for incident in open_incidents(environment, now=now)),
     )
 
 
@@ -109,6 +113,11 @@ def _is_visible(document: Mapping[str, Any]) -> bool:
 
 def _team(row: Flag | None) -> str | None:
     return str(row.owner_team_id) if row and row.owner_team_id else None
+
+
+def _tag_sets(around: _Surroundings) -> list[tuple[str, ...]]:
+    """The tags of every flag that moves; a change that moves none is asked about as one without tags."""
+    return [tuple(row.tags) for row in around.rows.values()] or [()]
 
 
 def _rows(environment: Environment, keys: Collection[str]) -> dict[str, Flag]:

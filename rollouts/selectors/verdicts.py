@@ -2,14 +2,18 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
 from flags.models import Environment, EnvironmentUserGrant
 from rollouts.models import Approval, ApprovalPolicy, ChangeRequest
-from rollouts.policies import Approver, Case, GivenApproval, Policy, Verdict, judge
+from rollouts.policies import Approver, Case, Facts, GivenApproval, Policy, Verdict, judge
+from rollouts.selectors.dissents import standing_dissents
+from rollouts.selectors.facts import facts_of
+from rollouts.selectors.rules import Ruled, ruled
 
 
 def policy_of(environment: Environment) -> Policy:
@@ -23,15 +27,29 @@ def role_holders(environment: Environment) -> tuple[Approver, ...]:
 
 
 def case_of(request: ChangeRequest) -> Case:
-    """What the verdict on `request` depends on: three queries."""
+    """What the verdict on `request` depends on, its facts as they were stored: six queries, more where rules are."""
     return cases_of([request])[request.pk]
 
 
+def live_case_of(request: ChangeRequest, *, now: datetime, facts: Facts | None = None) -> Case:
+    """The same with the facts as they are now; they are read where there are rules and `facts` does not hold them."""
+
+    def read(row: ChangeRequest) -> Facts:
+        return facts or facts_of(row, now=now)
+
+    return _cases([request], ruled([request], read=read))[request.pk]
+
+
 def cases_of(requests: Iterable[ChangeRequest]) -> dict[uuid.UUID, Case]:
-    """What the verdicts on these requests depend on, by request: three queries."""
+    """What the verdicts on these requests depend on, by request: six queries, up to ten where there are rules."""
     rows = list(requests)
+    return _cases(rows, ruled(rows))
+
+
+def _cases(rows: list[ChangeRequest], rules: Mapping[uuid.UUID, Ruled]) -> dict[uuid.UUID, Case]:
     environments = {row.environment_id for row in rows}
     policies, holders, approvals = _policies(environments), _holders(environments), _approvals(rows)
+    standings = standing_dissents(rows)
     return {
         row.pk: Case(
             requester_id=str(row.requester_id),
@@ -41,6 +59,11 @@ def cases_of(requests: Iterable[ChangeRequest]) -> dict[uuid.UUID, Case]:
             submitted_policy=row.submitted_policy,
             role_holders=tuple(holders[row.environment_id]),
             approvals=tuple(approvals[row.pk]),
+            objector_ids=standings[row.pk].objector_ids,
+            abstainer_ids=standings[row.pk].abstainer_ids,
+            findings=rules[row.pk].findings,
+            directory=rules[row.pk].directory,
+            service_approvals=rules[row.pk].service_approvals,
         )
         for row in rows
     }

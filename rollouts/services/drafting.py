@@ -30,9 +30,12 @@ from rollouts.services.checks import (
     checked_digest,
     checked_prose,
     checked_schedule,
+    checked_ticket,
     checked_title,
     refuse_moved_ground,
 )
+from rollouts.services.judging import findings_data, judge_content
+from rollouts.services.rounds import keep_round
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import AWAITING_STATES, Act, RequestState, next_state
 
@@ -57,10 +60,12 @@ def create_change_request(
     apply_at: datetime | None,
     now: datetime,
     source: Mapping[str, Any] | None = None,
+    ticket_url: str = "",
 ) -> ChangeRequest:
     """A new draft; its reason may wait until it is submitted. `apply_at` None: as soon as it is approved.
 
-    `source` says where the content came from, as JSON with a `kind`; services set it, never a person.
+    `source` says where the content came from, as JSON with a `kind`; services set it, never a person. `ticket_url` is
+    where the work is planned.
 
     Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
     """
@@ -68,7 +73,7 @@ def create_change_request(
     def act() -> ChangeRequest:
         environment = _lock_for_number(environment_id)
         permissions.require(actor, permissions.PROPOSE, environment)
-        content = checked_change_set(change_set, environment)
+        content = checked_change_set(change_set, environment, source=source or {})
         schedule = checked_schedule(apply_at, now=now)
         relies_on = relied_on(content, environment)
         request = ChangeRequest(
@@ -84,6 +89,7 @@ def create_change_request(
             round=FIRST_ROUND,
             relies_on=relies_on,
             source=dict(source or {}),
+            ticket_url=checked_ticket(ticket_url),
             contributors=[str(require_person(actor))],
             created_at=now,
             correlation_id=current_correlation_id(),
@@ -105,17 +111,24 @@ def edit_change_request(
     reason: str | None = None,
     change_set: ChangeSet | None = None,
     apply_at: datetime | Unchanged | None = UNCHANGED,
+    ticket_url: str | None = None,
 ) -> ChangeRequest:
     """Change a draft, or the content of a request under review; None leaves a field as it is.
 
     A draft saved as it was records nothing.
 
     Every edit under review opens a new round with a new digest, so all approvals given so far are void for good, also
-    when former content returns, and whoever edits may not approve. Title and reason change in a draft only. A new
-    change set relies on its segments as they are now. Raises PermissionMissing, InvalidTransition, DigestMismatch,
-    StaleChange, InvalidInput.
+    when former content returns, and whoever edits may not approve. Title, reason and ticket change in a draft only. A
+    new change set relies on its segments as they are now. Raises PermissionMissing, InvalidTransition, DigestMismatch,
+    StaleChange, InvalidInput, PolicyRefused.
     """
-    wanted: dict[str, Any] = {"title": title, "reason": reason, "change_set": change_set, "apply_at": apply_at}
+    wanted: dict[str, Any] = {
+        "title": title,
+        "reason": reason,
+        "change_set": change_set,
+        "apply_at": apply_at,
+        "ticket_url": ticket_url,
+    }
     return attempt(partial(_edit, request_id, Act.EDIT, actor=actor, now=now, expected=expected_digest, wanted=wanted))
 
 
@@ -126,7 +139,7 @@ def schedule_change_request(
 
     Needs the role editor for one's own request, release manager for anybody's.
     """
-    wanted = {"title": None, "reason": None, "change_set": None, "apply_at": apply_at}
+    wanted = {"title": None, "reason": None, "change_set": None, "apply_at": apply_at, "ticket_url": None}
     act = partial(_edit, request_id, Act.SCHEDULE, actor=actor, now=now, expected=expected_digest, wanted=wanted)
     return attempt(act)
 
@@ -134,7 +147,8 @@ def schedule_change_request(
 def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest:
     """Ask for review: fixes the approval policy and the expiry. Whoever submits may not approve.
 
-    Raises PermissionMissing, InvalidTransition, StaleChange (something moved since it was prepared), InvalidDocument.
+    Raises PermissionMissing, InvalidTransition, StaleChange (something moved since it was prepared), InvalidDocument,
+    PolicyRefused.
     """
 
     def act() -> ChangeRequest:
@@ -145,9 +159,10 @@ def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime)
         checked_prose(request.reason, field="reason", required=True)
         refuse_stale_change_set(request.content, request.environment)
         refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
-        checked_change_set(request.content, request.environment)
+        checked_change_set(request.content, request.environment, source=request.source)
         checked_schedule(request.apply_at, now=now)
         policy = policy_of(request.environment)
+        findings = judge_content(request, Act.SUBMIT, now=now)
         move(
             request,
             Act.SUBMIT,
@@ -163,7 +178,9 @@ def submit_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime)
             now=now,
             origin=origin,
             required_approvals=policy.required_approvals,
+            **findings_data(findings),
         )
+        keep_round(request, Act.SUBMIT, actor=actor, now=now)
         return request
 
     return attempt(act)
@@ -211,8 +228,11 @@ def _edit(
     if origin is not RequestState.DRAFT:
         fields |= _renewed_review(request, fields, now=now)
     move(request, act, **fields, contributors=_with_contributor(request, actor), blocked_code="", blocked_detail={})
+    findings = () if origin is RequestState.DRAFT else judge_content(request, act, now=now)
     action = Action.CHANGE_REQUEST_SCHEDULED if act is Act.SCHEDULE else Action.CHANGE_REQUEST_EDITED
-    record(action, request, actor=actor, now=now, origin=origin, former_digest=former)
+    record(action, request, actor=actor, now=now, origin=origin, former_digest=former, **findings_data(findings))
+    if origin is not RequestState.DRAFT:
+        keep_round(request, act, actor=actor, now=now)
     return request
 
 
@@ -235,7 +255,7 @@ def _require_editor(request: ChangeRequest, act: Act, actor: Actor) -> None:
 def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datetime) -> dict[str, Any]:
     content, apply_at, relies_on = request.content, request.apply_at, request.relies_on
     if wanted["change_set"] is not None:
-        content = checked_change_set(wanted["change_set"], request.environment)
+        content = checked_change_set(wanted["change_set"], request.environment, source=request.source)
         relies_on = relied_on(content, request.environment)
     if not isinstance(wanted["apply_at"], Unchanged) and wanted["apply_at"] != apply_at:
         apply_at = checked_schedule(wanted["apply_at"], now=now)
@@ -254,12 +274,14 @@ def _edited_texts(request: ChangeRequest, wanted: dict[str, Any]) -> dict[str, A
         fields["title"] = checked_title(wanted["title"])
     if wanted["reason"] is not None:
         fields["reason"] = checked_prose(wanted["reason"], field="reason")
+    if wanted["ticket_url"] is not None:
+        fields["ticket_url"] = checked_ticket(wanted["ticket_url"])
     is_draft = request.current_state is RequestState.DRAFT
     changed = [name for name, text in fields.items() if text != getattr(request, name)]
     if changed and not is_draft:
         raise problem(
             changed[0],
-            "Title and reason were shown to reviewers and stay as they are: add a comment instead.",
+            "Title, reason and ticket were shown to reviewers and stay as they are: add a comment instead.",
         )
     return fields
 

@@ -1,4 +1,4 @@
-"""Deciding about a change request: approve, reject, withdraw, comment."""
+"""Deciding about a change request: approve, reject, withdraw."""
 
 import logging
 import uuid
@@ -15,12 +15,14 @@ from flags.errors import PermissionMissing
 from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from rollouts.errors import ApprovalRefused, ConcurrentUpdate
-from rollouts.models import Approval, ChangeRequest, Comment
+from rollouts.models import Approval, ChangeRequest, DissentKind
 from rollouts.policies import GivenApproval, judge, may_approve
-from rollouts.selectors.verdicts import case_of
+from rollouts.selectors.verdicts import live_case_of
 from rollouts.services.applying import apply_if_due
 from rollouts.services.checks import checked_prose
+from rollouts.services.dissenting import keep_dissent
 from rollouts.services.drafting import refuse_expired, refuse_other_digest
+from rollouts.services.judging import findings_data
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import Act, RequestState, next_state
 
@@ -28,15 +30,19 @@ logger = logging.getLogger(__name__)
 
 
 def approve_change_request(
-    request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, now: datetime
+    request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, now: datetime, has_reservation: bool = False
 ) -> ChangeRequest:
     """Say yes to the content with `digest`, the one that was looked at. With the last missing approval the request is
     approved and, once that is committed, applied if it is due.
 
+    `has_reservation`: the comment says what speaks against it, and stays attached to what becomes of the request. A yes
+    takes back the same person's request for changes.
+
     Raises PermissionMissing (role approver), ApprovalRefused (four-eyes rule, not named, said yes before),
     DigestMismatch, RequestExpired, InvalidTransition.
     """
-    request = attempt(partial(_approve, request_id, actor=actor, digest=digest, comment=comment, now=now))
+    said = partial(_approve, request_id, digest=digest, comment=comment, has_reservation=has_reservation)
+    request = attempt(partial(said, actor=actor, now=now))
     if request.current_state is RequestState.APPROVED and not request.is_blocked and request.is_due(now):
         _apply_soon(request, now=now)
         request.refresh_from_db()
@@ -52,8 +58,10 @@ def reject_change_request(request_id: uuid.UUID, *, actor: Actor, reason: str, n
         why = checked_prose(reason, field="reason", required=True)
         origin = request.current_state
         next_state(origin, Act.REJECT)
-        if request.requester_id == require_person(actor):
+        person_id = require_person(actor)
+        if request.requester_id == person_id:
             raise ApprovalRefused("You asked for this change yourself. Withdraw it instead of rejecting it.")
+        keep_dissent(request, DissentKind.REJECTION, author_id=person_id, text=why, now=now)
         move(request, Act.REJECT, blocked_code="", blocked_detail={})
         record(Action.CHANGE_REQUEST_REJECTED, request, actor=actor, now=now, origin=origin, reason=why)
         return request
@@ -76,44 +84,27 @@ def withdraw_change_request(request_id: uuid.UUID, *, actor: Actor, reason: str,
     return attempt(act)
 
 
-def comment_on_change_request(request_id: uuid.UUID, *, actor: Actor, body: str, now: datetime) -> Comment:
-    """Add a comment, in any state. Needs the right to look."""
-
-    def act() -> Comment:
-        request = lock_request(request_id)
-        permissions.require(actor, permissions.VIEW, request.environment)
-        author_id = require_person(actor)
-        text = checked_prose(body, field="comment", required=True)
-        comment = Comment.objects.create(request=request, author_id=author_id, body=text, created_at=now)
-        origin = request.current_state
-        record(
-            Action.CHANGE_REQUEST_COMMENTED,
-            request,
-            actor=actor,
-            now=now,
-            origin=origin,
-            reason=text,
-            comment_id=str(comment.pk),
-        )
-        return comment
-
-    return attempt(act)
-
-
-def _approve(request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, now: datetime) -> ChangeRequest:
+def _approve(
+    request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, has_reservation: bool, now: datetime
+) -> ChangeRequest:
     request = lock_request(request_id)
     permissions.require(actor, permissions.APPROVE, request.environment)
-    text = checked_prose(comment, field="comment")
+    text = checked_prose(comment, field="comment", required=has_reservation)
     origin = request.current_state
     next_state(origin, Act.APPROVE)
     refuse_expired(request, now)
     refuse_other_digest(request, digest)
-    case, approver_id = case_of(request), require_person(actor)
+    case, approver_id = live_case_of(request, now=now), require_person(actor)
     if refusal := may_approve(case, str(approver_id)):
         raise ApprovalRefused(refusal)
     _insert_approval(request, approver_id=approver_id, comment=text, now=now)
+    if str(approver_id) in case.objector_ids:
+        keep_dissent(request, DissentKind.CHANGES_LIFTED, author_id=approver_id, text="", now=now)
+    if has_reservation:
+        keep_dissent(request, DissentKind.RESERVATION, author_id=approver_id, text=text, now=now)
     given = GivenApproval(str(approver_id), actor.label, request.digest)
-    verdict = judge(replace(case, approvals=(*case.approvals, given)))
+    objector_ids = case.objector_ids - {given.approver_id}
+    verdict = judge(replace(case, approvals=(*case.approvals, given), objector_ids=objector_ids))
     passes = verdict.is_satisfied and origin is RequestState.IN_REVIEW
     lifts_block = verdict.is_satisfied and request.blocked_code == "approval_missing"
     unblocked = {"blocked_code": "", "blocked_detail": {}} if lifts_block else {}
@@ -127,6 +118,8 @@ def _approve(request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, 
         reason=text,
         counted_approver_ids=[person.id for person in verdict.counted],
         required_approvals=verdict.required,
+        **findings_data(verdict.findings),
+        **({"has_reservation": True} if has_reservation else {}),
     )
     return request
 
