@@ -17,7 +17,8 @@ class Evaluation:
     """One request to the evaluation API that was answered.
 
     `snapshot` is None and `resolutions` empty where it was refused before anything was evaluated; only `resolutions` is
-    empty where the client had the answer to the same question. `flag_key` is None for all flags at once. `request` holds the evaluation context: a listener must not keep or send its body.
+    empty where the client had the answer to the same question. `flag_key` is None for all flags at once. `request`
+    holds the evaluation context: a listener must not keep or send its body.
     """
 
     request: WireRequest
