@@ -71,6 +71,17 @@ def past_version(row: FlagConfig | Segment, version: int) -> Past | None:
     return None if found is None else _past(found, row.flag if isinstance(row, FlagConfig) else None)
 
 
+def past_versions(rows: Collection[FlagConfig | Segment], numbers: Collection[int]) -> dict[tuple[UUID, int], Past]:
+    """Versions of several configs and segments, by the row's id and the number: two queries."""
+    configs = {row.pk: row.flag for row in rows if isinstance(row, FlagConfig)}
+    segments = [row.pk for row in rows if isinstance(row, Segment)]
+    found = [
+        *(_past(one, configs[one.id]) for one in FlagConfig.history.filter(id__in=configs, version__in=numbers)),
+        *(_past(one, None) for one in Segment.history.filter(id__in=segments, version__in=numbers)),
+    ]
+    return {(past.row_id, past.version): past for past in found}
+
+
 def document_at(row: FlagConfig | Segment, version: int) -> dict[str, Any] | None:
     """The document of one version, None where there is no such version."""
     past = past_version(row, version)

@@ -23,6 +23,7 @@ CONSTRUCTORS = {
     "DirectEdit": {"flags/services/configs.py", "flags/services/flags.py"},
     "ApprovedChange": {"rollouts/services/applying.py"},
     "Narrowing": {"rollouts/services/narrowing.py"},
+    "Reversal": {"rollouts/services/versions.py"},
     "BreakGlass": {"rollouts/services/emergencies.py"},
 }
 

@@ -17,6 +17,7 @@ from rollouts.models import ChangeRequest
 from rollouts.selectors import request_page
 from rollouts.selectors.rights import PEOPLES_ACTS
 from rollouts.services import change_requests as acts
+from rollouts.services import versions
 from rollouts.transitions import Act, RequestState, is_possible, next_state
 from tests.factories import NOW, SOON, World, actor_of, make_person
 from tests.rollouts.support import Bench, bring_to, perform, state_of
@@ -92,6 +93,7 @@ ROLES = [
     (Act.WITHDRAW, RequestState.IN_REVIEW, {"rita", "rolf"}),
     (Act.WITHDRAW, RequestState.APPROVED, {"rita", "rolf"}),
     (Act.APPLY, RequestState.APPROVED, {"rolf"}),
+    (Act.ROLL_BACK, RequestState.APPLIED, {"rita", "eddie", "cora", "rolf"}),
     (Act.COMMENT, RequestState.IN_REVIEW, {"rita", "eddie", "cora", "abel", "anna", "rolf", "vera", "ada"}),
 ]
 # Eddie is another editor; Cora edited the request and is an approver too; Ada is a superuser without any grant.
@@ -139,7 +141,10 @@ def _edited_by(bench: Bench, editor: Any, state: RequestState) -> ChangeRequest:
     if state is RequestState.DRAFT:
         return draft
     submitted = bench.submit(draft)
-    return submitted if state is RequestState.IN_REVIEW else bench.approve(submitted)
+    if state is RequestState.IN_REVIEW:
+        return submitted
+    approved = bench.approve(submitted)
+    return approved if state is RequestState.APPROVED else bench.apply(approved, now=SOON)
 
 
 def _page_says(request: ChangeRequest, person: Any, act: Act, now: Any) -> str | None:
@@ -185,6 +190,7 @@ def _perform_as(actor: Actor, request: ChangeRequest, act: Act) -> None:
         Act.APPROVE: lambda: acts.approve_change_request(
             request.pk, actor=actor, digest=request.digest, comment="", now=NOW
         ),
+        Act.ROLL_BACK: lambda: versions.roll_back_request(request.pk, actor=actor, reason="x", now=NOW),
         Act.REJECT: lambda: acts.reject_change_request(request.pk, actor=actor, reason="x", now=NOW),
         Act.WITHDRAW: lambda: acts.withdraw_change_request(request.pk, actor=actor, reason="x", now=NOW),
         Act.REQUEST_CHANGES: lambda: acts.request_changes(
