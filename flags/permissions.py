@@ -2,6 +2,9 @@
 
 A role is one distinctive guardian object permission on an environment; every role brings the right to look. Superusers
 administer and look. Proposing, approving and applying always needs a grant that somebody gave and the trail shows.
+
+A grant may end. Every question here is answered by the clock at the moment it is asked, not by the instant an act
+began: `EnvironmentUserGrant.objects` leaves out what has ended, whether or not somebody has removed it.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
-from guardian.shortcuts import get_user_perms
 
 from audits.context import Actor, ActorKind
 from flags.errors import PermissionMissing
 from flags.models import Environment, EnvironmentUserGrant, Project
+from flags.models.environments import living
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
@@ -94,7 +97,9 @@ def user_holds(user: AbstractUser | AnonymousUser, permission: str, environment:
         return False
     if user.is_superuser and permission in SUPERUSER_HOLDS:
         return True
-    return permission.removeprefix("flags.") in set(get_user_perms(user, environment))
+    codename = permission.removeprefix("flags.")
+    grants = EnvironmentUserGrant.objects.filter(user_id=user.pk, content_object=environment)
+    return grants.filter(permission__codename=codename).exists()
 
 
 def person_of(actor: Actor) -> AbstractUser | None:
@@ -141,7 +146,7 @@ def visible_environments(user: AbstractUser | AnonymousUser) -> QuerySet[Environ
         return Environment.objects.none()
     if user.is_superuser:
         return Environment.objects.all()
-    return Environment.objects.filter(grants__user_id=user.pk).distinct()
+    return Environment.objects.filter(living("grants__"), grants__user_id=user.pk).distinct()
 
 
 def visible_projects(user: AbstractUser | AnonymousUser) -> QuerySet[Project]:

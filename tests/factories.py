@@ -18,7 +18,7 @@ from audits.context import Actor
 from flags.authority import ApprovedChange
 from flags.changes import ChangeSet, ConfigEdit, change_digest
 from flags.documents import initial_document
-from flags.models import Environment, EnvironmentUserGrant, Flag, FlagConfig, Project
+from flags.models import Environment, EnvironmentUserGrant, Flag, FlagConfig, Project, RoleGrant
 from flags.permissions import ROLE_PERMISSION, VIEW, Role
 from flags.services.configs import AppliedChange, apply_change_set
 from flags.services.flags import create_flag
@@ -181,8 +181,14 @@ def _grant_all(environments: list[Environment], roles: Mapping[Any, Role]) -> No
             for person, role in roles.items()
             for name in {ROLE_PERMISSION[role], VIEW}
         ]
+        given = [
+            RoleGrant(person_id=person, environment=environment, role=name, reason="Test", starts_at=NOW)
+            for person, role in roles.items()
+            for name in {role.value, Role.VIEWER.value}
+        ]
         with governed_write(environment.pk):
             EnvironmentUserGrant.objects.bulk_create(grants)
+            RoleGrant.objects.bulk_create(given)
 
 
 def percent_document(flag_key: str, share: int, *, enabled: bool = True) -> dict[str, Any]:
