@@ -27,7 +27,7 @@ from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
 from flags.services.surroundings import surrounding_problems
 from flags.services.tickets import governed_write
-from flags.services.versions import write_version
+from flags.services.versions import Author, write_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +277,12 @@ def _write(change_set: ChangeSet, state: _State, context: _Context) -> AppliedCh
     environment = state.environment
     revision = environment.revision + 1
     versions: dict[str, int] = {}
+    author = Author.of(context.actor)
     with governed_write(environment.id):
         for edit in change_set.edits:
             row, before = _row_for(edit, state), state.row(edit)
             old = (before.document, before.version, before.digest) if before else (None, 0, "")
-            write_version(row, edit.document, actor=context.actor, now=context.now, reason=context.reason)
+            write_version(row, edit.document, author=author, now=context.now, reason=context.reason)
             versions[_key(edit)] = row.version
             _record(edit, row, old, environment, revision, context)
         moved = Environment.objects.filter(pk=environment.pk, revision=environment.revision)
