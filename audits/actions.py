@@ -37,6 +37,7 @@ class Action(StrEnum):
     CHANGE_REQUEST_EDITED = "change_request.edited"
     CHANGE_REQUEST_SUBMITTED = "change_request.submitted"
     CHANGE_REQUEST_APPROVED = "change_request.approved"
+    CHANGE_REQUEST_APPROVED_BY_SERVICE = "change_request.approved_by_service"
     CHANGE_REQUEST_CHANGES_REQUESTED = "change_request.changes_requested"
     CHANGE_REQUEST_CHANGES_LIFTED = "change_request.changes_lifted"
     CHANGE_REQUEST_ABSTAINED = "change_request.abstained"
@@ -67,6 +68,7 @@ class Action(StrEnum):
     BREAK_GLASS_ESCALATED = "break_glass.escalated"
 
     APPROVAL_POLICY_CHANGED = "approval_policy.changed"
+    POLICY_RULE_CHANGED = "policy_rule.changed"
     SETTINGS_PROPOSAL_OPENED = "settings_proposal.opened"
     SETTINGS_PROPOSAL_CONFIRMED = "settings_proposal.confirmed"
     SETTINGS_PROPOSAL_DECLINED = "settings_proposal.declined"

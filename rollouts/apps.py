@@ -18,9 +18,11 @@ class RolloutsConfig(AppConfig):
         from rollouts.guards import reinstall_guards
         from rollouts.services.calendar import register_calendar_kind
         from rollouts.services.freezes import register_calendar_gate
+        from rollouts.services.rules import register_rule_kind
         from rollouts.services.settings_handlers import register_kinds
 
         post_migrate.connect(reinstall_guards, sender=self)
         register_kinds()
+        register_rule_kind()
         register_calendar_kind()
         register_calendar_gate()

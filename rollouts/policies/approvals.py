@@ -53,7 +53,7 @@ class Case:
 
     `policy` is in force now, `submitted_policy` was at submit (None for drafts). `role_holders` are approvers now.
     `findings` are what the rules of the project say, of now and of submit; `directory` is who is in which team now.
-    `objector_ids` asked for changes to the present content and did not take it back; `abstainer_ids` leave it to others.
+    `objector_ids` asked for changes to the present content and did not take it back; `abstainer_ids` leave it alone.
     """
 
     requester_id: str
@@ -90,7 +90,8 @@ class Verdict:
     """Whether a request has its approvals, who gave them and who can still give one that helps.
 
     `missing` is the lowest number of people who still have to approve. `needs_service` says that a service account has
-    to, and none did. `objectors` asked for changes, which nothing outweighs. Findings that refuse are no matter of approvals: they stop the submit and hold back the apply.
+    to, and none did. `objectors` asked for changes, which nothing outweighs. Findings that refuse are no matter of
+    approvals: they stop the submit and hold back the apply.
     """
 
     is_satisfied: bool

@@ -78,15 +78,6 @@ class Rule:
             case Effect.REQUIRE:
                 return f"{demands_in_words(requirement or self.requirement, directory)} must approve"
 
-    def may_touch(self, *, environment_key: str, environment_kind: str) -> bool:
-        """Whether it can apply to changes of such an environment."""
-        for condition in self.conditions:
-            if condition.kind == "environment_kind" and environment_kind not in condition.params["kinds"]:
-                return False
-            if condition.kind == "environment_key" and environment_key not in condition.params["keys"]:
-                return False
-        return True
-
     def as_json(self) -> dict[str, Any]:
         """The stored document, without key and version."""
         return {

@@ -23,6 +23,7 @@ from rollouts.services.checks import checked_prose
 from rollouts.services.dissenting import keep_dissent
 from rollouts.services.drafting import refuse_expired, refuse_other_digest
 from rollouts.services.judging import findings_data
+from rollouts.services.membership import end_siblings
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import Act, RequestState, next_state
 
@@ -41,10 +42,10 @@ def approve_change_request(
     Raises PermissionMissing (role approver), ApprovalRefused (four-eyes rule, not named, said yes before),
     DigestMismatch, RequestExpired, InvalidTransition.
     """
-    said = partial(_approve, request_id, digest=digest, comment=comment, has_reservation=has_reservation)
+    said = partial(give_approval, request_id, digest=digest, comment=comment, has_reservation=has_reservation)
     request = attempt(partial(said, actor=actor, now=now))
     if request.current_state is RequestState.APPROVED and not request.is_blocked and request.is_due(now):
-        _apply_soon(request, now=now)
+        apply_soon(request, now=now)
         request.refresh_from_db()
     return request
 
@@ -64,6 +65,7 @@ def reject_change_request(request_id: uuid.UUID, *, actor: Actor, reason: str, n
         keep_dissent(request, DissentKind.REJECTION, author_id=person_id, text=why, now=now)
         move(request, Act.REJECT, blocked_code="", blocked_detail={})
         record(Action.CHANGE_REQUEST_REJECTED, request, actor=actor, now=now, origin=origin, reason=why)
+        end_siblings(request, actor=actor, now=now)
         return request
 
     return attempt(act)
@@ -79,14 +81,16 @@ def withdraw_change_request(request_id: uuid.UUID, *, actor: Actor, reason: str,
         origin = request.current_state
         move(request, Act.WITHDRAW, blocked_code="", blocked_detail={})
         record(Action.CHANGE_REQUEST_WITHDRAWN, request, actor=actor, now=now, origin=origin, reason=why)
+        end_siblings(request, actor=actor, now=now)
         return request
 
     return attempt(act)
 
 
-def _approve(
+def give_approval(
     request_id: uuid.UUID, *, actor: Actor, digest: str, comment: str, has_reservation: bool, now: datetime
 ) -> ChangeRequest:
+    """The approval alone, inside a transaction of the caller, who applies what is due once that is committed."""
     request = lock_request(request_id)
     permissions.require(actor, permissions.APPROVE, request.environment)
     text = checked_prose(comment, field="comment", required=has_reservation)
@@ -141,7 +145,7 @@ def _insert_approval(request: ChangeRequest, *, approver_id: uuid.UUID, comment:
         raise ConcurrentUpdate("Your approval was recorded a moment ago. Reload the page to see it.") from error
 
 
-def _apply_soon(request: ChangeRequest, *, now: datetime) -> None:
+def apply_soon(request: ChangeRequest, *, now: datetime) -> None:
     """Apply in a transaction of its own. The approval stands whatever happens here; a sweep tries again."""
     try:
         apply_if_due(request.pk, now=now)

@@ -108,7 +108,7 @@ def test_judge__requester_is_in_the_team__does_not_count() -> None:
 
 def test_judge__demanded_person_is_not_named_by_the_policy__counts_for_the_demand_only() -> None:
     named = Policy(1, frozenset({"cleo"}))
-    fields = {"policy": named, "submitted_policy": named}
+    fields: dict[str, Any] = {"policy": named, "submitted_policy": named}
 
     assert may_approve(case([EACH], **fields), "abel") is None
     assert may_approve(case([], **fields), "abel") is not None
