@@ -10,8 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audits.errors import GovernanceError
+from flags import permissions
 from flags.admin.editor_facts import editor_facts
-from flags.admin.governed import GovernedAdmin
+from flags.admin.governed import GovernedAdmin, signed_in
 from flags.admin.places import Place, as_text
 from flags.admin.posted import Draft, version_number
 from flags.changes import ChangeSet, ConfigEdit, Difference, diff_configs
@@ -136,6 +137,7 @@ def editor_page(
         "editor_data": data,
         "validate_url": reverse("admin:flags_config_validate", args=[flag.pk, environment.pk]),
         "neighbours_url": _neighbours_url(place) if environment.is_protected else "",
+        "break_glass_url": _break_glass_url(place, signed_in(request)),
         "last": versions_of(place.config)[0] if place.config else None,
         **context,
     }
@@ -188,6 +190,14 @@ def _crumbs(place: Place, here: str) -> list[tuple[str, str]]:
 
 def _neighbours_url(place: Place) -> str:
     return reverse("admin:rollouts_changerequest_neighbours", args=[place.flag.pk, place.environment.pk])
+
+
+def _break_glass_url(place: Place, user: AbstractUser) -> str:
+    """Where those may post a draft in an emergency who hold the role for it; empty for everybody else."""
+    environment = place.environment
+    if not environment.is_protected or not permissions.user_holds(user, permissions.BREAK_GLASS, environment):
+        return ""
+    return reverse("admin:rollouts_breakglassuse_break", args=[place.flag.pk, environment.pk])
 
 
 def starting_draft(place: Place, user: AbstractUser, from_version: str = "") -> Draft:

@@ -36,6 +36,8 @@ from flags.services.keys import checked_text
 from flags.showing import diff_rows, json_blocks
 
 READING = ["GET", "HEAD"]
+# Who breaks the glass prepares the change in the same editor.
+EDITORS = (permissions.BREAK_GLASS, permissions.PROPOSE)
 VERSIONS_SHOWN = 100
 LONGEST_REASON = 4000
 TOGETHER = "A request that holds this change alone is refused. Put what it takes into the same request."
@@ -61,7 +63,7 @@ class FlagConfigAdmin(GovernedAdmin):
         place = find_place(signed_in(request), flag_id, environment_id)
         if request.method not in {*READING, "POST"}:
             return HttpResponseNotAllowed([*READING, "POST"])
-        permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
+        permissions.require_any(actor_of(request), EDITORS, place.environment)
         if request.method == "POST":
             return self._save(request, place, read_draft(request.POST))
         draft = starting_draft(place, signed_in(request), request.GET.get("from_version", ""))
@@ -72,7 +74,7 @@ class FlagConfigAdmin(GovernedAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         place = find_place(signed_in(request), flag_id, environment_id)
-        permissions.require(actor_of(request), permissions.PROPOSE, place.environment)
+        permissions.require_any(actor_of(request), EDITORS, place.environment)
         draft = read_draft(request.POST)
         differences = check(place, draft)
         around, findings = surroundings(place, draft), findings_about(place, draft)

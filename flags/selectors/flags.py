@@ -14,6 +14,7 @@ from flags.documents.words import describe_keys
 from flags.evaluation.instants import parse_instant
 from flags.models import Environment, Flag, FlagConfig, Project
 from flags.permissions import (
+    APPLY,
     PROPOSE,
     environments_with,
     visible_environments,
@@ -100,7 +101,10 @@ class RuleLine:
 
 @dataclass(frozen=True, slots=True)
 class FlagCard:
-    """What one flag serves in one environment, in words. `change` is the history row of the current version."""
+    """What one flag serves in one environment, in words. `change` is the history row of the current version.
+
+    `may_switch_off` is about protected environments, where that takes no approval.
+    """
 
     cell: Cell
     enabled: bool = False
@@ -109,6 +113,7 @@ class FlagCard:
     otherwise: str = ""
     off_means: str = ""
     change: Any = None
+    may_switch_off: bool = False
 
 
 def matrix(user: AbstractUser, project: Project, query: MatrixQuery, *, now: datetime) -> Matrix:
@@ -230,9 +235,9 @@ def _targets(document: Mapping[str, Any]) -> str:
 
 
 def flag_cards(user: AbstractUser, flag: Flag, *, now: datetime) -> list[FlagCard]:
-    """What a flag serves in every environment the person may look at: seven queries."""
+    """What a flag serves in every environment the person may look at: eight queries."""
     environments = list(visible_environments(user).filter(project=flag.project_id).order_by("position", "key"))
-    proposes = environments_with(user, PROPOSE)
+    proposes, applies = environments_with(user, PROPOSE), environments_with(user, APPLY)
     configs = {config.environment_id: config for config in flag.configs.filter(environment__in=environments)}
     changes = _current_changes(configs.values())
     cells = [_cell(item, configs.get(item.pk), item.pk in proposes) for item in environments]
@@ -242,7 +247,9 @@ def flag_cards(user: AbstractUser, flag: Flag, *, now: datetime) -> list[FlagCar
         if config is None:
             cards.append(FlagCard(cell))
         else:
-            cards.append(_described(cell, config.document, changes.get(config.pk)))
+            card = _described(cell, config.document, changes.get(config.pk))
+            may_narrow = cell.may_propose or cell.environment.pk in applies
+            cards.append(replace(card, may_switch_off=may_narrow and cell.environment.is_protected and card.enabled))
     return cards
 
 

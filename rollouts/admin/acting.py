@@ -12,6 +12,7 @@ from rollouts.admin.stages import local_words
 from rollouts.models import ChangeRequest
 from rollouts.selectors import verdict_of
 from rollouts.services import change_requests as services
+from rollouts.services.narrowing import apply_request_at_once
 from rollouts.transitions import RequestState
 
 Fields = Mapping[str, str]
@@ -145,6 +146,14 @@ def apply(call: Call) -> str:
     return f"#{request.number} is live in {request.environment.name} as revision {request.applied_revision}."
 
 
+def apply_at_once(call: Call) -> str:
+    """Make it live now without approvals, because it only narrows."""
+    request = apply_request_at_once(
+        call.request_id, actor=call.actor, digest=call.text("digest"), reason=call.text("reason"), now=call.now
+    )
+    return f"#{request.number} is live in {request.environment.name} as revision {request.applied_revision}."
+
+
 ACTS: dict[str, Callable[[Call], str]] = {
     "edit": edit,
     "submit": submit,
@@ -159,6 +168,7 @@ ACTS: dict[str, Callable[[Call], str]] = {
     "reopen": reopen,
     "schedule": schedule,
     "apply": apply,
+    "apply_at_once": apply_at_once,
 }
 
 

@@ -18,6 +18,7 @@ from rollouts.admin.acting import ACTS, Call
 from rollouts.admin.editing import EditingViews
 from rollouts.admin.imports import ImportViews
 from rollouts.admin.lists import list_page
+from rollouts.admin.narrowing import NarrowingViews
 from rollouts.admin.pages import request_context
 from rollouts.admin.schedules import typed as typed_schedule
 from rollouts.errors import DigestMismatch
@@ -30,7 +31,7 @@ KEPT_FIELDS = ("title", "reason", "comment", "body", "reply_to", "text", "has_re
 
 
 @admin.register(ChangeRequest)
-class ChangeRequestAdmin(EditingViews, ImportViews, GovernedAdmin):
+class ChangeRequestAdmin(EditingViews, ImportViews, NarrowingViews, GovernedAdmin):
     """What people propose, review and follow."""
 
     search_fields = ("title", "number")
@@ -45,6 +46,7 @@ class ChangeRequestAdmin(EditingViews, ImportViews, GovernedAdmin):
             self.door("", self.list_view, f"{name}_changelist"),
             self.door("import/", self.import_view, f"{name}_import"),
             self.door("import/propose/", self.propose_import_view, f"{name}_proposeimport"),
+            self.door(f"switch-off/{here}/", self.switch_off_view, f"{name}_switchoff"),
             self.door(f"propose/{here}/", self.propose_view, f"{name}_propose"),
             self.door("propose-segment/<uuid:environment_id>/", self.propose_segment_view, f"{name}_proposesegment"),
             self.door(f"neighbours/{here}/", self.neighbours_view, f"{name}_neighbours"),

@@ -48,7 +48,7 @@ def break_glass(
     environment = lock_environment(environment_id)
     permissions.require(actor, permissions.BREAK_GLASS, environment)
     reason = checked_prose(reason, field="reason", required=True)
-    change_set = checked_change_set(change_set, environment)
+    change_set = checked_change_set(change_set, environment, source={})
     movement = movement_of_change_set(change_set, environment)
     use_id = uuid.uuid4()
     applied = apply_change_set(change_set, actor=actor, authority=BreakGlass(str(use_id)), now=now, reason=reason)

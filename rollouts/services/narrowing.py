@@ -44,7 +44,7 @@ def apply_narrowing(
     environment = Environment.objects.filter(pk=environment_id).first()
     if environment is None:
         raise NotFound("This environment does not exist.", environment_id=str(environment_id))
-    change_set = checked_change_set(change_set, environment)
+    change_set = checked_change_set(change_set, environment, source={})
     return apply_change_set(change_set, actor=actor, authority=Narrowing(reason_code), now=now, reason=reason)
 
 

@@ -305,6 +305,11 @@ function reasonMissing() {
 }
 
 function submitted(event) {
+  // In an emergency the next page shows what changes and asks why.
+  if (event.submitter?.matches("[data-emergency]")) {
+    isLeaving = true;
+    return;
+  }
   if (!dialog.open) {
     openReview(event);
     return;

@@ -10,6 +10,9 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 
+from rollouts.admin.panels.at_once import at_once_panel
+from rollouts.admin.panels.break_glass import break_glass_panel
+from rollouts.admin.panels.calendar import calendar_panel
 from rollouts.admin.panels.dissent import dissent_panel
 from rollouts.admin.panels.since_looked import since_looked_panel
 from rollouts.selectors import RequestPage
@@ -17,6 +20,9 @@ from rollouts.selectors import RequestPage
 Panel = Callable[[RequestPage, AbstractUser, datetime], Any]
 
 PANELS: Mapping[str, Panel] = {
+    "calendar": calendar_panel,
+    "at_once": at_once_panel,
+    "break_glass": break_glass_panel,
     "dissent": dissent_panel,
     "since_looked": since_looked_panel,
 }
