@@ -7,6 +7,7 @@ from rollouts.transitions import InvalidTransition
 __all__ = [
     "ApprovalMissing",
     "ApprovalRefused",
+    "BundleNotReady",
     "ConcurrentUpdate",
     "DigestMismatch",
     "ExceptionRefused",
@@ -59,6 +60,14 @@ class NotDueYet(GovernanceError):
     code = "not_due_yet"
     status = 409
     title = "The scheduled time has not come"
+
+
+class BundleNotReady(GovernanceError):
+    """Another request of the same bundle is not approved yet, not due yet, or held back."""
+
+    code = "bundle_not_ready"
+    status = 409
+    title = "The bundle is not ready"
 
 
 class RequestExpired(GovernanceError):

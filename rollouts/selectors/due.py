@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from rollouts.models import ChangeRequest
+from rollouts.models import BundleMember, ChangeRequest
 from rollouts.transitions import AWAITING_STATES, RequestState
 
 # What holds a request back for a time only, so that nobody has to lift it: the next look tries again.
@@ -12,12 +12,15 @@ RETRIED = ("frozen", "policy_refused")
 
 
 def due_changes(now: datetime) -> QuerySet[ChangeRequest]:
-    """Approved requests whose time has come and that nothing holds back for good."""
-    return ChangeRequest.objects.filter(
-        Q(apply_at__isnull=True) | Q(apply_at__lte=now),
-        state=RequestState.APPROVED.value,
-        blocked_code__in=["", *RETRIED],
-        expires_at__gt=now,
+    """Approved requests whose time has come and that nothing holds back for good; of a bundle once all are."""
+    others = BundleMember.objects.filter(bundle__members__request=OuterRef("pk"))
+    unready = others.exclude(request__in=ChangeRequest.objects.filter(_is_due(now)))
+    return ChangeRequest.objects.filter(_is_due(now)).exclude(Exists(unready))
+
+
+def _is_due(now: datetime) -> Q:
+    return (Q(apply_at__isnull=True) | Q(apply_at__lte=now)) & Q(
+        state=RequestState.APPROVED.value, blocked_code__in=["", *RETRIED], expires_at__gt=now
     )
 
 

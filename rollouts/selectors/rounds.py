@@ -50,12 +50,13 @@ def since_looked(request: ChangeRequest, user: AbstractUser) -> SinceLooked | No
     if look is None or look.digest == request.digest:
         return None
     kept = RequestRound.objects.filter(request=request, round__gte=look.round).select_related("author")
-    seen, *later = list(kept) or [None]
-    if seen is None or seen.digest != look.digest:
+    rounds = list(kept)
+    if not rounds or rounds[0].digest != look.digest:
         return None
+    seen = rounds[0]
     return SinceLooked(
         look,
-        tuple(later),
+        tuple(rounds[1:]),
         _edits_since(ChangeSet.from_json(seen.change_set), request.content),
         seen.apply_at,
         request.apply_at,

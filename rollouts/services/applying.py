@@ -17,20 +17,26 @@ from flags.changes import change_digest
 from flags.errors import InvalidInput, NotFound, StaleChange
 from flags.services.attempts import attempt
 from flags.services.configs import AppliedChange, apply_change_set
-from rollouts.errors import ApprovalMissing, NotDueYet
+from rollouts.errors import ApprovalMissing, BundleNotReady, Frozen, NotDueYet, PolicyRefused
 from rollouts.models import ChangeRequest
-from rollouts.policies import Verdict, judge
+from rollouts.policies import Facts, Verdict, judge
+from rollouts.selectors.bundles import siblings_of
+from rollouts.selectors.calendar import is_still_frozen
 from rollouts.selectors.due import due_changes, is_old, may_pass_review
-from rollouts.selectors.verdicts import case_of
+from rollouts.selectors.facts import facts_of
+from rollouts.selectors.verdicts import live_case_of
 from rollouts.services.checks import refuse_moved_ground
 from rollouts.services.drafting import refuse_expired
+from rollouts.services.judging import findings_data, keep_judgement, refuse_by_rule
+from rollouts.services.membership import end_siblings
+from rollouts.services.reversals import finish_rollback
 from rollouts.services.writing import lock_request, move, record
-from rollouts.transitions import Act, next_state
+from rollouts.transitions import Act, RequestState, next_state
 
 APPLIER = Actor.system("rollouts.apply_due_changes")
 EXPIRER = Actor.system("rollouts.expire_old_requests")
 # What only a person can put right: the request is held back until somebody edits or approves it.
-BLOCKING = (StaleChange, InvalidInput, NotFound, ConsentMismatch, ApprovalMissing)
+BLOCKING = (StaleChange, InvalidInput, NotFound, ConsentMismatch, ApprovalMissing, PolicyRefused, Frozen)
 
 
 def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest:
@@ -47,7 +53,8 @@ def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) 
 
 def apply_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
     """Apply a request in the name of the system if it is approved, due and not blocked; whether it was applied."""
-    if not due_changes(now).filter(pk=request_id).exists():
+    request = due_changes(now).select_related("environment").filter(pk=request_id).first()
+    if request is None or is_still_frozen(request, now=now):
         return False
     try:
         apply_change_request(request_id, actor=APPLIER, now=now)
@@ -64,6 +71,7 @@ def expire_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
         origin = request.current_state
         move(request, Act.EXPIRE, blocked_code="", blocked_detail={})
         record(Action.CHANGE_REQUEST_EXPIRED, request, actor=EXPIRER, now=now, origin=origin)
+        end_siblings(request, actor=EXPIRER, now=now)
 
     return _sweep_one(request_id, partial(is_old, now=now), end)
 
@@ -72,7 +80,7 @@ def pass_review_if_due(request_id: uuid.UUID, *, now: datetime) -> bool:
     """Approve a request whose approvals became sufficient without a new one: a policy was eased, a role came back."""
 
     def conclude(request: ChangeRequest) -> None:
-        verdict = judge(case_of(request))
+        verdict = judge(live_case_of(request, now=now))
         if not verdict.is_satisfied:
             raise ApprovalMissing(verdict.sentences[0])
         origin = request.current_state
@@ -101,26 +109,49 @@ def _sweep_one(
 
 
 def _apply_or_block(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest | GovernanceError:
+    """Apply a request, and all of its bundle with it or nothing; whichever cannot be applied is held back."""
     request = lock_request(request_id)
     permissions.require(actor, permissions.APPLY, request.environment)
     next_state(request.current_state, Act.APPLY)
     refuse_expired(request, now)
     _refuse_early(request, now)
-    # Whoever applies and whenever: what is served is tied to the request it came from.
-    with correlation(request.correlation_id):
-        try:
-            with transaction.atomic():
-                _apply(request, actor=actor, now=now)
-        except BLOCKING as error:
-            _block(request, error, actor=actor, now=now)
-            return error
+    together = [request, *siblings_of(request)]
+    for sibling in together[1:]:
+        _refuse_unready(sibling, request, actor=actor, now=now)
+    tried = request
+    try:
+        with transaction.atomic():
+            for tried in together:
+                # Whoever applies and whenever: what is served is tied to the request it came from.
+                with correlation(tried.correlation_id):
+                    _apply(tried, actor=actor, now=now)
+    except BLOCKING as error:
+        with correlation(tried.correlation_id):
+            _block(tried, error, actor=actor, now=now)
+        return error
     return request
 
 
+def _refuse_unready(sibling: ChangeRequest, request: ChangeRequest, *, actor: Actor, now: datetime) -> None:
+    """Raise unless `sibling`, of the same bundle as `request`, could be applied now, by this actor."""
+    permissions.require(actor, permissions.APPLY, sibling.environment)
+    if sibling.current_state is RequestState.APPROVED and sibling.is_due(now) and not sibling.has_expired(now):
+        return
+    is_approved = sibling.current_state is RequestState.APPROVED
+    standing = "is not due yet" if is_approved else f"is {sibling.current_state.label.lower()}"
+    raise BundleNotReady(
+        f"#{request.number} goes live together with #{sibling.number} in {sibling.environment.name}, which {standing}. "
+        "Nothing was done.",
+        waits_for=str(sibling.pk),
+    )
+
+
 def _apply(request: ChangeRequest, *, actor: Actor, now: datetime) -> None:
-    verdict, origin = _require_consent(request), request.current_state
+    facts, origin = facts_of(request, now=now), request.current_state
+    verdict = _require_consent(request, facts, now=now)
     applied = _carry_out(request, verdict, actor=actor, now=now)
     unblocked = {"blocked_code": "", "blocked_detail": {}}
+    keep_judgement(request, Act.APPLY, facts, verdict.findings, now=now)
     move(request, Act.APPLY, applied_at=now, applied_revision=applied.revision, **unblocked)
     record(
         Action.CHANGE_REQUEST_APPLIED,
@@ -132,6 +163,7 @@ def _apply(request: ChangeRequest, *, actor: Actor, now: datetime) -> None:
         versions=dict(applied.versions),
         **_consent(verdict),
     )
+    finish_rollback(request, actor=actor, now=now)
 
 
 def _refuse_early(request: ChangeRequest, now: datetime) -> None:
@@ -143,13 +175,13 @@ def _refuse_early(request: ChangeRequest, now: datetime) -> None:
         )
 
 
-def _require_consent(request: ChangeRequest) -> Verdict:
+def _require_consent(request: ChangeRequest, facts: Facts, *, now: datetime) -> Verdict:
     present = change_digest(
         request.content, apply_at=request.apply_at, round=request.round, relies_on=request.relies_on
     )
     if present != request.digest:
         raise ConsentMismatch("The stored content is not the content that was approved. Edit it and ask for review.")
-    verdict = judge(case_of(request))
+    verdict = judge(live_case_of(request, now=now, facts=facts))
     if not verdict.is_satisfied:
         raise ApprovalMissing(
             f"#{request.number} was approved, but its approvals do not suffice any more. {' '.join(verdict.sentences)}",
@@ -157,6 +189,7 @@ def _require_consent(request: ChangeRequest) -> Verdict:
             counted=len(verdict.counted),
             missing=verdict.missing,
         )
+    refuse_by_rule(request, verdict.findings)
     return verdict
 
 
@@ -168,6 +201,7 @@ def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: d
         content_digest=change_digest(request.content, apply_at=None),
         approver_ids=tuple(person.id for person in verdict.counted),
         required_approvals=verdict.required,
+        rules=tuple(finding.label for finding in verdict.findings),
     )
     return apply_change_set(
         request.content, actor=actor, authority=authority, now=now, reason=f"{request.label}: {request.reason}"
@@ -177,6 +211,9 @@ def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: d
 def _block(request: ChangeRequest, error: GovernanceError, *, actor: Actor, now: datetime) -> None:
     origin = request.current_state
     detail = {"message": error.message, **error.facts}
+    if (request.blocked_code, request.blocked_detail) == (error.code, detail):
+        # Tried again and held back for the same reason: there is nothing new to tell.
+        return
     move(request, Act.REFUSE_APPLY, blocked_code=error.code, blocked_detail=detail)
     # The sentence may name people, who can be erased; the trail keeps code and numbers.
     record(
@@ -194,4 +231,5 @@ def _consent(verdict: Verdict) -> dict[str, Any]:
     return {
         "counted_approver_ids": [person.id for person in verdict.counted],
         "required_approvals": verdict.required,
+        **findings_data(verdict.findings),
     }

@@ -18,17 +18,22 @@ from flags.errors import NotFound, PermissionMissing
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate
-from rollouts.models import ChangeRequest
+from rollouts.models import BundleMember, ChangeRequest
 from rollouts.transitions import Act, RequestState, next_state
 
 
 def lock_request(request_id: uuid.UUID) -> ChangeRequest:
-    """The request with its environment and project, both rows locked until the transaction ends. Raises NotFound."""
+    """The request with its environment and project, both rows locked until the transaction ends. Raises NotFound.
+
+    What happens to a request of a bundle concerns them all: their environments are locked first, in one order.
+    """
     rows = ChangeRequest.objects.filter(pk=request_id)
     environment_id = rows.values_list("environment_id", flat=True).first()
     if environment_id is None:
         raise NotFound("This change request does not exist. It may have been mistyped.", request_id=str(request_id))
-    environment = lock_environment(environment_id)
+    together = BundleMember.objects.filter(bundle__members__request=request_id)
+    ids = {environment_id, *together.values_list("environment_id", flat=True)}
+    environment = {other_id: lock_environment(other_id) for other_id in sorted(ids)}[environment_id]
     # A lock that lets others refer to the row: foreign keys are checked at commit, when they may hold the chain's lock.
     request = rows.select_for_update(of=("self",), no_key=True).get()
     request.environment, request.project = environment, environment.project
