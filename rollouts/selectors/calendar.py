@@ -180,3 +180,25 @@ def environment_names(window: CalendarWindow, names: Mapping[str, str]) -> list[
 def _active(hold: Hold) -> ActiveFreeze:
     window = hold.window
     return ActiveFreeze(window.id, window.kind, window.title, window.reason, hold.starts_at, hold.ends_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One environment right now: what holds everything back, and what holds only flags with certain tags back."""
+
+    environment: Environment
+    holds: tuple[ActiveFreeze, ...]
+    tagged: tuple[tuple[ActiveFreeze, tuple[str, ...]], ...]
+
+
+def standings(project_id: uuid.UUID, environments: Sequence[Environment], *, now: datetime) -> list[Standing]:
+    """Where each environment of a project stands: one query."""
+    windows = windows_of(project_id)
+    found = []
+    for environment in environments:
+        place = str(environment.pk)
+        general = tuple(_active(hold) for hold in holds(windows, place, (), now))
+        of_tags = [hold for window in windows if window.tags for hold in holds([window], place, window.tags, now)]
+        tagged = tuple((_active(hold), tuple(sorted(hold.window.tags))) for hold in of_tags)
+        found.append(Standing(environment, general, tagged))
+    return found
