@@ -23,6 +23,7 @@ from rollouts.models import ApprovalPolicy, ChangeRequest
 from rollouts.policies import Policy
 from rollouts.selectors import RequestCard
 from rollouts.selectors.desk_tasks import DeskTask, desk_tasks
+from rollouts.selectors.incidents import open_incidents_for
 
 SHOWN_CHANGES = 3
 EXPIRES_SOON = timedelta(days=3)
@@ -93,6 +94,7 @@ def add_desk(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "coming": coming,
         "expiring": expiring,
         "kills": _kills(user),
+        "incidents": open_incidents_for(user, now=now),
         "tasks": [(task, _task_address(task)) for task in desk_tasks(user, now=now)],
         "applied": applied[:8],
         "waiting_more": desk.waiting_count - len(waiting),
