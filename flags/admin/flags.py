@@ -36,7 +36,9 @@ class FlagAdmin(GovernedAdmin):
     """Everything about flags except what they serve, which the editor of flag configs changes."""
 
     def visible_to(self, user: AbstractUser, queryset: QuerySet[Flag]) -> QuerySet[Flag]:
-        return queryset.filter(project__in=permissions.visible_projects(user)).select_related("project", "owner")
+        return queryset.filter(project__in=permissions.visible_projects(user)).select_related(
+            "project", "owner", "owner_team"
+        )
 
     def get_urls(self) -> list[URLPattern]:
         return [self.door("<uuid:object_id>/edit/", self.edit_view, "flags_flag_edit"), *super().get_urls()]
@@ -95,7 +97,7 @@ class FlagAdmin(GovernedAdmin):
             raise Http404
         self._require_editor(user, project)
         posted = request.POST if request.method == "POST" else None
-        form = NewFlagForm(posted, initial={"owner": user.pk})
+        form = NewFlagForm(posted, project=project, initial={"owner": user.pk})
         variants = variant_forms(posted)
         # Both are asked, so that everything that is wrong is said at once.
         if posted is not None and all([form.is_valid(), variants.is_valid()]):
@@ -120,7 +122,7 @@ class FlagAdmin(GovernedAdmin):
         """Name, description, kind, owner, tags and links."""
         flag = self.row(request, str(object_id))
         self._require_editor(signed_in(request), flag.project)
-        form = FlagDetailsForm(request.POST or None, initial=FlagDetailsForm.initial_of(flag))
+        form = FlagDetailsForm(request.POST or None, project=flag.project, initial=FlagDetailsForm.initial_of(flag))
         address = reverse("admin:flags_flag_change", args=[flag.pk])
         if request.method == "POST" and form.is_valid():
             with form_errors(form):

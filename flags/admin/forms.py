@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.forms.formsets import BaseFormSet
 
 from flags.admin.posted import parse_document
-from flags.models import Flag
+from flags.models import Flag, Project, Team
 from flags.models.flags import FlagKind, ValueType
 
 KEY_WIDGET = forms.TextInput(
@@ -75,6 +75,13 @@ class FlagDetailsForm(PlainForm):
         empty_label="Nobody yet",
         help_text="Who answers questions about it.",
     )
+    owner_team = forms.ModelChoiceField(
+        queryset=Team.objects.none(),
+        required=False,
+        empty_label="No team",
+        label="Owner team",
+        help_text="Whose business it is. Policies may ask for an approval from this team.",
+    )
     tags = forms.CharField(max_length=500, required=False, help_text="Separated by commas: checkout, q1.")
     links = forms.CharField(
         max_length=4000,
@@ -83,12 +90,15 @@ class FlagDetailsForm(PlainForm):
         help_text="One address per line, starting with https:// or http://: the ticket, the brief, the dashboard.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         people = get_user_model().objects.filter(is_active=True).order_by("first_name", "last_name", "username")
         owner = self.fields["owner"]
         assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         owner.queryset = people
+        team = self.fields["owner_team"]
+        assert isinstance(team, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        team.queryset = Team.objects.filter(project=project)
 
     @staticmethod
     def initial_of(flag: Flag) -> dict[str, Any]:
@@ -98,6 +108,7 @@ class FlagDetailsForm(PlainForm):
             "description": flag.description,
             "kind": flag.kind,
             "owner": flag.owner_id,
+            "owner_team": flag.owner_team_id,
             "tags": ", ".join(flag.tags),
             "links": "\n".join(flag.links),
         }
@@ -110,6 +121,7 @@ class FlagDetailsForm(PlainForm):
             "description": data["description"],
             "kind": data["kind"],
             "owner_id": data["owner"].pk if data["owner"] else None,
+            "owner_team_id": data["owner_team"].pk if data["owner_team"] else None,
             "tags": [tag.strip() for tag in data["tags"].split(",") if tag.strip()],
             "links": [line.strip() for line in data["links"].splitlines() if line.strip()],
         }

@@ -9,14 +9,15 @@ from django.db import IntegrityError, transaction
 from audits import trail
 from audits.actions import Action
 from audits.context import Actor
-from flags import permissions
 from flags.documents.schema import TARGETING_KEY, attribute_problem
-from flags.errors import AlreadyExists, NotFound, PermissionMissing
-from flags.models import ContextAttribute, Environment, Project
+from flags.errors import AlreadyExists, NotFound
+from flags.models import ContextAttribute
 from flags.models.attributes import AttributeType
+from flags.services.administering import administered_project, require_everywhere
 from flags.services.attempts import attempted
 from flags.services.keys import checked_text, problem
 
+RELIED_ON = "reviewers there rely on what is declared"
 _FIELDS = ("value_type", "description", "grants_access")
 
 
@@ -42,7 +43,7 @@ def declare_attribute(
         raise problem("value_type", f"Choose one of {', '.join(AttributeType.values)}.")
     description = checked_text(description, field="description", longest=200)
     with transaction.atomic():
-        project = _administered(project_id, actor)
+        project = administered_project(project_id, actor, "to declare the attribute")
         attribute = ContextAttribute.objects.filter(project=project, name=name).select_for_update().first()
         before = _facts(attribute) if attribute else None
         attribute = attribute or ContextAttribute(project=project, name=name, created_at=now)
@@ -51,7 +52,7 @@ def declare_attribute(
         if before == _facts(attribute):
             return attribute
         if not grants_access and (before is None or before["grants_access"]):
-            _require_everywhere(project, actor, f"to declare that {name} grants no access")
+            require_everywhere(project, actor, RELIED_ON, f"to declare that {name} grants no access")
         try:
             with transaction.atomic():
                 attribute.save()
@@ -73,8 +74,8 @@ def remove_attribute(attribute_id: uuid.UUID, *, actor: Actor, now: datetime) ->
         attribute = ContextAttribute.objects.filter(pk=attribute_id).select_for_update().first()
         if attribute is None:
             raise NotFound("This attribute is not declared. Somebody may have removed it.")
-        project = _administered(attribute.project_id, actor)
-        _require_everywhere(project, actor, f"to remove the declaration of {attribute.name}")
+        project = administered_project(attribute.project_id, actor, "to declare the attribute")
+        require_everywhere(project, actor, RELIED_ON, f"to remove the declaration of {attribute.name}")
         data = {"before": _facts(attribute), "after": None}
         _record(Action.CONTEXT_ATTRIBUTE_REMOVED, attribute, actor=actor, now=now, data=data)
         attribute.delete()
@@ -87,36 +88,6 @@ def _checked_name(name: str) -> str:
     if message:
         raise problem("name", message)
     return name
-
-
-def _administered(project_id: uuid.UUID, actor: Actor) -> Project:
-    project = Project.objects.filter(pk=project_id).first()
-    if project is None:
-        raise NotFound("This project does not exist.", project_id=str(project_id))
-    environments = Environment.objects.filter(project=project)
-    if not permissions.is_superuser(actor) and not any(
-        permissions.holds(actor, permissions.ADMINISTER, environment) for environment in environments
-    ):
-        raise PermissionMissing(
-            f"{actor.label} does not have the role administrator in any environment of {project.name}. "
-            "Ask an administrator to declare the attribute.",
-            permission=permissions.ADMINISTER,
-        )
-    return project
-
-
-def _require_everywhere(project: Project, actor: Actor, purpose: str) -> None:
-    """Raise PermissionMissing for whoever does not administer all protected environments of the project."""
-    if permissions.is_superuser(actor):
-        return
-    protected = Environment.objects.filter(project=project, is_protected=True).order_by("position", "key")
-    lacking = [item.name for item in protected if not permissions.holds(actor, permissions.ADMINISTER, item)]
-    if lacking:
-        raise PermissionMissing(
-            f"{actor.label} does not have the role administrator in {', '.join(lacking)}, and reviewers there rely on "
-            f"what is declared. Ask an administrator of {lacking[0]} {purpose}.",
-            permission=permissions.ADMINISTER,
-        )
 
 
 def _facts(attribute: ContextAttribute) -> dict[str, object]:

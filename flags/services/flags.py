@@ -18,13 +18,14 @@ from flags.authority import DirectEdit
 from flags.changes import ChangeSet, ConfigEdit
 from flags.documents import initial_document, validate_value_schema
 from flags.errors import AlreadyExists, InvalidDocument, InvalidInput, NotFound, PermissionMissing
-from flags.models import Environment, Flag, Project
+from flags.models import Environment, Flag, Project, Team
 from flags.models.flags import FlagKind, ValueType
+from flags.selectors.teams import teams_of
 from flags.services.attempts import attempted
 from flags.services.configs import apply_change_set
 from flags.services.keys import checked_key, checked_text, problem
 
-EDITABLE = ("name", "description", "kind", "owner_id", "tags", "links")
+EDITABLE = ("name", "description", "kind", "owner_id", "owner_team_id", "tags", "links")
 
 
 @attempted
@@ -41,6 +42,7 @@ def create_flag(
     value_schema: dict[str, Any] | None = None,
     description: str = "",
     owner_id: uuid.UUID | None = None,
+    owner_team_id: uuid.UUID | None = None,
     tags: Sequence[str] = (),
     links: Sequence[str] = (),
 ) -> Flag:
@@ -62,7 +64,8 @@ def create_flag(
     )
     if value_type not in ValueType.values:
         raise problem("value_type", f"Choose one of {', '.join(ValueType.values)}.")
-    fields = {"name": name, "description": description, "kind": kind, "owner_id": owner_id}
+    owners = {"owner_id": owner_id, "owner_team_id": owner_team_id}
+    fields = {"name": name, "description": description, "kind": kind, **owners}
     _set_fields(flag, {**fields, "tags": list(tags), "links": list(links)})
     _check_schema(flag)
     document = initial_document(flag.key, value_type, variants)
@@ -82,8 +85,9 @@ def create_flag(
 
 @attempted
 def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: Any) -> Flag:
-    """Change metadata: any of name, description, kind, owner_id, tags, links. What is served does not change.
+    """Change metadata: any of name, description, kind, owner_id, owner_team_id, tags, links; nothing that is served.
 
+    A flag that a team owns is given away by its members and by administrators, since approvals may be asked of it.
     Raises PermissionMissing, InvalidInput, NotFound. A call that changes nothing records nothing.
     """
     unknown = set(fields) - set(EDITABLE)
@@ -100,6 +104,8 @@ def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: An
             raise NotFound("This flag does not exist.", flag_id=str(flag_id))
         _require_editor(actor, flag.project)
         before = {name: getattr(flag, name) for name in fields}
+        if fields.get("owner_team_id", flag.owner_team_id) != flag.owner_team_id:
+            _require_owner(actor, flag)
         _set_fields(flag, fields)
         changed = {
             name: {"from": _plain(before[name]), "to": _plain(getattr(flag, name))}
@@ -134,6 +140,18 @@ def _require_editor(actor: Actor, project: Project) -> None:
         )
 
 
+def _require_owner(actor: Actor, flag: Flag) -> None:
+    if flag.owner_team is None or flag.owner_team_id in teams_of(actor.id):
+        return
+    environments = Environment.objects.filter(project=flag.project)
+    if not any(permissions.holds(actor, permissions.ADMINISTER, environment) for environment in environments):
+        raise PermissionMissing(
+            f"{flag.name} belongs to the team {flag.owner_team.name}, so its members and administrators decide who "
+            "owns it next. Ask one of them.",
+            permission=permissions.ADMINISTER,
+        )
+
+
 def _set_up(flag: Flag, document: dict[str, Any], *, actor: Actor, now: datetime) -> None:
     own_opening = Q(unprotected_by_id=actor.id) if actor.kind is ActorKind.PERSON else Q(pk=None)
     for environment in Environment.objects.filter(project=flag.project, is_protected=False).exclude(own_opening):
@@ -145,10 +163,10 @@ def _set_up(flag: Flag, document: dict[str, Any], *, actor: Actor, now: datetime
 
 def _set_fields(flag: Flag, fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
-        setattr(flag, name, _checked(name, value))
+        setattr(flag, name, _checked(flag, name, value))
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(flag: Flag, name: str, value: Any) -> Any:
     match name:
         case "name":
             return checked_text(value, field="name", longest=120, required=True)
@@ -158,6 +176,8 @@ def _checked(name: str, value: Any) -> Any:
             raise problem("kind", f"Choose one of {', '.join(FlagKind.values)}.")
         case "owner_id" if value and not get_user_model().objects.filter(pk=value, is_active=True).exists():
             raise problem("owner", "Choose an owner who has an active account.")
+        case "owner_team_id" if value and not Team.objects.filter(pk=value, project=flag.project_id).exists():
+            raise problem("owner_team", "Choose a team of this project.")
         case "tags":
             return sorted({checked_text(tag, field="tag", longest=40, required=True) for tag in value})
         case "links":

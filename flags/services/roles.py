@@ -151,12 +151,6 @@ def end_role_if_due(grant_id: uuid.UUID, *, now: datetime) -> bool:
         return grant_id in _close_ended(found.person_id, environment, now=now)
 
 
-def ended_grants(now: datetime) -> Iterable[uuid.UUID]:
-    """Ids of the grants whose end has come and that nobody has closed."""
-    rows = RoleGrant.objects.filter(closed_at=None, ends_at__lte=now).order_by("ends_at", "pk")
-    return list(rows.values_list("pk", flat=True)[:500])
-
-
 def follow_grants(person_id: uuid.UUID, environment: Environment) -> None:
     """Make the rows of permissions what the open grants of a person in an environment bring.
 

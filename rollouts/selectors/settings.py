@@ -75,6 +75,11 @@ def open_proposals(user: AbstractUser, *, now: datetime) -> list[SettingsProposa
     return list(visible_proposals(user).filter(state=ProposalState.OPEN, expires_at__gt=now).order_by("created_at"))
 
 
+def lapsed_proposals(now: datetime) -> QuerySet[SettingsProposal]:
+    """Open proposals on which nobody decided in time."""
+    return SettingsProposal.objects.filter(state=ProposalState.OPEN, expires_at__lte=now)
+
+
 def decided_proposals(user: AbstractUser, *, now: datetime) -> list[SettingsProposal]:
     """The latest proposals on which nobody decides any more."""
     over = ~Q(state=ProposalState.OPEN) | Q(expires_at__lte=now)

@@ -1,4 +1,4 @@
-"""The settings of environments that take two people to loosen: protection, strict mode, approval policy."""
+"""The settings that take two people to loosen: protection, strict mode, approval policy, what custom roles bring."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,9 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from audits.context import Actor
-from flags.models import Environment
+from flags.errors import NotFound
+from flags.models import CustomRole, Environment, RoleGrant
+from flags.services.custom_roles import change_custom_role, checked_role, role_facts
 from flags.services.environments import set_targeting_key_mode
 from flags.services.keys import problem
 from flags.services.projects import set_protection
@@ -170,9 +172,73 @@ class ApprovalPolicyKind:
         )
 
 
+class CustomRoleKind:
+    """What a custom role brings to everybody who holds it. The subject is its key."""
+
+    name = "custom_role"
+
+    def read(self, scope: Scope) -> Any:
+        """The setting as it is now; None where there is no such role."""
+        role = CustomRole.objects.filter(project=scope.project, key=scope.subject).first()
+        return role_facts(role) if role else None
+
+    def clean(self, scope: Scope, after: Any) -> Any:
+        """A role in normal form. Raises InvalidInput."""
+        if not isinstance(after, Mapping):
+            raise problem("permissions", "Choose what the role brings.")
+        return checked_role(
+            name=after.get("name", ""),
+            description=after.get("description", ""),
+            permissions=after.get("permissions") or (),
+        )
+
+    def is_looser(self, before: Any, after: Any) -> bool:
+        """A permission more."""
+        return not set(after["permissions"]) <= set(before["permissions"] if before else ())
+
+    def title(self, scope: Scope, before: Any, after: Any) -> str:
+        """The change in a few words."""
+        return f"Widen the role {before['name'] if before else after['name']}"
+
+    def describe(self, scope: Scope, before: Any, after: Any) -> Sequence[str]:
+        """The change in sentences."""
+        was, becomes = set(before["permissions"] if before else ()), set(after["permissions"])
+        more, less = (
+            [PERMISSION_WORDS[name] for name in PERMISSION_WORDS if name in names]
+            for names in (becomes - was, was - becomes)
+        )
+        holders = RoleGrant.objects.filter(
+            custom_role__project=scope.project, custom_role__key=scope.subject, closed_at=None
+        )
+        number = holders.values("person").distinct().count()
+        who = f"{number} {'person holds' if number == 1 else 'people hold'} it now."
+        sentences = [f"Whoever holds it may also {' and '.join(more)}." if more else ""]
+        sentences.append(f"Nobody may {' or '.join(less)} through it any more." if less else "")
+        return [*filter(None, sentences), who]
+
+    def apply(
+        self, scope: Scope, after: Any, *, actor: Actor, authority: SettingsAuthority, now: datetime, reason: str
+    ) -> None:
+        """Write the setting."""
+        role = CustomRole.objects.filter(project=scope.project, key=scope.subject).first()
+        if role is None:
+            raise NotFound(f"{scope.project.name} has no such role. Create it first.")
+        change_custom_role(role.pk, actor=actor, reason=reason, now=now, authority=authority, **after)
+
+
+PERMISSION_WORDS = {
+    "view_environment": "look",
+    "propose_change": "propose changes and edit unprotected environments",
+    "approve_change": "approve changes",
+    "apply_change": "schedule and apply approved changes",
+    "break_glass": "change protected environments in an emergency",
+    "administer_environment": "administer protection, policies, tokens and roles",
+}
+
+
 def register_kinds() -> None:
     """Know the kinds of this module."""
-    for kind in (Protection(), StrictMode(), ApprovalPolicyKind()):
+    for kind in (Protection(), StrictMode(), ApprovalPolicyKind(), CustomRoleKind()):
         register_kind(kind)
 
 

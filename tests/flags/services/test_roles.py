@@ -17,7 +17,8 @@ from flags import permissions
 from flags.errors import InvalidInput, OwnGrant, PermissionMissing
 from flags.models import EnvironmentUserGrant, RoleGrant
 from flags.permissions import ROLE_PERMISSION, Role
-from flags.services.roles import end_role_if_due, ended_grants, give_role, set_roles, take_role
+from flags.selectors.grants import ended_grants
+from flags.services.roles import end_role_if_due, give_role, set_roles, take_role
 from flags.services.tickets import governed_write
 from tests.factories import NOW, World, actor_of, make_world
 
@@ -272,7 +273,7 @@ def test_take_role__before_its_end__is_gone_and_the_other_roles_stay(world: Worl
 def test_end_role__when_it_has_ended__removes_the_rows_once_and_says_so(world: World, clock: Clock) -> None:
     grant = give(world, world.abel, Role.EDITOR)
     assert not end_role_if_due(grant.pk, now=END - timedelta(seconds=1))
-    assert list(ended_grants(END)) == [grant.pk]
+    assert list(ended_grants(END)) == [grant]
 
     clock.instant = END
     done = [end_role_if_due(grant.pk, now=END) for _ in range(3)]
