@@ -182,9 +182,12 @@ BREAK_GLASS_REVIEW_HOURS = ENV.BREAK_GLASS_REVIEW_HOURS
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": ENV.SWEEP_SECONDS, "options": {"expires": max(15.0, 3 * ENV.SWEEP_SECONDS)}}
     for name, task in {
+        "run-due-drills": "rollouts.tasks.run_due_drills",
         "apply-due-changes": "rollouts.tasks.apply_due_changes",
         "expire-old-requests": "rollouts.tasks.expire_old_requests",
         "escalate-break-glass": "rollouts.tasks.escalate_break_glass",
+        "end-roles": "rollouts.tasks.end_roles",
+        "expire-settings-proposals": "rollouts.tasks.expire_settings_proposals",
     }.items()
 }
 

@@ -15,10 +15,16 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from audits.context import correlation
+from flags.selectors.grants import ended_grants
+from flags.services.roles import end_role_if_due
+from rollouts.selectors.drills import drills_to_alarm, due_drills
 from rollouts.selectors.due import due_changes, old_requests, partly_approved
 from rollouts.selectors.emergencies import overdue_uses
+from rollouts.selectors.settings import lapsed_proposals
 from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
+from rollouts.services.drills import alarm_if_overdue, run_if_due
 from rollouts.services.emergencies import escalate_if_overdue
+from rollouts.services.settings import expire_if_due as expire_proposal_if_due
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +54,32 @@ def escalate_break_glass() -> int:
     now = timezone.now()
     with correlation():
         return _sweep(overdue_uses(now), escalate_if_overdue, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def end_roles() -> int:
+    """Close the roles that have ended, which give no right any more already; how many were closed."""
+    now = timezone.now()
+    with correlation():
+        return _sweep(ended_grants(now), end_role_if_due, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def expire_settings_proposals() -> int:
+    """End every proposed setting that nobody decided on in time; how many were ended."""
+    now = timezone.now()
+    with correlation():
+        return _sweep(lapsed_proposals(now), expire_proposal_if_due, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def run_due_drills() -> int:
+    """Run every rollback drill that is due and raise the alarm for those overdue; how many were run."""
+    now = timezone.now()
+    with correlation():
+        done = _sweep(due_drills(now), run_if_due, now=now)
+        _sweep(drills_to_alarm(now), alarm_if_overdue, now=now)
+        return done
 
 
 def _sweep(rows: QuerySet[Any], do: Callable[..., bool], *, now: datetime) -> int:

@@ -4,7 +4,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from rollouts.tasks import apply_due_changes, escalate_break_glass, expire_old_requests
+from rollouts.tasks import (
+    apply_due_changes,
+    end_roles,
+    escalate_break_glass,
+    expire_old_requests,
+    expire_settings_proposals,
+    run_due_drills,
+)
 
 
 class Command(BaseCommand):
@@ -17,4 +24,7 @@ class Command(BaseCommand):
         expired = expire_old_requests()
         applied = apply_due_changes()
         escalate_break_glass()
+        end_roles()
+        expire_settings_proposals()
+        run_due_drills()
         self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")
