@@ -28,7 +28,13 @@ CAST = (
     Member("mira", "Mira", "Novak", "product manager", dict.fromkeys(ALL, (Role.EDITOR,))),
     Member("ben", "Ben", "Okafor", "approver", dict.fromkeys(ALL, (Role.APPROVER,))),
     Member("nora", "Nora", "Kim", "approver", dict.fromkeys(ALL, (Role.EDITOR, Role.APPROVER))),
-    Member("rosa", "Rosa", "Lind", "release manager", dict.fromkeys(ALL, (Role.EDITOR, Role.RELEASE_MANAGER))),
+    Member(
+        "rosa",
+        "Rosa",
+        "Lind",
+        "release manager",
+        dict.fromkeys(ALL, (Role.EDITOR, Role.RELEASE_MANAGER, Role.BREAK_GLASS)),
+    ),
     Member("vic", "Vic", "Moreau", "auditor", dict.fromkeys(ALL, (Role.VIEWER,))),
     Member("ada", "Ada", "Winter", "administrator", dict.fromkeys(ALL, (Role.ADMINISTRATOR,)), is_superuser=True),
 )

@@ -16,6 +16,7 @@ from flags.services.projects import create_environment, create_project
 from flags.services.roles import set_roles
 from flagsite.demo.cast import ALL, CAST
 from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share, split
+from flagsite.demo.emergencies import tell_emergencies
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
     approve_change_request,
@@ -45,6 +46,7 @@ class Story:
                 self._introduce(flag, self.now - timedelta(days=28) + timedelta(hours=9 * number))
         self._past()
         self._present()
+        tell_emergencies(self)
 
     def actor(self, username: str) -> Actor:
         """One of the cast, acting in the admin."""
