@@ -47,7 +47,15 @@ MET = {
     "evaluate": {("evaluate_flag", 200), ("evaluate_flag", 404), ("evaluate_flags", 200), ("evaluate_flags", 400)},
     "client": {("evaluate_flags", 200), ("evaluate_flag", 404)},
     "flagd": {("flagd_definition", 200)},
-    "manage": {("explain_evaluation", 200), ("explain_evaluation", 400), ("explain_evaluation", 404)},
+    "manage": {
+        ("explain_evaluation", 200),
+        ("explain_evaluation", 400),
+        ("explain_evaluation", 404),
+        ("project_calendar", 404),
+        ("open_incident", 201),
+        ("open_incident", 400),
+        ("close_incident", 404),
+    },
     "audit": {("audit_events_list", 200), ("audit_events_list", 400)},
 }
 
