@@ -6,6 +6,7 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractUser
 
 from rollouts.selectors.desk_kinds import DeskTask
+from rollouts.selectors.drills import drill_tasks
 from rollouts.selectors.emergencies import review_tasks
 
 __all__ = ["DeskTask", "desk_tasks"]
@@ -13,7 +14,10 @@ __all__ = ["DeskTask", "desk_tasks"]
 Source = Callable[[AbstractUser, datetime], Sequence[DeskTask]]
 
 # Each asks a constant number of queries and answers only what this person can do something about.
-SOURCES: tuple[Source, ...] = (review_tasks,)
+SOURCES: tuple[Source, ...] = (
+    review_tasks,
+    drill_tasks,
+)
 
 
 def desk_tasks(user: AbstractUser, *, now: datetime) -> list[DeskTask]:
