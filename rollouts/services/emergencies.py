@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from audits import trail
 from audits.actions import Action
-from audits.context import Actor, current_correlation_id
+from audits.context import Actor, correlation, open_correlation_id
 from flags import permissions
 from flags.authority import BreakGlass
 from flags.changes import ChangeSet, change_digest
@@ -50,26 +50,35 @@ def break_glass(
     reason = checked_prose(reason, field="reason", required=True)
     change_set = checked_change_set(change_set, environment, source={})
     movement = movement_of_change_set(change_set, environment)
-    use_id = uuid.uuid4()
-    applied = apply_change_set(change_set, actor=actor, authority=BreakGlass(str(use_id)), now=now, reason=reason)
-    with governed_write(environment.pk):
-        use = BreakGlassUse.objects.create(
-            id=use_id,
-            environment=environment,
-            user_id=user_id,
-            reason=reason,
-            change_set=change_set.as_json(),
-            digest=change_digest(change_set, apply_at=None),
-            movement=[{"flag_key": item.flag_key, "direction": item.direction.value} for item in movement.flags],
-            revision=applied.revision,
-            created_at=now,
-            review_due_at=now + timedelta(hours=settings.BREAK_GLASS_REVIEW_HOURS),
-            correlation_id=current_correlation_id(),
-        )
-    data = {"digest": use.digest, "direction": movement.direction.value, "review_due_at": use.review_due_at.isoformat()}
-    _record(Action.BREAK_GLASS_USED, use, actor=actor, now=now, reason=reason, **data)
+    use = BreakGlassUse(
+        environment=environment,
+        user_id=user_id,
+        reason=reason,
+        change_set=change_set.as_json(),
+        digest=change_digest(change_set, apply_at=None),
+        movement=[{"flag_key": item.flag_key, "direction": item.direction.value} for item in movement.flags],
+        created_at=now,
+        review_due_at=now + timedelta(hours=settings.BREAK_GLASS_REVIEW_HOURS),
+    )
+    # One act, also where nobody opened one: the use, what it changed and who was alarmed.
+    with correlation(open_correlation_id()) as use.correlation_id:
+        _carry_out(use, change_set, actor=actor, now=now)
+        data = {
+            "digest": use.digest,
+            "direction": movement.direction.value,
+            "review_due_at": use.review_due_at.isoformat(),
+        }
+        _record(Action.BREAK_GLASS_USED, use, actor=actor, now=now, reason=reason, **data)
     _raise_alarm(use)
     return use
+
+
+def _carry_out(use: BreakGlassUse, change_set: ChangeSet, *, actor: Actor, now: datetime) -> None:
+    authority = BreakGlass(str(use.pk))
+    applied = apply_change_set(change_set, actor=actor, authority=authority, now=now, reason=use.reason)
+    use.revision = applied.revision
+    with governed_write(use.environment_id):
+        use.save(force_insert=True)
 
 
 @attempted
