@@ -34,6 +34,7 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Access", "admin_panel_settings", "admin:flags_access"),
         _item("Tokens", "key", "admin:flags_environmenttoken_changelist") if administers else None,
         _item("Approval policies", "policy", "admin:rollouts_approvalpolicy_changelist"),
+        _item("Settings to confirm", "verified_user", "admin:rollouts_settingsproposal_changelist"),
         _item("People", "group", "admin:flagsite_user_changelist") if user.is_superuser else None,
     ]
     return [

@@ -16,7 +16,7 @@ def members(team_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
     return found
 
 
-def teams_of(person_id: uuid.UUID | str) -> set[uuid.UUID]:
+def teams_of(person_id: uuid.UUID) -> set[uuid.UUID]:
     """Ids of the teams a person is in: one query."""
     rows = TeamMember.objects.filter(person=person_id, removed_at=None, person__is_active=True)
     return set(rows.values_list("team_id", flat=True))

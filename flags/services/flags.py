@@ -141,7 +141,7 @@ def _require_editor(actor: Actor, project: Project) -> None:
 
 
 def _require_owner(actor: Actor, flag: Flag) -> None:
-    if flag.owner_team is None or flag.owner_team_id in teams_of(actor.id):
+    if flag.owner_team is None or flag.owner_team_id in teams_of(uuid.UUID(actor.id)):
         return
     environments = Environment.objects.filter(project=flag.project)
     if not any(permissions.holds(actor, permissions.ADMINISTER, environment) for environment in environments):

@@ -17,10 +17,13 @@ from django.utils import timezone
 from flags import permissions
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
 from flags.models import Environment, EnvironmentUserGrant
+from rollouts.admin.settings import say_proposed
 from rollouts.models import ApprovalPolicy
 from rollouts.policies import Policy
 from rollouts.selectors.verdicts import name_of, policy_of, role_holders
-from rollouts.services.policies import LONGEST_EXPIRY_HOURS, MOST_APPROVALS, set_approval_policy
+from rollouts.services.policies import LONGEST_EXPIRY_HOURS, MOST_APPROVALS
+from rollouts.services.settings import propose_setting
+from rollouts.settings_kinds import Scope
 
 READING = ["GET", "HEAD"]
 
@@ -174,11 +177,8 @@ class ApprovalPolicyAdmin(GovernedAdmin):
         form = PolicyForm(request.POST, people=people)
         if form.is_valid():
             with form_errors(form):
-                _save(request, environment, form.cleaned_data)
-        if not form.is_valid():
-            return self._form_page(request, environment, policy, form, status=400)
-        messages.success(request, f"The approval policy of {environment.name} is in force.")
-        return HttpResponseRedirect(reverse("admin:rollouts_approvalpolicy_changelist"))
+                return HttpResponseRedirect(_save(request, environment, form.cleaned_data))
+        return self._form_page(request, environment, policy, form, status=400)
 
     def _form_page(
         self, request: HttpRequest, environment: Environment, policy: Policy, form: PolicyForm, *, status: int = 200
@@ -220,13 +220,18 @@ def _initial(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _save(request: HttpRequest, environment: Environment, cleaned: dict[str, Any]) -> None:
-    set_approval_policy(
-        environment.pk,
+def _save(request: HttpRequest, environment: Environment, cleaned: dict[str, Any]) -> str:
+    """Put the policy into force, or propose it where it would loosen something protected; where to go on."""
+    names = ("required_approvals", "named_approvers", "expires_after_hours")
+    proposal = propose_setting(
+        "approval_policy",
+        Scope.of_environment(environment),
+        {name: cleaned[name] for name in names},
         actor=actor_of(request),
-        required_approvals=cleaned["required_approvals"],
-        named_approvers=cleaned["named_approvers"],
-        expires_after_hours=cleaned["expires_after_hours"],
-        now=timezone.now(),
         reason=cleaned["reason"],
+        now=timezone.now(),
     )
+    if proposal is not None:
+        return say_proposed(request, proposal)
+    messages.success(request, f"The approval policy of {environment.name} is in force.")
+    return reverse("admin:rollouts_approvalpolicy_changelist")

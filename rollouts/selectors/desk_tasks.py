@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from rollouts.selectors.desk_kinds import DeskTask
 from rollouts.selectors.drills import drill_tasks
 from rollouts.selectors.emergencies import review_tasks
+from rollouts.selectors.settings import proposals_to_confirm
 
 __all__ = ["DeskTask", "desk_tasks"]
 
@@ -15,6 +16,7 @@ Source = Callable[[AbstractUser, datetime], Sequence[DeskTask]]
 
 # Each asks a constant number of queries and answers only what this person can do something about.
 SOURCES: tuple[Source, ...] = (
+    proposals_to_confirm,
     review_tasks,
     drill_tasks,
 )

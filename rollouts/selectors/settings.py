@@ -14,7 +14,7 @@ from flags import permissions
 from flags.models import Environment, EnvironmentUserGrant, Project
 from rollouts.models import SettingsProposal
 from rollouts.models.settings_proposals import ProposalState
-from rollouts.selectors.desk_tasks import DeskTask
+from rollouts.selectors.desk_kinds import DeskTask
 from rollouts.settings_kinds import Scope, kind_named
 
 SHOWN_DECIDED = 30

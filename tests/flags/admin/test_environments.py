@@ -8,13 +8,14 @@ from django.urls import reverse
 from audits.models import AuditEvent
 from flags.models import Environment
 from flags.permissions import Role
+from rollouts.models import SettingsProposal
 from tests.factories import World
 from tests.support.admin import signed_in, text_of
 
 
 def door(environment: Environment) -> str:
     """The address that switches protection."""
-    return reverse("admin:flags_environment_protection", args=[environment.pk])
+    return reverse("admin:rollouts_setting_protection", args=[environment.pk])
 
 
 def is_protected(environment: Environment) -> bool:
@@ -22,15 +23,32 @@ def is_protected(environment: Environment) -> bool:
     return Environment.objects.get(pk=environment.pk).is_protected
 
 
-def test_protection__administrator_types_the_name__is_switched_and_recorded(world: World) -> None:
+def test_protection__administrator_types_the_name__is_proposed_and_confirmed_by_another(world: World) -> None:
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
     sent = {"wanted": "open", "name": "Production", "reason": "Migration night"}
 
     response = signed_in(world.ada).post(door(world.production), sent)
 
-    assert response.status_code == 302
+    assert is_protected(world.production)
+    proposal = SettingsProposal.objects.get()
+    assert response["Location"] == reverse("admin:rollouts_settingsproposal_change", args=[proposal.pk])
+    signed_in(world.otto).post(response["Location"], {"act": "confirm", "digest": proposal.digest})
     assert not is_protected(world.production)
     event = AuditEvent.objects.get(action="environment.protection_changed", via="admin")
     assert event.reason == "Migration night"
+
+
+def test_protection__sole_administrator__is_told_what_to_do(world: World) -> None:
+    client = signed_in(world.ada)
+
+    shown = text_of(client.get(door(world.production)))
+    sent = {"wanted": "open", "name": "Production", "reason": "Migration night"}
+    refused = text_of(client.post(door(world.production), sent))
+
+    assert "you are the only one" in shown
+    assert "Give another person the role administrator in Production first" in refused
+    assert "Migration night" in refused
+    assert is_protected(world.production)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +136,7 @@ def test_project__key_taken__says_so_and_keeps_the_name(world: World) -> None:
 
 
 def strict_url(environment: Any) -> str:
-    return reverse("admin:flags_environment_strict_mode", args=[environment.pk])
+    return reverse("admin:rollouts_setting_strict_mode", args=[environment.pk])
 
 
 @pytest.mark.parametrize(
@@ -155,15 +173,14 @@ def test_strict_mode__without_a_reason__is_asked_for(world: World) -> None:
     assert not world.staging.requires_targeting_key
 
 
-def test_strict_mode__protected_environment__says_how_and_offers_no_button(world: World) -> None:
+def test_strict_mode__protected_environment__is_proposed(world: World) -> None:
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
     client, page = signed_in(world.ada), reverse("admin:flags_environment_change", args=[world.production.pk])
 
-    shown = text_of(client.get(page))
-    refused = text_of(client.post(strict_url(world.production), {"wanted": "strict", "reason": "My reason"}))
+    assert strict_url(world.production) in text_of(client.get(page))
+    assert "This takes two administrators" in text_of(client.get(strict_url(world.production)))
+    client.post(strict_url(world.production), {"wanted": "strict", "reason": "My reason"})
 
+    assert (SettingsProposal.objects.get().kind, SettingsProposal.objects.get().reason) == ("strict_mode", "My reason")
     world.production.refresh_from_db()
-    assert strict_url(world.production) not in shown
-    assert "stays as it is while Production is protected" in shown
-    assert "is protected, and strict mode changes what it serves" in refused
-    assert "My reason" in refused
     assert not world.production.requires_targeting_key

@@ -48,7 +48,7 @@ def pages(world: World, flag: Flag, token: EnvironmentToken) -> dict[str, tuple[
         "details": (reverse("admin:flags_flag_edit", args=[flag.pk]), editors),
         "environments": (reverse("admin:flags_environment_changelist"), {}),
         "environment": (reverse("admin:flags_environment_change", args=[production]), outside),
-        "protection": (reverse("admin:flags_environment_protection", args=[production]), {**administrators, **outside}),
+        "protection": (reverse("admin:rollouts_setting_protection", args=[production]), {**administrators, **outside}),
         "access": (reverse("admin:flags_access") + f"?project={key}", outside),
         "tokens": (reverse("admin:flags_environmenttoken_changelist"), {**administrators, "otto": 403}),
         "new token": (reverse("admin:flags_environmenttoken_add"), {**administrators, "otto": 403}),

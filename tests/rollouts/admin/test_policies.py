@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from audits.models import AuditEvent
 from flags.permissions import Role
-from rollouts.models import ApprovalPolicy
+from rollouts.models import ApprovalPolicy, SettingsProposal
 from tests.factories import World, make_world
 from tests.support.admin import HOSTILE, signed_in, text_of
 
@@ -45,6 +45,20 @@ def test_set__with_a_reason__is_in_force_and_recorded(world: World) -> None:
     assert (policy.required_approvals, policy.expires_after_hours) == (2, 48)
     assert policy.named_approvers == frozenset({str(world.abel.pk), str(world.anna.pk)})
     assert AuditEvent.objects.filter(action="approval_policy.changed", reason="Four eyes more").count() == 1
+
+
+def test_set__fewer_approvals__waits_for_another_administrator(world: World) -> None:
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
+    signed_in(world.ada).post(form_url(world), posted())
+
+    response = signed_in(world.ada).post(form_url(world), posted(required_approvals=1, reason="Too slow"))
+
+    page = text_of(signed_in(world.otto).get(response["Location"]))
+    assert "1 approval instead of 2" in page
+    assert ApprovalPolicy.objects.get(environment=world.production).required_approvals == 2
+    digest = SettingsProposal.objects.get().digest
+    signed_in(world.otto).post(response["Location"], {"act": "confirm", "digest": digest})
+    assert ApprovalPolicy.objects.get(environment=world.production).required_approvals == 1
 
 
 def test_set__everybody__forgets_the_names_that_were_ticked(world: World) -> None:
