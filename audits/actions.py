@@ -48,6 +48,7 @@ class Action(StrEnum):
     CHANGE_REQUEST_THREAD_RESOLVED = "change_request.thread_resolved"
     CHANGE_REQUEST_THREAD_REOPENED = "change_request.thread_reopened"
     CHANGE_REQUEST_ENDED_TOGETHER = "change_request.ended_together"
+    CHANGE_REQUEST_IMPACT_COUNTED = "change_request.impact_counted"
     CHANGE_REQUEST_SCHEDULED = "change_request.scheduled"
     CHANGE_REQUEST_APPLIED = "change_request.applied"
     CHANGE_REQUEST_APPLY_REFUSED = "change_request.apply_refused"
@@ -83,6 +84,9 @@ class Action(StrEnum):
     FREEZE_EXCEPTION_DECLINED = "freeze_exception.declined"
     INCIDENT_OPENED = "incident.opened"
     INCIDENT_CLOSED = "incident.closed"
+
+    DIFFERENCE_INTENDED = "difference.intended"
+    DIFFERENCE_ENDED = "difference.ended"
 
     USER_CREATED = "user.created"
     USER_UPDATED = "user.updated"

@@ -104,6 +104,24 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
         ),
         final=("done", "failed"),
     ),
+    "rollouts_intendeddifference": Guard(
+        environment_column="project_id",
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=(
+            "id",
+            "project_id",
+            "flag_id",
+            "upstream_id",
+            "downstream_id",
+            "aspects",
+            "owner_id",
+            "reason",
+            "created_by_id",
+            "created_at",
+            "expires_at",
+        ),
+    ),
 }
 
 

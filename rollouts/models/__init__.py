@@ -11,6 +11,7 @@ from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
 from rollouts.models.impact import ImpactRun, ImpactState, ImpactUpload
 from rollouts.models.incidents import Incident, Severity
 from rollouts.models.policies import ApprovalPolicy
+from rollouts.models.promotion import Drift, IntendedDifference
 from rollouts.models.rounds import Look, RequestRound
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
 from rollouts.models.settings_proposals import SettingsProposal
@@ -27,6 +28,7 @@ __all__ = [
     "Comment",
     "Dissent",
     "DissentKind",
+    "Drift",
     "DrillRun",
     "DrillTarget",
     "FreezeException",
@@ -34,6 +36,7 @@ __all__ = [
     "ImpactState",
     "ImpactUpload",
     "Incident",
+    "IntendedDifference",
     "Judgement",
     "Look",
     "PolicyRule",
