@@ -23,6 +23,7 @@ from rollouts.models import ApprovalPolicy, ChangeRequest
 from rollouts.policies import Policy
 from rollouts.selectors import RequestCard
 from rollouts.selectors.desk_tasks import DeskTask, desk_tasks
+from rollouts.selectors.emergencies import open_count
 from rollouts.selectors.incidents import open_incidents_for
 
 SHOWN_CHANGES = 3
@@ -47,13 +48,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number on top of the desk with what follows from it."""
+    """A number on top of the desk with what follows from it. `target` is a place on the desk or an address."""
 
     title: str
     count: int
     consequence: str
     tone: str
-    anchor: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def add_desk(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             _asked_tile(asked),
             _next_tile(coming),
             _past_tile(applied, now),
+            *_bypass_tile(open_count(user)),
         ],
         "waiting": waiting,
         "asked": asked,
@@ -156,13 +158,15 @@ def _changes(request: ChangeRequest, edit: ConfigEdit | SegmentEdit, present: _P
 
 def _waiting_tile(lines: Sequence[Line], count: int, now: datetime) -> Tile:
     if not count:
-        return Tile("Waits for you", 0, "Nobody is waiting for you.", "good", "waiting")
+        return Tile("Waits for you", 0, "Nobody is waiting for you.", "good", "#waiting")
     old = sum(1 for line in lines if (line.request.submitted_at or now) < now - timedelta(days=1))
     production = sum(1 for line in lines if line.request.environment.kind == "production")
     parts = [f"{production} for production" if production else "", f"{old} older than a day" if old else ""]
     people = sorted({_short_name(line.request.requester) for line in lines})
     waiting = f"{people[0]} waits" if len(people) == 1 else f"{len(people)} people wait"
-    return Tile("Waits for you", count, ", ".join([*filter(None, parts), waiting]), "bad" if old else "wait", "waiting")
+    return Tile(
+        "Waits for you", count, ", ".join([*filter(None, parts), waiting]), "bad" if old else "wait", "#waiting"
+    )
 
 
 def _short_name(person: Any) -> str:
@@ -176,7 +180,7 @@ def _asked_tile(lines: Sequence[Line]) -> Tile:
     approved = sum(1 for line in lines if line.request.state == "approved")
     counts = ((stuck, "stuck"), (review, "in review"), (approved, "approved"), (drafts, "not submitted yet"))
     words = ", ".join(f"{count} {what}" for count, what in counts if count) or "Nothing of yours is under way."
-    return Tile("You asked for", len(lines), words, "bad" if stuck else "quiet", "asked")
+    return Tile("You asked for", len(lines), words, "bad" if stuck else "quiet", "#asked")
 
 
 def _next_tile(lines: Sequence[Line]) -> Tile:
@@ -184,14 +188,21 @@ def _next_tile(lines: Sequence[Line]) -> Tile:
     production = sum(1 for line in lines if line.request.environment.kind == "production")
     parts = [f"{production} in production" if production else "", f"{held} held back" if held else ""]
     words = ", ".join(filter(None, parts)) or ("approved and on its way" if lines else "Nothing is scheduled.")
-    return Tile("Happens next", len(lines), words, "bad" if held else "quiet", "next")
+    return Tile("Happens next", len(lines), words, "bad" if held else "quiet", "#next")
+
+
+def _bypass_tile(count: int) -> list[Tile]:
+    """Nothing where everything has been reviewed, as it should be."""
+    words = "Somebody changed a protected environment without approval."
+    address = reverse("admin:rollouts_breakglassuse_changelist")
+    return [Tile("Not reviewed", count, words, "bad", address)] if count else []
 
 
 def _past_tile(lines: Sequence[Line], now: datetime) -> Tile:
     recent = [line for line in lines if line.request.applied_at and line.request.applied_at > now - RECENTLY]
     production = sum(1 for line in recent if line.request.environment.kind == "production")
     words = f"{production} in production" if production else ("none in production" if recent else "A quiet week.")
-    return Tile("Applied in 7 days", len(recent), words, "quiet", "applied")
+    return Tile("Applied in 7 days", len(recent), words, "quiet", "#applied")
 
 
 def open_requests(environment_ids: Collection[uuid.UUID], flag_keys: Collection[str]) -> list[OpenRequest]:
