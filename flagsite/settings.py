@@ -187,6 +187,7 @@ CELERY_BEAT_SCHEDULE = {
         "expire-old-requests": "rollouts.tasks.expire_old_requests",
         "escalate-break-glass": "rollouts.tasks.escalate_break_glass",
         "end-roles": "rollouts.tasks.end_roles",
+        "run-waiting-impacts": "rollouts.tasks.run_waiting_impacts",
         "expire-settings-proposals": "rollouts.tasks.expire_settings_proposals",
     }.items()
 }

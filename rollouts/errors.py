@@ -124,3 +124,11 @@ class ReviewRefused(GovernanceError):
     code = "review_refused"
     status = 409
     title = "You cannot review this use of break-glass"
+
+
+class ImpactUnderWay(GovernanceError):
+    """Somebody has asked already who flips with this request; `facts["run"]` is the id of that run."""
+
+    code = "impact_under_way"
+    status = 409
+    title = "An impact run is under way"

@@ -13,6 +13,7 @@ from typing import Any
 from celery import shared_task
 from django.db.models import QuerySet
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from audits.context import correlation
 from flags.selectors.grants import ended_grants
@@ -20,10 +21,12 @@ from flags.services.roles import end_role_if_due
 from rollouts.selectors.drills import drills_to_alarm, due_drills
 from rollouts.selectors.due import due_changes, old_requests, partly_approved
 from rollouts.selectors.emergencies import overdue_uses
+from rollouts.selectors.impact import old_uploads, silent_runs, waiting_runs
 from rollouts.selectors.settings import lapsed_proposals
 from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
 from rollouts.services.drills import alarm_if_overdue, run_if_due
 from rollouts.services.emergencies import escalate_if_overdue
+from rollouts.services.impact import carry_out_impact, drop_upload, revive_impact
 from rollouts.services.settings import expire_if_due as expire_proposal_if_due
 
 logger = logging.getLogger(__name__)
@@ -80,6 +83,24 @@ def run_due_drills() -> int:
         done = _sweep(due_drills(now), run_if_due, now=now)
         _sweep(drills_to_alarm(now), alarm_if_overdue, now=now)
         return done
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def run_waiting_impacts() -> int:
+    """Carry out every impact run that waits, after those whose worker is gone were put back; how many have ended."""
+    now = timezone.now()
+    with correlation():
+        _sweep(old_uploads(now), drop_upload, now=now)
+        _sweep(silent_runs(now), revive_impact, now=now)
+        return sum(carry_out_impact(run_id, clock=timezone.now) for run_id in _ids(waiting_runs()))
+
+
+def ring_for_impacts() -> None:
+    """Let a worker look for impact runs at once. Where no broker answers, the next sweep finds them."""
+    try:
+        run_waiting_impacts.apply_async(retry=False)
+    except OperationalError:
+        logger.warning("No broker took the bell for impact runs; the next sweep finds them")
 
 
 def _sweep(rows: QuerySet[Any], do: Callable[..., bool], *, now: datetime) -> int:

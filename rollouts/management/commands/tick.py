@@ -11,6 +11,7 @@ from rollouts.tasks import (
     expire_old_requests,
     expire_settings_proposals,
     run_due_drills,
+    run_waiting_impacts,
 )
 
 
@@ -27,4 +28,5 @@ class Command(BaseCommand):
         end_roles()
         expire_settings_proposals()
         run_due_drills()
+        run_waiting_impacts()
         self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")

@@ -1,0 +1,85 @@
+"""Impact runs: the latest of a request, what one compares, and which ones wait for a worker."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from flags.changes import ConfigEdit, SegmentEdit
+from flags.evaluation import FlagSource, Snapshot
+from flags.models import ContextAttribute, Flag
+from flags.snapshots.building import build
+from rollouts.impact import Population, Side, affected_flags, mentions_of, proposed_population
+from rollouts.impact.scope import related_documents
+from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
+
+# Answers of one run, people times flags; about a fifth of a minute of work.
+MOST_ANSWERS = 2_000_000
+PROPOSED_SIZE = 20_000
+UPLOADS_LIVE = timedelta(hours=1)
+SILENT_AFTER = timedelta(minutes=1)
+
+
+def latest_impact(request: ChangeRequest) -> ImpactRun | None:
+    """The last run that was finished for the present content of a request."""
+    runs = ImpactRun.objects.filter(request=request, digest=request.digest, state=ImpactState.DONE)
+    return runs.order_by("-finished_at").first()
+
+
+def last_run(request: ChangeRequest) -> ImpactRun | None:
+    """The run that was asked for last, whatever became of it and of the content."""
+    return ImpactRun.objects.filter(request=request).select_related("asked_by", "token").first()
+
+
+def compared_snapshots(request: ChangeRequest) -> tuple[Snapshot, Snapshot]:
+    """What the environment serves now, and what it would serve with the request on top: three queries at most."""
+    before = build(request.environment_id)
+    edits = request.content.edits
+    configs = {edit.flag_key: edit.document for edit in edits if isinstance(edit, ConfigEdit)}
+    segments = {edit.segment_key: edit.document for edit in edits if isinstance(edit, SegmentEdit)}
+    fresh = configs.keys() - before.flags.keys()
+    rows = Flag.objects.filter(project=request.project_id, key__in=fresh) if fresh else Flag.objects.none()
+    types = dict(rows.values_list("key", "value_type"))
+    changed = {
+        key: replace(before.flags[key], document=document)
+        if key in before.flags
+        else FlagSource(types[key], document, 0)
+        for key, document in configs.items()
+        if key in before.flags or key in types
+    }
+    return before, replace(before, flags={**before.flags, **changed}, segments={**before.segments, **segments})
+
+
+def flags_in_question(before: Snapshot, after: Snapshot) -> list[str]:
+    """The flags whose answers can differ between two snapshots."""
+    return affected_flags(Side.of(before), Side.of(after))
+
+
+def most_people(flags: int) -> int:
+    """How many contexts one run may hold, by the number of flags it looks at."""
+    return MOST_ANSWERS // max(1, flags)
+
+
+def default_population(request: ChangeRequest) -> Population:
+    """A population in which the rules around a request match at all: four queries at most."""
+    before, after = compared_snapshots(request)
+    keys = flags_in_question(before, after)
+    declared = ContextAttribute.objects.filter(project=request.project_id).values_list("name", "value_type")
+    mentions = mentions_of(related_documents(keys, Side.of(before), Side.of(after)))
+    size = min(PROPOSED_SIZE, most_people(len(keys)))
+    return proposed_population(mentions, declared=dict(declared), size=size)
+
+
+def waiting_runs() -> QuerySet[ImpactRun]:
+    """Runs that no worker has taken up."""
+    return ImpactRun.objects.filter(state=ImpactState.QUEUED)
+
+
+def silent_runs(now: datetime) -> QuerySet[ImpactRun]:
+    """Runs whose worker gives no sign of life any more."""
+    return ImpactRun.objects.filter(state=ImpactState.RUNNING, seen_at__lte=now - SILENT_AFTER)
+
+
+def old_uploads(now: datetime) -> QuerySet[ImpactUpload]:
+    """Uploads that have to go, whatever became of their runs."""
+    return ImpactUpload.objects.filter(created_at__lte=now - UPLOADS_LIVE)
