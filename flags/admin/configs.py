@@ -1,7 +1,6 @@
 """What a flag serves in an environment: the editor, its live validation, and the history of versions."""
 
 import uuid
-from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
@@ -10,6 +9,7 @@ from django.utils import timezone
 
 from audits.errors import GovernanceError
 from flags import permissions
+from flags.admin.comparing import choices_for, chosen_sides, compared_sides
 from flags.admin.config_editor import (
     Purpose,
     check,
@@ -24,16 +24,14 @@ from flags.admin.config_editor import (
 )
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import Place, find_place
-from flags.admin.posted import Draft, read_draft, version_number
-from flags.changes import diff_configs
+from flags.admin.posted import Draft, read_draft
 from flags.documents import Problem
 from flags.documents.lint import Finding
 from flags.errors import PermissionMissing, StaleChange
 from flags.models import FlagConfig
-from flags.selectors.versions import Version, document_at, versions_of
+from flags.selectors.versions import versions_of
 from flags.services.configs import edit_config
 from flags.services.keys import checked_text
-from flags.showing import diff_rows, json_blocks
 
 READING = ["GET", "HEAD"]
 # Who breaks the glass prepares the change in the same editor.
@@ -101,7 +99,9 @@ class FlagConfigAdmin(GovernedAdmin):
             return HttpResponseNotAllowed(READING)
         place = find_place(signed_in(request), flag_id, environment_id)
         versions = versions_of(place.config) if place.config else []
-        chosen = _chosen(request, versions)
+        user = signed_in(request)
+        choices = choices_for(place, user)
+        sides = chosen_sides(choices, request.GET.get("from", ""), request.GET.get("to", ""))
         return self.page(
             request,
             "flags/config_history.html",
@@ -112,8 +112,12 @@ class FlagConfigAdmin(GovernedAdmin):
             environment=place.environment,
             versions=versions[:VERSIONS_SHOWN],
             all_versions=versions,
-            may_propose=permissions.user_holds(signed_in(request), permissions.PROPOSE, place.environment),
-            **_comparison(place, chosen),
+            choices=choices,
+            may_propose=permissions.user_holds(user, permissions.PROPOSE, place.environment),
+            may_go_back=any(
+                permissions.user_holds(user, one, place.environment) for one in (permissions.PROPOSE, permissions.APPLY)
+            ),
+            **compared_sides(place.flag.pk, sides),
         )
 
     def _save(self, request: HttpRequest, place: Place, draft: Draft) -> HttpResponseBase:
@@ -176,29 +180,6 @@ def purpose_of(place: Place) -> Purpose:
         submit=f"Save to {name}",
         note=f"{name} is not protected: this takes effect at once.",
     )
-
-
-def _chosen(request: HttpRequest, versions: list[Version]) -> tuple[int, int] | None:
-    """The two versions to compare: those asked for where both exist, else the last two."""
-    numbers = {version.number for version in versions}
-    before, after = (version_number(request.GET.get(name, "")) for name in ("from", "to"))
-    if before in numbers and after in numbers:
-        return before, after
-    newest = sorted(numbers, reverse=True)[:2]
-    return (newest[1], newest[0]) if len(newest) == 2 else None
-
-
-def _comparison(place: Place, chosen: tuple[int, int] | None) -> dict[str, Any]:
-    if chosen is None or place.config is None:
-        return {"chosen": None}
-    before, after = (document_at(place.config, number) for number in chosen)
-    if before is None or after is None:
-        return {"chosen": None}
-    return {
-        "chosen": chosen,
-        "rows": diff_rows(diff_configs(before, after), before, after),
-        "blocks": json_blocks(before, after),
-    }
 
 
 def _crumbs(place: Place) -> list[tuple[str, str]]:

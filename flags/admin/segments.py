@@ -15,11 +15,12 @@ from django.utils import timezone
 
 from audits.errors import GovernanceError
 from flags import permissions
+from flags.admin.comparing import compared_versions
 from flags.admin.config_editor import problems_in
 from flags.admin.editor_facts import attribute_names, segment_facts
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import as_text
-from flags.admin.posted import Draft, read_draft
+from flags.admin.posted import Draft, read_draft, version_number
 from flags.changes import diff_segments
 from flags.documents import Problem, describe_condition, normalise_segment, validate_segment
 from flags.documents.lint import Finding
@@ -28,6 +29,7 @@ from flags.models import Environment, Segment
 from flags.selectors.environments import shown_project
 from flags.selectors.lint import findings_for_segment
 from flags.selectors.segments import SegmentUse, allowed_inside, usage
+from flags.selectors.versions import versions_of
 from flags.services.configs import edit_segment
 from flags.services.keys import checked_key, checked_text
 
@@ -177,6 +179,7 @@ class SegmentAdmin(GovernedAdmin):
             self.door("", self.list_view, "flags_segment_changelist"),
             self.door("add/", self.add_segment_view, "flags_segment_add"),
             self.door("<uuid:segment_id>/", self.edit_view, "flags_segment_edit"),
+            self.door("<uuid:segment_id>/history/", self.versions_view, "flags_segment_history"),
         ]
 
     def list_view(self, request: HttpRequest) -> HttpResponseBase:
@@ -214,6 +217,32 @@ class SegmentAdmin(GovernedAdmin):
         if segment is None:
             raise Http404
         return self._editor(request, SegmentPlace(segment.environment, segment))
+
+    def versions_view(self, request: HttpRequest, segment_id: uuid.UUID) -> HttpResponseBase:
+        """Every version of a segment, and the difference between any two. Reading only."""
+        if request.method not in READING:
+            return HttpResponseNotAllowed(READING)
+        user = signed_in(request)
+        segment = self.get_queryset(request).select_related("environment__project").filter(pk=segment_id).first()
+        if segment is None:
+            raise Http404
+        versions, environment = versions_of(segment), segment.environment
+        asked = tuple(version_number(request.GET.get(name, "")) for name in ("from", "to"))
+        numbers = {version.number for version in versions}
+        newest = (segment.version - 1, segment.version) if segment.version > 1 else None
+        may_propose = permissions.user_holds(user, permissions.PROPOSE, environment)
+        return self.page(
+            request,
+            "flags/segment_history.html",
+            title=f"Versions of {segment.name} in {environment.name}",
+            crumbs=[("Segments", _list_address(environment)), (f"{segment.name} in {environment.name}", "")],
+            segment=segment,
+            environment=environment,
+            versions=versions,
+            may_propose=may_propose,
+            may_go_back=may_propose or permissions.user_holds(user, permissions.APPLY, environment),
+            **compared_versions(segment, (asked[0], asked[1]) if set(asked) <= numbers else newest),
+        )
 
     def _editor(self, request: HttpRequest, place: SegmentPlace) -> HttpResponseBase:
         if request.method not in {*READING, "POST"}:

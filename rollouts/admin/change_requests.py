@@ -15,23 +15,25 @@ from flags import permissions
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.errors import PermissionMissing
 from rollouts.admin.acting import ACTS, Call
+from rollouts.admin.bundles import BundleViews
 from rollouts.admin.editing import EditingViews
 from rollouts.admin.imports import ImportViews
 from rollouts.admin.lists import list_page
 from rollouts.admin.narrowing import NarrowingViews
 from rollouts.admin.pages import request_context
 from rollouts.admin.schedules import typed as typed_schedule
+from rollouts.admin.versions import VersionViews
 from rollouts.errors import DigestMismatch
 from rollouts.models import ChangeRequest
 from rollouts.selectors import visible_requests
 from rollouts.services.change_requests import look_at_request
 
 READING = ["GET", "HEAD"]
-KEPT_FIELDS = ("title", "reason", "comment", "body", "reply_to", "text", "has_reservation")
+KEPT_FIELDS = ("title", "reason", "ticket_url", "comment", "body", "reply_to", "text", "has_reservation")
 
 
 @admin.register(ChangeRequest)
-class ChangeRequestAdmin(EditingViews, ImportViews, NarrowingViews, GovernedAdmin):
+class ChangeRequestAdmin(BundleViews, EditingViews, ImportViews, NarrowingViews, VersionViews, GovernedAdmin):
     """What people propose, review and follow."""
 
     search_fields = ("title", "number")
@@ -50,6 +52,9 @@ class ChangeRequestAdmin(EditingViews, ImportViews, NarrowingViews, GovernedAdmi
             self.door(f"propose/{here}/", self.propose_view, f"{name}_propose"),
             self.door("propose-segment/<uuid:environment_id>/", self.propose_segment_view, f"{name}_proposesegment"),
             self.door(f"neighbours/{here}/", self.neighbours_view, f"{name}_neighbours"),
+            self.door("bundle/<uuid:bundle_id>/submit/", self.bundle_submit_view, f"{name}_bundlesubmit"),
+            self.door("bundle/<uuid:bundle_id>/approve/", self.bundle_approve_view, f"{name}_bundleapprove"),
+            *self.version_urls(),
             self.door(f"{one}/", self.request_view, f"{name}_change"),
             self.door(f"{one}/act/<slug:act>/", self.act_view, f"{name}_act"),
             self.door(f"{one}/seen/", self.seen_view, f"{name}_seen"),

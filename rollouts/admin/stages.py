@@ -59,7 +59,8 @@ def stage_line(request: ChangeRequest, verdict: Verdict, events: Sequence[AuditE
         stages.append(_scheduled(request))
     stages.append(_live(request, events))
     if state is RequestState.ROLLED_BACK:
-        stages.append(Stage("Rolled back", "bad"))
+        event = _last(events, Action.CHANGE_REQUEST_ROLLED_BACK)
+        stages.append(Stage("Rolled back", "bad", _who(event), event.occurred_at if event else None))
     return stages
 
 
@@ -143,6 +144,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     Action.CHANGE_REQUEST_ENDED_TOGETHER: ("ended it together with its bundle", "undo", "quiet"),
     Action.CHANGE_REQUEST_SCHEDULED: ("changed the time", "schedule", "accent"),
     Action.CHANGE_REQUEST_APPLIED: ("made it live", "rocket_launch", "good"),
+    Action.CHANGE_REQUEST_ROLLED_BACK: ("rolled it back", "restore", "wait"),
     Action.CHANGE_REQUEST_APPLY_REFUSED: ("could not apply it", "report", "bad"),
     Action.FREEZE_EXCEPTION_ASKED: ("asked for an exception from a freeze", "ac_unit", "wait"),
     Action.FREEZE_EXCEPTION_GRANTED: ("granted the exception from a freeze", "ac_unit", "good"),
