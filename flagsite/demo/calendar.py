@@ -1,4 +1,4 @@
-"""The calendar of the demo: a freeze to come, quiet nights for payments, and an incident that is not over."""
+"""The calendar of the demo: a freeze to come, quiet weekends for payments, and an incident that is not over."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tell_calendar(story: "Story") -> None:
-    """A freeze next week that a draft lands in, nights, and two incidents."""
+    """A freeze next week that a draft lands in, weekends, and two incidents."""
     production = story.environment("storefront", "production")
     opening = (story.now + timedelta(days=6)).replace(hour=0, minute=0, second=0, microsecond=0)
     _window(
@@ -25,17 +25,18 @@ def tell_calendar(story: "Story") -> None:
         reason="The busiest days of the year: nobody wants surprises in the shop",
         timing={"starts_at": opening.isoformat(), "ends_at": (opening + timedelta(days=4, hours=8)).isoformat()},
     )
+    friday = story.now - timedelta(days=21 + (story.now.weekday() - 4) % 7)
     _window(
         story,
         production,
-        title="Quiet nights for payments",
-        reason="Settlements run at night, and nobody is there to look",
+        title="Quiet weekends for payments",
+        reason="Settlements run on Saturday, and nobody is there to look",
         tags=["payments"],
         timing={
             "zone": "Europe/Berlin",
-            "local_start": f"{story.now - timedelta(days=20):%Y-%m-%d}T22:00",
-            "duration_minutes": 8 * 60,
-            "rrule": "FREQ=DAILY",
+            "local_start": f"{friday:%Y-%m-%d}T18:00",
+            "duration_minutes": 62 * 60,
+            "rrule": "FREQ=WEEKLY",
         },
     )
     draft = ChangeRequest.objects.get(environment=production, title="First 1 % of new onboarding")

@@ -128,6 +128,7 @@ class CalendarWindowAdmin(CalendarImportViews, GovernedAdmin):
             request,
             "rollouts/calendar_remove.html",
             title=f"Remove “{window.title}”",
+            status=400 if form.is_bound else 200,
             crumbs=[*crumbs_of(window.project), (window.title, address), ("Remove", "")],
             window=window,
             form=form,

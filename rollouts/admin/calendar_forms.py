@@ -245,9 +245,9 @@ def zone_choices(*more: str) -> list[str]:
 def _grouped(places: Sequence[Environment]) -> list[tuple[str, list[tuple[str, str]]]]:
     groups: dict[str, list[tuple[str, str]]] = {}
     for place in places:
-        whole = (f"project:{place.project_id}", f"All of {place.project.name}")
-        groups.setdefault(place.project.name, [whole]).append((str(place.pk), place.name))
-    return list(groups.items())
+        groups.setdefault(place.project.name, []).append((str(place.pk), place.name))
+    whole = {place.project.name: f"project:{place.project_id}" for place in places}
+    return [(name, [*choices, (whole[name], f"All of {name}")]) for name, choices in groups.items()]
 
 
 def _wall(instant: datetime, zone: str) -> datetime:

@@ -15,6 +15,7 @@ from rollouts.schedules import instant_in
 from rollouts.selectors.calendar import CalendarEntry, calendar_entries
 
 MOST_ITEMS = 6
+_SHORT = timedelta(hours=24)
 FIRST_MONTH, LAST_MONTH = date(2001, 1, 1), date(2198, 12, 1)
 SYMBOLS = {"freeze": "ac_unit", "allow": "door_open", "request": "schedule"}
 KINDS = {"freeze": "Freeze", "allow": "Allow window", "request": "Scheduled change"}
@@ -22,14 +23,14 @@ KINDS = {"freeze": "Freeze", "allow": "Allow window", "request": "Scheduled chan
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One entry on one day. `when` says from when, until when or that it is all day."""
+    """One entry on one day. `when` says from when, until when or that it is all day; `limits` where and for what."""
 
     entry: CalendarEntry
     when: str
     address: str
     symbol: str
     kind_words: str
-    places: tuple[str, ...]
+    limits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,7 @@ def _day(
             reverse(entry.route, args=entry.arguments),
             SYMBOLS.get(entry.kind, "event"),
             KINDS.get(entry.kind, entry.kind.capitalize()),
-            ()
-            if len(entry.environment_ids) == len(names)
-            else tuple(sorted(names[pk] for pk in entry.environment_ids)),
+            _limits(entry, names),
         )
         for entry in found[:MOST_ITEMS]
     ]
@@ -127,8 +126,14 @@ def _day(
     return Day(day, tuple(items), len(found) - len(items), is_in_month, day == today)
 
 
+def _limits(entry: CalendarEntry, names: dict[uuid.UUID, str]) -> tuple[str, ...]:
+    places = [names[pk] for pk in names if pk in entry.environment_ids]
+    return (*(places if len(places) < len(names) else ()), *(f"only {tag}" for tag in entry.tags))
+
+
 def _touches(entry: CalendarEntry, starts_at: datetime, ends_at: datetime) -> bool:
-    if entry.is_instant:
+    """Whether an entry stands on a day: a night stands on the day it begins on, anything longer on all of its days."""
+    if entry.is_instant or entry.ends_at - entry.starts_at < _SHORT:
         return starts_at <= entry.starts_at < ends_at
     return entry.starts_at < ends_at and starts_at < entry.ends_at
 
@@ -138,7 +143,7 @@ def _when(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, zone: Zo
     start, end = (f"{instant.astimezone(zone):%H:%M}" for instant in (entry.starts_at, entry.ends_at))
     if entry.is_instant:
         return f"at {start}"
-    if begins and ends:
+    if begins and (ends or entry.ends_at - entry.starts_at < _SHORT):
         return f"{start}–{end}"
     if begins and entry.starts_at > starts_at:
         return f"from {start}"

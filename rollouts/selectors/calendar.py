@@ -1,7 +1,7 @@
 """The calendar as it is: what holds changes back now, who has leave, and everything a month shows."""
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -36,7 +36,10 @@ class ActiveFreeze:
 
 @dataclass(frozen=True, slots=True)
 class CalendarEntry:
-    """One thing a month shows. `kind` decides colour and symbol; an instant has the same start and end."""
+    """One thing a month shows. `kind` decides colour and symbol; an instant has the same start and end.
+
+    `tags` are those of the flags it is about, empty for all of them.
+    """
 
     kind: str
     title: str
@@ -46,6 +49,7 @@ class CalendarEntry:
     environment_ids: frozenset[uuid.UUID]
     route: str
     arguments: tuple[uuid.UUID | str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def is_instant(self) -> bool:
@@ -145,6 +149,7 @@ def _windows(environments: Sequence[Environment], starts_at: datetime, ends_at: 
                 environment_ids=concerned,
                 route="admin:rollouts_calendarwindow_change",
                 arguments=(row.pk,),
+                tags=tuple(sorted(window.tags)),
             )
 
 
@@ -170,11 +175,6 @@ def _requests(environments: Sequence[Environment], starts_at: datetime, ends_at:
 
 # What a month shows; each asks a constant number of queries. Stages and sunsets join here.
 SOURCES: tuple[Source, ...] = (_windows, _requests)
-
-
-def environment_names(window: CalendarWindow, names: Mapping[str, str]) -> list[str]:
-    """The names of the environments a window is about, empty where it is about all of them."""
-    return [names.get(str(place), "an environment that is gone") for place in window.environment_ids]
 
 
 def _active(hold: Hold) -> ActiveFreeze:

@@ -73,12 +73,22 @@ def test_month__freeze_over_the_clock_change__stands_on_the_right_days_of_the_zo
     berlin = text_of(client.get(reverse(MONTH), {"month": "2026-03", "zone": "Europe/Berlin"}))
     tokyo = text_of(client.get(reverse(MONTH), {"month": "2026-03", "zone": "Asia/Tokyo"}))
 
-    assert "from 22:00" in day_text(berlin, "2026-03-27")
-    assert "until 06:00" in day_text(berlin, "2026-03-28")
-    assert "until 06:00" in day_text(berlin, "2026-03-29")
-    assert "Black Friday" not in day_text(berlin, "2026-03-30")
+    assert "22:00–06:00" in day_text(berlin, "2026-03-27")
+    assert "22:00–06:00" in day_text(berlin, "2026-03-28")
+    assert "Black Friday" not in day_text(berlin, "2026-03-29")
     assert "06:00–14:00" in day_text(tokyo, "2026-03-28")
     assert "06:00–13:00" in day_text(tokyo, "2026-03-29")
+
+
+def test_month__freeze_of_days__stands_on_each_with_its_edges_and_limits(world: World) -> None:
+    freeze(world, NOW + 3 * HOUR, NOW + 50 * HOUR, environments=[world.production], tags=["web"])
+
+    text = text_of(signed_in(world.vera).get(reverse(MONTH)))
+
+    assert "from 12:00 · Production, only web" in day_text(text, "2026-03-02")
+    assert "all day" in day_text(text, "2026-03-03")
+    assert "until 11:00" in day_text(text, "2026-03-04")
+    assert "Black Friday" not in day_text(text, "2026-03-05")
 
 
 def test_month__scheduled_request__stands_on_its_day_and_leads_to_it(bench: Bench) -> None:
@@ -306,7 +316,7 @@ def test_panel__schedule_in_a_freeze__warns_on_the_draft(bench: Bench) -> None:
 
     text = text_of(signed_in(bench.world.rita).get(page_url(draft)))
 
-    assert "This lands in <b>“Black Friday freeze”</b> until <b>4 Mar 2026, 11:00 UTC</b>." in text
+    assert "This lands in <b>“Black Friday freeze”</b> until <b>4 Mar 2026, 11:00 UTC</b>" in text
     assert "It will wait" in text
     assert "Ask for an exception" not in text
 
