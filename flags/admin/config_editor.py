@@ -19,7 +19,8 @@ from flags.changes import ChangeSet, ConfigEdit, Difference, diff_configs
 from flags.documents import Problem, normalise_config, validate_config
 from flags.documents.lint import Finding
 from flags.merging import merge_documents
-from flags.models import Segment
+from flags.models import Environment, Segment
+from flags.permissions import PROPOSE, environments_with
 from flags.selectors.lint import findings_for
 from flags.selectors.versions import Version, document_at, versions_of
 from flags.services.surroundings import surrounding_problems
@@ -138,11 +139,19 @@ def editor_page(
         "validate_url": reverse("admin:flags_config_validate", args=[flag.pk, environment.pk]),
         "neighbours_url": _neighbours_url(place) if environment.is_protected else "",
         "break_glass_url": _break_glass_url(place, signed_in(request)),
+        "also": _also(place, request) if purpose.asks_title else [],
         "last": versions_of(place.config)[0] if place.config else None,
         **context,
     }
     title = shown.pop("title", f"Edit {flag.name} in {environment.name}")
     return admin.page(request, "flags/config_edit.html", title=title, status=status, **shown)
+
+
+def _also(place: Place, request: HttpRequest) -> list[Environment]:
+    """The other environments of the project to which this person may propose the same change."""
+    editable = environments_with(signed_in(request), PROPOSE)
+    rows = Environment.objects.filter(project=place.environment.project_id, pk__in=editable)
+    return list(rows.exclude(pk=place.environment.pk).order_by("position"))
 
 
 def _data(place: Place, draft: Draft, behind: Meanwhile | None, purpose: Purpose) -> dict[str, Any]:

@@ -35,7 +35,15 @@ from flags.changes import ConfigEdit, SegmentEdit
 from flags.errors import InvalidInput, PermissionMissing, StaleChange
 from flags.models import Flag, Segment
 from flags.services.keys import checked_key, checked_text
-from rollouts.admin.proposals import missing_texts, own_drafts, propose, refuse_nothing, replace_edit
+from rollouts.admin.proposals import (
+    chosen_environments,
+    missing_texts,
+    own_drafts,
+    propose,
+    propose_everywhere,
+    refuse_nothing,
+    replace_edit,
+)
 from rollouts.models import ChangeRequest
 from rollouts.selectors import open_requests_for, visible_requests
 from rollouts.selectors.request_pages import RequestPage, request_page
@@ -61,15 +69,26 @@ class EditingViews(GovernedAdmin):
         try:
             edit = _config_edit(place, draft)
             refuse_nothing(edit, place.document)
-            proposal = propose(
-                place.environment, edit, actor=actor_of(request), user=user, fields=fields, now=timezone.now()
-            )
+            proposal = self._proposed(request, place, edit, fields)
         except PermissionMissing:
             raise
         except GovernanceError as error:
             draft.problems, draft.error = problems_in(error), error.message
             return self._editor_again(request, place, draft, fields, status=error.status)
         return self._to_draft(request, proposal)
+
+    def _proposed(self, request: HttpRequest, place: Place, edit: ConfigEdit, fields: dict[str, str]) -> ChangeRequest:
+        """The draft; where other environments were ticked as well, in one bundle with theirs."""
+        user, actor, now = signed_in(request), actor_of(request), timezone.now()
+        others = [] if fields.get("draft") else chosen_environments(fields, place.environment, user)
+        if not others:
+            return propose(place.environment, edit, actor=actor, user=user, fields=fields, now=now)
+        proposal, left_out = propose_everywhere(
+            place.flag, place.environment, edit, others, actor=actor, fields=fields, now=now
+        )
+        for words in left_out:
+            messages.warning(request, words)
+        return proposal
 
     def propose_segment_view(self, request: HttpRequest, environment_id: uuid.UUID) -> HttpResponseBase:
         """From the segment editor to a draft."""
@@ -212,7 +231,10 @@ class EditingViews(GovernedAdmin):
     ) -> HttpResponseBase:
         draft.reason = fields.get("reason", "")
         title = fields.get("title", "")
-        return editor_page(self, request, place, draft, purpose_of(place), title_text=title, **context)
+        chosen = [other.pk for other in chosen_environments(fields, place.environment, signed_in(request))]
+        return editor_page(
+            self, request, place, draft, purpose_of(place), title_text=title, also_chosen=chosen, **context
+        )
 
     def _to_draft(self, request: HttpRequest, proposal: ChangeRequest) -> HttpResponseBase:
         messages.info(request, f"#{proposal.number} is a draft: look at it once more, then submit it for review.")

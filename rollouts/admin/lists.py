@@ -10,13 +10,11 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 
 from rollouts.models import ChangeRequest
-from rollouts.policies import judge
 from rollouts.selectors import (
     RequestCard,
     RequestFilter,
     Whose,
-    card_of,
-    cases_of,
+    cards_of,
     request_list,
     visible_requests,
     waiting_for,
@@ -84,9 +82,7 @@ def list_page(user: AbstractUser, tab: str, number: str, *, now: datetime) -> Re
     rows: Sequence[ChangeRequest] | QuerySet[ChangeRequest]
     rows = waiting if chosen.key == "review" else _rows(user, chosen.key, now=now)
     page = Paginator(rows, PAGE_SIZE).get_page(number)
-    requests = list(page.object_list)
-    cases = cases_of(requests)
-    cards = [card_of(request, judge(cases[request.pk]), now=now) for request in requests]
+    cards = cards_of(page.object_list, now=now)
     tabs = [
         Tab(item.key, item.name, item.empty_title, item.empty_text, len(waiting) if item.key == "review" else None)
         for item in TABS

@@ -1,22 +1,25 @@
 """From the editors to change requests: a new draft, one more edit of a draft, or new content under review."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from audits.context import Actor
+from flags import permissions
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, diff_configs, diff_segments
 from flags.documents import Problem
 from flags.errors import InvalidInput, NotFound
-from flags.models import Environment
+from flags.models import Environment, Flag
 from rollouts.models import ChangeRequest
 from rollouts.selectors import visible_requests
+from rollouts.services.bundles import create_bundle, prepare_elsewhere
 from rollouts.services.change_requests import create_change_request, edit_change_request
 from rollouts.services.checks import LONGEST_TITLE
 from rollouts.transitions import RequestState
 
 Edit = ConfigEdit | SegmentEdit
+ALSO = "also_"
 
 
 def propose(
@@ -38,6 +41,46 @@ def propose(
         apply_at=None,
         now=now,
     )
+
+
+def propose_everywhere(
+    flag: Flag,
+    environment: Environment,
+    edit: ConfigEdit,
+    others: Iterable[Environment],
+    *,
+    actor: Actor,
+    fields: Mapping[str, str],
+    now: datetime,
+) -> tuple[ChangeRequest, list[str]]:
+    """The draft for `environment`, in a bundle with those for the others; and why which of them were left out."""
+    prepared = [prepare_elsewhere(flag, edit, environment, other) for other in others]
+    edits = {environment.pk: edit, **{one.environment.pk: one.edit for one in prepared if one.edit}}
+    left_out = [one.words for one in prepared if one.edit is None]
+    title, reason = fields.get("title", "").strip() or suggested_title(edit), fields.get("reason", "")
+    sets = {key: ChangeSet(str(key), (one,)) for key, one in edits.items()}
+    if len(sets) == 1:
+        only = create_change_request(
+            environment.pk,
+            actor=actor,
+            title=title,
+            reason=reason,
+            change_set=sets[environment.pk],
+            apply_at=None,
+            now=now,
+        )
+        return only, left_out
+    made = create_bundle(sets, actor=actor, title=title, reason=reason, apply_at=None, now=now)
+    return next(one for one in made if one.environment_id == environment.pk), left_out
+
+
+def chosen_environments(fields: Mapping[str, str], environment: Environment, user: Any) -> list[Environment]:
+    """The other environments of the project that were ticked, of those the person may propose changes to."""
+    ticked = {_as_uuid(name.removeprefix(ALSO)) for name in fields if name.startswith(ALSO)} - {None, environment.pk}
+    if not ticked:
+        return []
+    ids = [key for key in permissions.environments_with(user, permissions.PROPOSE) if key in ticked]
+    return list(Environment.objects.filter(project=environment.project_id, pk__in=ids).order_by("position"))
 
 
 def replace_edit(request: ChangeRequest, edit: Edit, *, actor: Actor, digest: str, now: datetime) -> ChangeRequest:

@@ -1,7 +1,7 @@
 """Reads for people and sweepers. Nothing here writes."""
 
 from rollouts.selectors.contents import EditView, touched_keys
-from rollouts.selectors.desks import Desk, RequestCard, card_of, desk, standing
+from rollouts.selectors.desks import Desk, RequestCard, cards_of, desk, standing
 from rollouts.selectors.lists import (
     RequestFilter,
     Whose,
@@ -25,7 +25,7 @@ __all__ = [
     "RequestFilter",
     "RequestPage",
     "Whose",
-    "card_of",
+    "cards_of",
     "case_of",
     "cases_of",
     "conflicts_of",

@@ -35,8 +35,9 @@ def siblings_of(request: ChangeRequest) -> list[ChangeRequest]:
 
 
 def waited_for(requests: Iterable[ChangeRequest]) -> Mapping[uuid.UUID, list[ChangeRequest]]:
-    """The requests of the same bundle that are not approved or held back, by request: one query."""
-    rows = BundleMember.objects.filter(bundle__members__request__in=[request.pk for request in requests])
+    """The requests of the same bundle that are not approved or are held back, by approved request: two queries."""
+    approved = [request.pk for request in requests if request.current_state is RequestState.APPROVED]
+    rows = BundleMember.objects.filter(bundle__members__request__in=approved)
     rows = rows.exclude(request__state=RequestState.APPROVED.value, request__blocked_code="")
     found: dict[uuid.UUID, list[ChangeRequest]] = defaultdict(list)
     for member in rows.select_related("request__environment").prefetch_related("bundle__members").distinct():

@@ -1,14 +1,14 @@
 """The desk: what waits for a person, what they asked for, what happens next."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from django.contrib.auth.models import AbstractUser
 
 from rollouts.models import ChangeRequest
-from rollouts.policies import Case, Verdict, judge
+from rollouts.policies import Verdict, judge
+from rollouts.selectors.bundles import waited_for, waiting_words
 from rollouts.selectors.contents import touched_keys
 from rollouts.selectors.lists import visible_requests, waiting_for
 from rollouts.selectors.verdicts import cases_of
@@ -46,23 +46,27 @@ def desk(user: AbstractUser, *, now: datetime) -> Desk:
     coming = visible.filter(state=RequestState.APPROVED.value).order_by("apply_at", "number")
     applied = visible.filter(state=RequestState.APPLIED.value).order_by("-applied_at", "-number")
     lists = [list(rows[:LONGEST_LIST]) for rows in (waiting, asked, coming, applied)]
-    cases = cases_of({request.pk: request for rows in lists for request in rows}.values())
-    cards = [_cards(rows, cases, now=now) for rows in lists]
-    return Desk(cards[0], len(waiting), *cards[1:])
+    shown = {request.pk: request for rows in lists for request in rows}
+    cards = {card.request.pk: card for card in cards_of(shown.values(), now=now)}
+    found = [tuple(cards[request.pk] for request in rows) for rows in lists]
+    return Desk(found[0], len(waiting), *found[1:])
 
 
-def _cards(requests: Iterable[ChangeRequest], cases: Mapping[UUID, Case], *, now: datetime) -> tuple[RequestCard, ...]:
-    return tuple(card_of(request, judge(cases[request.pk]), now=now) for request in requests)
+def cards_of(requests: Iterable[ChangeRequest], *, now: datetime) -> list[RequestCard]:
+    """One line about each request: a constant number of queries."""
+    rows = list(requests)
+    cases, waited = cases_of(rows), waited_for(rows)
+    words = {request.pk: waiting_words(waited.get(request.pk, ())) for request in rows}
+    return [_card(request, judge(cases[request.pk]), words[request.pk], now) for request in rows]
 
 
-def card_of(request: ChangeRequest, verdict: Verdict, *, now: datetime) -> RequestCard:
-    """One line about a request."""
+def _card(request: ChangeRequest, verdict: Verdict, waits: str, now: datetime) -> RequestCard:
     keys = tuple(sorted(key for _, key in touched_keys(request)))
-    return RequestCard(request, verdict, keys, standing(request, verdict, now=now))
+    return RequestCard(request, verdict, keys, standing(request, verdict, waits=waits, now=now))
 
 
-def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime) -> str:
-    """Where a request stands and what it needs, in one sentence or two."""
+def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime, waits: str = "") -> str:
+    """Where a request stands and what it needs, in one sentence or two. `waits` says what its bundle waits for."""
     match request.current_state:
         case RequestState.DRAFT:
             return "A draft that nobody has been asked about yet. Submit it for review."
@@ -71,7 +75,7 @@ def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime) -> str:
         case RequestState.IN_REVIEW:
             return verdict.sentences[0]
         case RequestState.APPROVED:
-            return _approved(request, now=now)
+            return _approved(request, waits, now=now)
         case RequestState.APPLIED:
             return f"Applied on {_moment(request.applied_at)} as revision {request.applied_revision}."
         case RequestState.REJECTED:
@@ -84,9 +88,11 @@ def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime) -> str:
             return "Applied and later rolled back."
 
 
-def _approved(request: ChangeRequest, *, now: datetime) -> str:
+def _approved(request: ChangeRequest, waits: str, *, now: datetime) -> str:
     if request.is_blocked:
         return f"Approved, but held back. {request.blocked_detail.get('message', '')}".strip()
+    if waits:
+        return f"Approved. {waits}"
     if request.apply_at is not None and not request.is_due(now):
         return f"Approved. It is applied on {_moment(request.apply_at)}."
     return "Approved. It is applied within moments."

@@ -11,6 +11,7 @@ from audits.selectors import timeline_of
 from flags.errors import NotFound
 from rollouts.models import Approval, ChangeRequest, Comment
 from rollouts.policies import Case, Verdict, counted_approvers, judge
+from rollouts.selectors.bundles import Bundle, bundle_of, waited_for, waiting_words
 from rollouts.selectors.contents import EditView, edits_of
 from rollouts.selectors.desks import standing
 from rollouts.selectors.discussions import Thread, threads_of
@@ -45,6 +46,7 @@ class RequestPage:
     timeline: tuple[AuditEvent, ...]
     threads: tuple[Thread, ...]
     case: Case
+    bundle: Bundle | None
 
     @property
     def has_moved(self) -> bool:
@@ -80,19 +82,21 @@ def request_page(request_id: UUID, user: AbstractUser, *, now: datetime) -> Requ
         )
     is_open = request.current_state in OPEN_STATES
     case = live_case_of(request, now=now) if is_open else case_of(request)
-    verdict = judge(case)
+    verdict, bundle = judge(case), bundle_of(request)
+    waits = waiting_words(waited_for([request]).get(request.pk, ())) if bundle else ""
     return RequestPage(
         request=request,
         digest=request.digest,
-        sentence=standing(request, verdict, now=now),
+        sentence=standing(request, verdict, waits=waits, now=now),
         edits=edits_of(request),
         verdict=verdict,
         approvals=_approvals(request, case),
-        acts=acts_for(request, user, case, now=now),
+        acts=acts_for(request, user, case, waits=waits, now=now),
         conflicts=tuple(conflicts_of(request)) if request.current_state in OPEN_STATES else (),
         timeline=tuple(timeline_of("change_request", request.pk)),
         threads=threads_of(request, Comment.objects.filter(request=request).select_related("author")),
         case=case,
+        bundle=bundle,
     )
 
 

@@ -54,11 +54,15 @@ class _Viewer:
     may_look: bool
 
 
-def acts_for(request: ChangeRequest, user: AbstractUser, case: Case, *, now: datetime) -> tuple[ActView, ...]:
-    """Every act of people on `request`, in the order in which a page shows them."""
+def acts_for(
+    request: ChangeRequest, user: AbstractUser, case: Case, *, now: datetime, waits: str = ""
+) -> tuple[ActView, ...]:
+    """Every act of people on `request`, in the order in which a page shows them. `waits`: what its bundle waits for."""
     roles = frozenset(permissions.roles_of(user, request.environment)) if user.is_active else frozenset()
     viewer = _Viewer(user.pk, roles, user.is_active and bool(user.is_superuser or roles))
-    return tuple(ActView(act, _refusal(request, act, viewer, case, now)) for act in PEOPLES_ACTS)
+    refusals = {act: _refusal(request, act, viewer, case, now) for act in PEOPLES_ACTS}
+    refusals[Act.APPLY] = refusals[Act.APPLY] or waits or None
+    return tuple(ActView(act, reason) for act, reason in refusals.items())
 
 
 def _refusal(request: ChangeRequest, act: Act, viewer: _Viewer, case: Case, now: datetime) -> str | None:

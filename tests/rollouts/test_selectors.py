@@ -27,8 +27,8 @@ from tests.factories import NOW, SOON, actor_of, make_world, percent_document
 from tests.rollouts.support import Bench, bring_to
 
 BETA = {"attribute": "plan", "operator": "equals", "value": "beta"}
-PAGE_QUERIES = 15
-DESK_QUERIES = 11
+PAGE_QUERIES = 20
+DESK_QUERIES = 17
 
 
 def _numbers(requests: Any) -> list[int]:

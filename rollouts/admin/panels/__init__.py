@@ -12,8 +12,10 @@ from django.contrib.auth.models import AbstractUser
 
 from rollouts.admin.panels.at_once import at_once_panel
 from rollouts.admin.panels.break_glass import break_glass_panel
+from rollouts.admin.panels.bundle import bundle_panel
 from rollouts.admin.panels.calendar import calendar_panel
 from rollouts.admin.panels.dissent import dissent_panel
+from rollouts.admin.panels.policies import policies_panel
 from rollouts.admin.panels.since_looked import since_looked_panel
 from rollouts.selectors import RequestPage
 
@@ -23,7 +25,9 @@ PANELS: Mapping[str, Panel] = {
     "calendar": calendar_panel,
     "at_once": at_once_panel,
     "break_glass": break_glass_panel,
+    "bundle": bundle_panel,
     "dissent": dissent_panel,
+    "policies": policies_panel,
     "since_looked": since_looked_panel,
 }
 
