@@ -32,6 +32,8 @@ def groups(request: HttpRequest) -> list[Item]:
     setup = [
         _item("Environments", "dns", "admin:flags_environment_changelist"),
         _item("Access", "admin_panel_settings", "admin:flags_access"),
+        _item("Teams", "diversity_3", "admin:flags_team_changelist"),
+        _item("Roles", "assignment_ind", "admin:flags_customrole_changelist"),
         _item("Tokens", "key", "admin:flags_environmenttoken_changelist") if administers else None,
         _item("Approval policies", "policy", "admin:rollouts_approvalpolicy_changelist"),
         _item("Settings to confirm", "verified_user", "admin:rollouts_settingsproposal_changelist"),

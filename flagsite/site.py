@@ -15,6 +15,7 @@ from unfold.sites import UnfoldAdminSite
 from audits.errors import GovernanceError
 from flags.admin.access import AccessPage
 from flags.admin.playground import PlaygroundPage
+from flags.admin.role_grants import WhyPage
 from flagsite import palette
 from flagsite.demo.cast import CAST
 
@@ -44,6 +45,7 @@ class FlagsiteAdminSite(UnfoldAdminSite):  # type: ignore[misc]
         """Pages that belong to no single model."""
         return [
             path("access/", self.admin_view(AccessPage(self)), name="flags_access"),
+            path("access/why/", self.admin_view(WhyPage(self)), name="flags_access_why"),
             path("playground/", self.admin_view(PlaygroundPage(self)), name="flags_playground"),
         ]
 

@@ -1,8 +1,9 @@
 """Access: people by environment with their roles. One person in one environment is changed at a time, with a reason."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -16,16 +17,18 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
-from flags import permissions
 from flags.admin.forms import ReasonForm
 from flags.admin.governed import actor_of, admin_page, form_errors, signed_in
 from flags.admin.panels import PolicyFacts, panels
-from flags.models import Environment, Project
+from flags.admin.role_grants import GiveRoleForm, give, grants_of, last_day_of, take
+from flags.models import Environment, Project, RoleGrant
 from flags.permissions import Role
 from flags.selectors.access import AccessRow, access
 from flags.selectors.environments import administered_environments, shown_project
+from flags.selectors.grants import codenames_of
 from flags.services.roles import set_roles
 
+ENDS_SOON = timedelta(days=7)
 ROLE_WORDS = {
     Role.VIEWER: "Looks at flags, requests and the audit trail.",
     Role.EDITOR: "Edits unprotected environments, proposes changes to protected ones.",
@@ -56,11 +59,14 @@ class Caution:
 
 @dataclass(frozen=True, slots=True)
 class Editing:
-    """The cell under change and its form."""
+    """The cell under change and its forms: roles without an end, one role more, one taken back."""
 
     person: Any
     environment: Environment
     form: RolesForm
+    give: GiveRoleForm
+    take: ReasonForm
+    grants: Sequence[RoleGrant]
 
 
 class AccessPage:
@@ -78,10 +84,8 @@ class AccessPage:
                 raise Http404
             raise PermissionDenied("You have no role anywhere yet. Ask an administrator for one.")
         editing = _editing(request, user, project)
-        if editing and request.method == "POST" and editing.form.is_valid():
-            with form_errors(editing.form):
-                _save(request, editing)
-                return HttpResponseRedirect(_address(project) + f"#person-{editing.person.pk}")
+        if editing and request.method == "POST" and _act(request, editing):
+            return HttpResponseRedirect(_address(project) + f"#person-{editing.person.pk}")
         environments, rows = access(user, project)
         context: dict[str, Any] = {
             "projects": projects,
@@ -90,7 +94,9 @@ class AccessPage:
             "rows": rows,
             "editing": editing,
             "role_words": [(role, ROLE_WORDS[role]) for role in Role],
-            "cautions": cautions(environments, rows, panels.policies([item.pk for item in environments])),
+            "cautions": cautions(
+                environments, rows, panels.policies([item.pk for item in environments]), now=timezone.now()
+            ),
             "may_edit": any(cell.may_edit for row in rows for cell in row.cells),
             "crumbs": [("Access", _address()), (project.name, "")],
         }
@@ -106,9 +112,36 @@ def _editing(request: HttpRequest, user: AbstractUser, project: Project) -> Edit
     person = _person(request.GET.get("person", ""))
     if environment is None or person is None:
         raise Http404
-    held = sorted(role.value for role in permissions.roles_of(person, environment))
+    grants = grants_of(person, environment)
     posted = request.POST if request.method == "POST" else None
-    return Editing(person, environment, RolesForm(posted, initial={"roles": held}))
+    act = request.POST.get("act", "roles")
+    return Editing(
+        person,
+        environment,
+        RolesForm(
+            posted if act == "roles" else None, initial={"roles": sorted(grant.role for grant in grants if grant.role)}
+        ),
+        GiveRoleForm(posted if act == "give" else None, environment=environment, prefix="give"),
+        ReasonForm(posted if act == "take" else None, prefix="take"),
+        grants,
+    )
+
+
+def _act(request: HttpRequest, editing: Editing) -> bool:
+    """Do what the pressed button says; whether it was done."""
+    acts: dict[str, tuple[Any, Callable[[], None]]] = {
+        "roles": (editing.form, lambda: _save(request, editing)),
+        "give": (editing.give, lambda: give(request, editing.person, editing.environment, editing.give)),
+        "take": (editing.take, lambda: take(request, editing.person, editing.environment, editing.take)),
+    }
+    form, act = acts.get(request.POST.get("act", "roles"), (None, None))
+    if form is None or act is None:
+        raise Http404
+    if form.is_valid():
+        with form_errors(form):
+            act()
+            return True
+    return False
 
 
 def _person(text: str) -> Any:
@@ -138,9 +171,16 @@ def _address(project: Project | None = None) -> str:
 
 
 def cautions(
-    environments: Collection[Environment], rows: Collection[AccessRow], policies: Mapping[uuid.UUID, PolicyFacts]
+    environments: Collection[Environment],
+    rows: Collection[AccessRow],
+    policies: Mapping[uuid.UUID, PolicyFacts],
+    *,
+    now: datetime,
 ) -> list[Caution]:
-    """What about the roles will stop changes: too few approvers for the policy, or exactly enough of them."""
+    """What about the roles will stop changes: too few approvers for the policy, or exactly enough of them.
+
+    The same for the near future, in which some of them end.
+    """
     found = []
     for environment in environments:
         if not environment.is_protected:
@@ -148,22 +188,36 @@ def cautions(
         policy = policies.get(environment.pk)
         required = policy.required_approvals if policy else 1
         named = policy.named_approvers if policy else None
-        names = _approvers(environment, rows, named)
+        ends = _approvers(environment, rows, named)
+        names, staying = list(ends), [name for name, end in ends.items() if end is None or end > now + ENDS_SOON]
         text = _too_few(environment.name, names, required)
         if text:
             found.append(Caution(environment, text, is_blocking=len(names) < required))
+        elif len(staying) <= required:
+            found.append(Caution(environment, _soon_too_few(environment.name, ends, staying, required), False))
     return found
 
 
-def _approvers(environment: Environment, rows: Collection[AccessRow], named: frozenset[str] | None) -> list[str]:
-    return [
-        row.person.get_full_name() or row.person.get_username()
-        for row in rows
-        for cell in row.cells
-        if cell.environment.pk == environment.pk
-        and Role.APPROVER in cell.roles
-        and (named is None or str(row.person.pk) in named)
-    ]
+def _approvers(
+    environment: Environment, rows: Collection[AccessRow], named: frozenset[str] | None
+) -> dict[str, datetime | None]:
+    """Who may approve in an environment, and when the last role that lets them ends; None: never."""
+    found: dict[str, datetime | None] = {}
+    for row in rows:
+        for cell in row.cells:
+            ends = [grant.ends_at for grant in cell.grants if "approve_change" in codenames_of(grant)]
+            if cell.environment.pk == environment.pk and ends and (named is None or str(row.person.pk) in named):
+                name = row.person.get_full_name() or row.person.get_username()
+                found[name] = None if None in ends else max(end for end in ends if end)
+    return found
+
+
+def _soon_too_few(environment: str, ends: Mapping[str, datetime | None], staying: list[str], required: int) -> str:
+    leaving = {name: end for name, end in ends.items() if end and name not in staying}
+    days = " and ".join(f"{name} until {last_day_of(end):%-d %B}" for name, end in leaving.items())
+    asks = "1 approval" if required == 1 else f"{required} approvals"
+    then = "no change can happen" if len(staying) < required else "there is no approver to spare"
+    return f"{environment} asks for {asks}. Approvers for a few days only: {days}. After that {then}. Prolong a role."
 
 
 def _too_few(environment: str, names: list[str], required: int) -> str:

@@ -9,29 +9,30 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractUser
 from django.db.models import QuerySet
 
-from flags.models import Environment, EnvironmentUserGrant, Project
-from flags.permissions import (
-    ADMINISTER,
-    PERMISSION_ROLE,
-    Role,
-    environments_with,
-    visible_environments,
-)
+from flags.models import Environment, Project, RoleGrant
+from flags.permissions import ADMINISTER, Role, environments_with, visible_environments
+from flags.selectors.grants import present_grants, roles_in
 
 
 @dataclass(frozen=True, slots=True)
 class AccessCell:
-    """The roles of one person in one environment. `looks_only` is the role viewer and nothing else."""
+    """The roles of one person in one environment, and the grants they come from."""
 
     environment: Environment
-    roles: frozenset[Role]
+    grants: Sequence[RoleGrant]
     may_edit: bool
 
     @property
-    def shown(self) -> list[Role]:
-        """The roles worth a word: viewing goes without saying for everybody who may do more."""
-        ordered = [role for role in Role if role in self.roles]
-        return [role for role in ordered if role is not Role.VIEWER] or ordered
+    def roles(self) -> frozenset[Role]:
+        """What the person can be there."""
+        return roles_in(self.grants)
+
+    @property
+    def shown(self) -> list[RoleGrant]:
+        """The grants worth a word: viewing goes without saying for everybody who may do more."""
+        order = list(Role)
+        ordered = sorted(self.grants, key=lambda grant: order.index(Role(grant.role)) if grant.role else len(order))
+        return [grant for grant in ordered if grant.role != Role.VIEWER] or ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +51,23 @@ def access(user: AbstractUser, project: Project) -> tuple[list[Environment], lis
     environments = list(visible_environments(user).filter(project=project).order_by("position", "key"))
     administers = environments_with(user, ADMINISTER)
     editable = {item.pk for item in environments if user.is_superuser or item.pk in administers}
-    held = _roles_by_person(environments)
+    held = _grants_by_person(environments)
     people: QuerySet[Any] = get_user_model().objects.filter(is_active=True)
     if not editable:
         people = people.filter(pk__in={person_id for person_id, _ in held})
     rows = [
         AccessRow(
             person,
-            [
-                AccessCell(item, held.get((person.pk, item.pk), frozenset()), item.pk in editable)
-                for item in environments
-            ],
+            [AccessCell(item, held.get((person.pk, item.pk), ()), item.pk in editable) for item in environments],
         )
         for person in people.order_by("first_name", "last_name", "username")
     ]
-    rows.sort(key=lambda row: not any(cell.roles for cell in row.cells))
+    rows.sort(key=lambda row: not any(cell.grants for cell in row.cells))
     return environments, rows
 
 
-def _roles_by_person(environments: Collection[Environment]) -> dict[tuple[uuid.UUID, uuid.UUID], frozenset[Role]]:
-    grants = EnvironmentUserGrant.objects.filter(content_object__in=environments)
-    held: dict[tuple[uuid.UUID, uuid.UUID], set[Role]] = {}
-    for person_id, environment_id, codename in grants.values_list(
-        "user_id", "content_object_id", "permission__codename"
-    ):
-        role = PERMISSION_ROLE.get(f"flags.{codename}")
-        if role:
-            held.setdefault((person_id, environment_id), set()).add(role)
-    return {key: frozenset(roles) for key, roles in held.items()}
+def _grants_by_person(environments: Collection[Environment]) -> dict[tuple[uuid.UUID, uuid.UUID], list[RoleGrant]]:
+    held: dict[tuple[uuid.UUID, uuid.UUID], list[RoleGrant]] = {}
+    for grant in present_grants(environments):
+        held.setdefault((grant.person_id, grant.environment_id), []).append(grant)
+    return held

@@ -91,3 +91,15 @@ def _count(environments: Collection[Environment], now: datetime) -> _Counts:
         if role:
             counts.roles[environment_id, role] = count
     return counts
+
+
+def administers_project(user: AbstractUser, project: Project) -> bool:
+    """Whether a person may change what belongs to no environment: teams and roles of the project. Two queries.
+
+    It takes the role administrator in every protected environment, and in some environment at all.
+    """
+    if not user.is_active or user.is_superuser:
+        return user.is_active
+    rows = Environment.objects.filter(project=project).values_list("pk", "is_protected")
+    held = environments_with(user, ADMINISTER)
+    return any(pk in held for pk, _ in rows) and all(pk in held for pk, is_protected in rows if is_protected)

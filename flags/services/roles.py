@@ -20,7 +20,8 @@ from audits.context import Actor
 from flags import permissions
 from flags.errors import NotFound, OwnGrant
 from flags.models import CustomRole, Environment, EnvironmentUserGrant, RoleGrant
-from flags.permissions import ROLE_PERMISSION, Role
+from flags.permissions import Role
+from flags.selectors.grants import codenames_of
 from flags.services.attempts import attempted
 from flags.services.keys import checked_text, problem
 from flags.services.locks import lock_environment
@@ -182,13 +183,6 @@ def _permissions_of(grants: Iterable[RoleGrant]) -> dict[str, datetime | None]:
             known = codename in ends
             ends[codename] = _later(ends[codename], grant.ends_at) if known else grant.ends_at
     return ends
-
-
-def codenames_of(grant: RoleGrant) -> list[str]:
-    """The permissions that one grant brings, without the app."""
-    if grant.custom_role is not None:
-        return list(grant.custom_role.permissions)
-    return [ROLE_PERMISSION[Role(grant.role)].removeprefix("flags.")]
 
 
 def _later(first: datetime | None, second: datetime | None) -> datetime | None:

@@ -1,7 +1,7 @@
 """Template tags for what every page shows: instants, environments, states, people. Words first, colour second."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -55,6 +55,12 @@ def exact_time(instant: datetime) -> str:
     """An instant to the minute, with its zone."""
     local = timezone.localtime(instant)
     return f"{date_format(local, 'j M Y, H:i')} {local.tzname()}"
+
+
+@register.filter
+def last_day(ends_at: datetime) -> str:
+    """The last day on which something that ends then still holds: “3 Dec 2026”."""
+    return str(date_format(timezone.localtime(ends_at - timedelta(microseconds=1)), "j M Y"))
 
 
 def time_words(instant: datetime, now: datetime) -> str:
