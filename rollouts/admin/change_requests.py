@@ -17,6 +17,7 @@ from flags.errors import PermissionMissing
 from rollouts.admin.acting import ACTS, Call
 from rollouts.admin.bundles import BundleViews
 from rollouts.admin.editing import EditingViews
+from rollouts.admin.impact import ImpactViews
 from rollouts.admin.imports import ImportViews
 from rollouts.admin.lists import list_page
 from rollouts.admin.narrowing import NarrowingViews
@@ -33,7 +34,9 @@ KEPT_FIELDS = ("title", "reason", "ticket_url", "comment", "body", "reply_to", "
 
 
 @admin.register(ChangeRequest)
-class ChangeRequestAdmin(BundleViews, EditingViews, ImportViews, NarrowingViews, VersionViews, GovernedAdmin):
+class ChangeRequestAdmin(
+    BundleViews, EditingViews, ImpactViews, ImportViews, NarrowingViews, VersionViews, GovernedAdmin
+):
     """What people propose, review and follow."""
 
     search_fields = ("title", "number")
@@ -55,6 +58,7 @@ class ChangeRequestAdmin(BundleViews, EditingViews, ImportViews, NarrowingViews,
             self.door("bundle/<uuid:bundle_id>/submit/", self.bundle_submit_view, f"{name}_bundlesubmit"),
             self.door("bundle/<uuid:bundle_id>/approve/", self.bundle_approve_view, f"{name}_bundleapprove"),
             *self.version_urls(),
+            *self.impact_urls(),
             self.door(f"{one}/", self.request_view, f"{name}_change"),
             self.door(f"{one}/act/<slug:act>/", self.act_view, f"{name}_act"),
             self.door(f"{one}/seen/", self.seen_view, f"{name}_seen"),

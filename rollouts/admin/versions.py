@@ -294,8 +294,8 @@ def _tell(request: HttpRequest, done: Restoration) -> None:
         words = f"Going back shows something to people who do not get it now, so {name} needs its approvals first. "
         messages.warning(request, words + "The draft below holds everything: look at it and submit it for review.")
         return
-    count = len(done.plan.change_set.edits)
-    what = f"{count} flags and segments" if count > 1 else done.plan.lines[0].key
+    changed = [line.key for line in done.plan.lines if line.edit is not None]
+    what = changed[0] if len(changed) == 1 else f"{len(changed)} flags and segments"
     told = verification_words(done.verification, name)
     level = messages.SUCCESS if done.verification.is_good else messages.ERROR
     messages.add_message(request, level, f"{what}: back in {name} (revision {done.applied.revision}). {told}")
