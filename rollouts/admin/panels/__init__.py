@@ -15,6 +15,7 @@ from rollouts.admin.panels.break_glass import break_glass_panel
 from rollouts.admin.panels.bundle import bundle_panel
 from rollouts.admin.panels.calendar import calendar_panel
 from rollouts.admin.panels.dissent import dissent_panel
+from rollouts.admin.panels.impact import impact_panel
 from rollouts.admin.panels.policies import policies_panel
 from rollouts.admin.panels.since_looked import since_looked_panel
 from rollouts.selectors import RequestPage
@@ -27,6 +28,7 @@ PANELS: Mapping[str, Panel] = {
     "break_glass": break_glass_panel,
     "bundle": bundle_panel,
     "dissent": dissent_panel,
+    "impact": impact_panel,
     "policies": policies_panel,
     "since_looked": since_looked_panel,
 }
