@@ -22,6 +22,7 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Flags", "flag", "admin:flags_flag_changelist"),
         _item("Change requests", "rate_review", "admin:rollouts_changerequest_changelist", badge=waiting),
         _item("Break-glass", "emergency_home", "admin:rollouts_breakglassuse_changelist"),
+        _item("Rollback drills", "history", "admin:rollouts_rollbackdrill_changelist"),
         _item("Calendar", "calendar_month", "admin:rollouts_calendarwindow_changelist"),
         _item("Incidents", "emergency", "admin:rollouts_incident_changelist"),
         _item("Segments", "groups", "admin:flags_segment_changelist"),
@@ -36,6 +37,7 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Roles", "assignment_ind", "admin:flags_customrole_changelist"),
         _item("Tokens", "key", "admin:flags_environmenttoken_changelist") if administers else None,
         _item("Approval policies", "policy", "admin:rollouts_approvalpolicy_changelist"),
+        _item("Policy rules", "rule", "admin:rollouts_policyrule_changelist"),
         _item("Settings to confirm", "verified_user", "admin:rollouts_settingsproposal_changelist"),
         _item("People", "group", "admin:flagsite_user_changelist") if user.is_superuser else None,
     ]

@@ -42,6 +42,7 @@ def edit(call: Call) -> str:
         title=call.text("title"),
         reason=call.text("reason"),
         apply_at=instant_of(typed(call.fields)),
+        ticket_url=call.fields.get("ticket_url"),
     )
     return "Saved. Nobody has been asked yet: submit it when it is ready."
 

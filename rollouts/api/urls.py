@@ -2,11 +2,17 @@
 
 from django.urls import URLPattern, path
 
+from rollouts.api.approvals import ServiceApprovalsView
 from rollouts.api.calendar import CalendarView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
 
 urlpatterns: list[URLPattern] = [
     path("projects/<str:key>/calendar.ics", CalendarView.as_view(), name="project-calendar"),
+    path(
+        "change-requests/<uuid:request_id>/approvals",
+        ServiceApprovalsView.as_view(),
+        name="change-request-approvals",
+    ),
     path("incidents", IncidentsView.as_view(), name="incidents"),
     path("incidents/<uuid:incident_id>/close", CloseIncidentView.as_view(), name="incident-close"),
 ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollouts.policies.demands import Demand, DemandState, demand_sentence, demands_of, states_of
+from rollouts.policies.demands import Demand, DemandState, demands_of, states_of
 from rollouts.policies.directories import Directory
 from rollouts.policies.findings import Finding, demanded, refusals
 from rollouts.policies.people import Approver, GivenApproval, ServiceYes
@@ -89,6 +89,7 @@ class Case:
 class Verdict:
     """Whether a request has its approvals, who gave them and who can still give one that helps.
 
+    `sentences` say all of it; `notes` are those that are neither the number nor the demands of rules.
     `missing` is the lowest number of people who still have to approve. `needs_service` says that a service account has
     to, and none did. `objectors` asked for changes, which nothing outweighs. Findings that refuse are no matter of
     approvals: they stop the submit and hold back the apply.
@@ -100,6 +101,7 @@ class Verdict:
     missing: int
     may_still_approve: tuple[Approver, ...]
     sentences: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     demands: tuple[DemandState, ...] = ()
     findings: tuple[Finding, ...] = ()
     needs_service: bool = False
@@ -197,15 +199,11 @@ def judge(case: Case) -> Verdict:
     missing = max([lacking, *(state.missing for state in states)])
     needs_service = demanded(case.findings).service and not _services(case)
     helpful = tuple(person for person in left if _helps(person, lacking, eligible, states))
-    progress = _progress(
-        case.required, tuple(counting), lacking, tuple(person for person in left if person in eligible)
-    )
-    parts = [(False, sentence) for sentence in _objection(against)]
-    parts += [(lacking == 0, progress), *((state.missing == 0, demand_sentence(state)) for state in states)]
-    parts += [(not needs_service, sentence) for sentence in _service_sentence(case, needs_service=needs_service)]
-    # What is missing comes first: lists show the first sentence only.
-    told = [sentence for _, sentence in sorted(parts, key=lambda part: part[0])]
-    sentences = (*told, *_policy_moved(case), *_void(case, counted))
+    progress = _progress(case.required, tuple(counting), lacking, tuple(one for one in left if one in eligible))
+    asides = [(False, sentence) for sentence in _objection(against)]
+    asides += [(not needs_service, sentence) for sentence in _service_sentence(case, needs_service=needs_service)]
+    parts = [*asides, (lacking == 0, progress), *((state.missing == 0, state.sentence) for state in states)]
+    after = (*_policy_moved(case), *_void(case, counted))
     return Verdict(
         is_satisfied=missing == 0 and not needs_service and not against,
         required=case.required,
@@ -213,7 +211,9 @@ def judge(case: Case) -> Verdict:
         missing=missing,
         # Where nothing is missing everybody may still add a yes, as ever.
         may_still_approve=helpful if missing else left,
-        sentences=sentences,
+        # What is missing comes first: lists show the first sentence only.
+        sentences=(*(sentence for _, sentence in sorted(parts, key=lambda part: part[0])), *after),
+        notes=(*(sentence for _, sentence in asides), *after),
         demands=states,
         findings=case.findings,
         needs_service=needs_service,

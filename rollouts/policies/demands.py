@@ -33,6 +33,22 @@ class DemandState:
         """Whether enough people are left to give what is missing."""
         return self.missing <= len(self.can)
 
+    @property
+    def sentence(self) -> str:
+        """What it still needs and who can give it, or who gave it."""
+        rules = ", ".join(f"“{name}”" for name in self.demand.rules)
+        asked = f"{rules} demands {self.demand.words}"
+        if not self.missing:
+            return f"{asked}: {_people(self.given)} approved."
+        so_far = f" {_people(self.given)} approved." if self.given else ""
+        if self.is_reachable:
+            return f"{asked}.{so_far} Can approve: {_people(self.can)}."
+        who = f"only {_people(self.can)} can" if self.can else "nobody can"
+        return (
+            f"{asked}.{so_far} As things stand {who} give it. Give the role approver to those it names who did not "
+            "work on this change, add members or an owner team, or have the rule changed."
+        )
+
 
 def demands_of(findings: Collection[Finding], directory: Directory) -> tuple[Demand, ...]:
     """Every group of people the findings demand approvals of; the highest number for each."""
@@ -70,21 +86,6 @@ def states_of(
         can = tuple(person for person in left if person.id in demand.member_ids)
         states.append(DemandState(demand, given, max(demand.count - len(given), 0), can))
     return tuple(states)
-
-
-def demand_sentence(state: DemandState) -> str:
-    """What a demand still needs and who can give it, or who gave it."""
-    rules = ", ".join(f"“{name}”" for name in state.demand.rules)
-    if not state.missing:
-        return f"{rules} demands {state.demand.words}: {_people(state.given)} approved."
-    so_far = f" {_people(state.given)} approved." if state.given else ""
-    if state.is_reachable:
-        return f"{rules} demands {state.demand.words}.{so_far} Can approve: {_people(state.can)}."
-    who = f"only {_people(state.can)} can" if state.can else "nobody can"
-    return (
-        f"{rules} demands {state.demand.words}.{so_far} As things stand {who} give it. Give the role approver to those "
-        "it names who did not work on this change, add members or an owner team, or have the rule changed."
-    )
 
 
 def _names(findings: Iterable[Finding]) -> tuple[str, ...]:
