@@ -65,6 +65,9 @@ class EnvironmentAdmin(GovernedAdmin):
             line=line,
             policy=panels.policies([environment.pk]).get(environment.pk),
             opened_it=environment.unprotected_by_id == user.pk,
+            may_restore=any(
+                permissions.user_holds(user, one, environment) for one in (permissions.PROPOSE, permissions.APPLY)
+            ),
             people=[(role, members) for role, members in people if role is not Role.VIEWER],
             generation_words=GENERATION_WORDS[BucketingGeneration(environment.generation)],
             crumbs=[("Environments", reverse("admin:flags_environment_changelist")), (_label(environment), "")],

@@ -17,7 +17,10 @@ from flags.services.roles import set_roles
 from flagsite.demo.calendar import tell_calendar
 from flagsite.demo.cast import ALL, CAST
 from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share, split
+from flagsite.demo.drills import tell_drills
 from flagsite.demo.emergencies import tell_emergencies
+from flagsite.demo.impact import tell_impacts
+from flagsite.demo.rules import tell_rules
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
     approve_change_request,
@@ -46,8 +49,11 @@ class Story:
             with correlation():
                 self._introduce(flag, self.now - timedelta(days=28) + timedelta(hours=9 * number))
         self._past()
+        tell_rules(self)
         self._present()
         tell_emergencies(self)
+        tell_impacts(self)
+        tell_drills(self)
         tell_calendar(self)
 
     def actor(self, username: str) -> Actor:

@@ -5,7 +5,6 @@ Two approvals are required; every attempt is made by one person alone and taken 
 
 import contextlib
 import json
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +29,13 @@ from flags.services.tokens import issue_token
 from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
+from rollouts.services.drills import DrillPlan, add_drill
+from rollouts.services.incidents import open_incident
 from rollouts.services.policies import set_approval_policy
 from rollouts.transitions import Act
 from tests.factories import NOW, World, actor_of, make_served_world, percent_document
 from tests.flagsite.write_doors import Route, addresses, routes
+from tests.rollouts.calendars import freeze
 from tests.support.remembered import remembered
 
 pytestmark = pytest.mark.django_db
@@ -160,13 +162,17 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "flags_contextattribute": [str(ContextAttribute.objects.values_list("pk", flat=True).first())],
         "flagsite_user": [str(world.rita.pk)],
         "rollouts_changerequest": request_ids,
+        "rollouts_rollbackdrill": [_drill(world, flag)],
         "rollouts_approvalpolicy": [str(ApprovalPolicy.objects.get().pk), both[0]],
         "audits_auditevent": [str(AuditEvent.objects.values_list("pk", flat=True).first())],
         "flag_id": [str(flag.pk)],
         "environment_id": both,
         "segment_id": [str(segment.pk)],
         "request_id": request_ids,
-        "incident_id": [str(uuid.uuid4())],
+        "other_id": request_ids,
+        "incident_id": [_incident(world)],
+        "rollouts_incident": [_incident(world)],
+        "rollouts_calendarwindow": [str(freeze(world, environments=[world.staging]).pk)],
         "token_id": [token_id],
         "user_id": [str(world.rita.pk)],
         "project_id": [str(world.project.pk)],
@@ -179,6 +185,19 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "url": ["x"],
         "version": ["1"],
     }
+
+
+def _incident(world: World) -> str:
+    """One open incident in production."""
+    place = {"project_id": world.project.pk, "environment_id": world.production.pk}
+    facts = {"title": "Checkout is down", "severity": "minor", "link": ""}
+    return str(open_incident(**place, **facts, actor=actor_of(world.ada), now=NOW).pk)
+
+
+def _drill(world: World, flag: Flag) -> str:
+    """A drill in production that is due."""
+    plan = DrillPlan("Back", flag.pk, "instant", None, 1, limit_seconds=60, interval_days=1)
+    return str(add_drill(world.production.pk, plan, actor=actor_of(world.rolf), now=timezone.now()).pk)
 
 
 def _bundle(world: World) -> UUID:
