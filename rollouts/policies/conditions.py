@@ -221,7 +221,7 @@ _ALL = (
         "no_impact_run",
         "Nobody has looked yet who will flip",
         lambda facts, params: facts.flipped is None,
-        lambda params: "has no finished impact run",
+        lambda params: "has no impact run over 1,000 people or more",
     ),
     Kind(
         "flag_kind",

@@ -15,10 +15,13 @@ from flags.selectors.lint import findings_for_change_set
 from rollouts.models import ChangeRequest
 from rollouts.policies import Facts, FlagFacts, LintFact
 from rollouts.selectors.calendar import freezes_for
+from rollouts.selectors.impact import latest_impact
 from rollouts.selectors.incidents import open_incidents
+from rollouts.selectors.soak import soak_of
 
 LOOK_BACK = timedelta(days=30)
 MOST_INSTANTS = 50
+SMALLEST_POPULATION = 1_000
 Documents = Mapping[str, dict[str, Any]]
 
 
@@ -46,6 +49,8 @@ def facts_of(request: ChangeRequest, *, now: datetime) -> Facts:
         before, {**before, **edits}, _rows(environment, moved), _applied_at(environment, moved, now=now)
     )
     lint = findings_for_change_set(content, environment, now=now)
+    soak = soak_of(request, now=at)
+    flipped, population = _flips(request)
     return Facts(
         environment_key=environment.key,
         environment_kind=environment.kind,
@@ -55,6 +60,9 @@ def facts_of(request: ChangeRequest, *, now: datetime) -> Facts:
         direction=movement.direction.value,
         lint=tuple(LintFact(finding.code, finding.severity) for _, found in lint for finding in found),
         ticket_url=request.ticket_url,
+        flipped=flipped,
+        population=population,
+        soak_hours=soak.hours if soak else None,
         freezes=tuple(freeze.title for freeze in freezes_for(environment, _tag_sets(around), now=at)),
         incidents=tuple(incident.title for incident in open_incidents(environment, now=now)),
     )
@@ -105,6 +113,15 @@ def _flag(movement: FlagMovement, around: _Surroundings) -> FlagFacts:
         applied_at=around.applied_at.get(key, ()),
         is_indirect=movement.is_indirect,
     )
+
+
+def _flips(request: ChangeRequest) -> tuple[int | None, int | None]:
+    """How many of how many people get another answer. A run over a few says nothing: anybody could choose those."""
+    run = latest_impact(request)
+    result = run.result if run else None
+    if result is None or result["population"] < SMALLEST_POPULATION:
+        return None, None
+    return result["flipped"], result["population"]
 
 
 def _is_visible(document: Mapping[str, Any]) -> bool:

@@ -23,8 +23,8 @@ from rollouts.errors import (
     DigestMismatch,
     PolicyRefused,
 )
-from rollouts.models import ChangeRequest, Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
-from rollouts.policies import Effect, Requirement, Rule
+from rollouts.models import ChangeRequest, ImpactRun, Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
+from rollouts.policies import Effect, Requirement, Rule, judge
 from rollouts.policies.requirements import PeopleDemand, TeamDemand
 from rollouts.selectors import case_of, waiting_for
 from rollouts.selectors.facts import facts_of
@@ -137,7 +137,7 @@ def test_edit__under_review__is_judged_anew(bench: Bench) -> None:
         bench.edit(request, change_set=bench.content(60))
     edited = bench.edit(request, change_set=bench.content(40))
 
-    assert [row.digest for row in Judgement.objects.all()] == [request.digest, edited.digest]
+    assert {row.digest for row in Judgement.objects.all()} == {request.digest, edited.digest}
 
 
 def test_apply__rule_was_added_after_the_approval__is_held_back_for_approvals(bench: Bench) -> None:
@@ -451,3 +451,51 @@ def test_service__second_yes__is_refused(bench: Bench) -> None:
     with pytest.raises(ConcurrentUpdate):
         say_yes(request, token)
     assert ServiceApproval.objects.count() == 1
+
+
+def looked_at(request: ChangeRequest, *, flipped: int, population: int, **fields: Any) -> None:
+    """A finished impact run over the present content."""
+    with governed_write(request.environment_id):
+        ImpactRun.objects.create(
+            request=request,
+            environment=request.environment,
+            digest=fields.pop("digest", request.digest),
+            population={},
+            state="done",
+            total=population,
+            asked_by=request.requester,
+            result={"flipped": flipped, "population": population},
+            created_at=NOW,
+            finished_at=NOW,
+            correlation_id=request.correlation_id,
+        )
+
+
+def test_facts__impact_runs__count_for_their_content_and_over_enough_people(bench: Bench) -> None:
+    request = bench.draft()
+    assert facts_of(request, now=NOW).flipped is None
+
+    looked_at(request, flipped=9, population=999)
+    looked_at(request, flipped=8, population=5_000, digest="0" * 64)
+    assert facts_of(request, now=NOW).flipped is None
+
+    looked_at(request, flipped=7, population=1_000)
+    facts = facts_of(request, now=NOW)
+    assert (facts.flipped, facts.population) == (7, 1_000)
+
+
+def test_facts__environment_before__says_how_long_it_soaked(bench: Bench) -> None:
+    request = bench.draft()
+
+    assert facts_of(request, now=NOW).soak_hours == 0
+
+
+def test_impact__rule_about_people__is_met_once_somebody_looked(bench: Bench) -> None:
+    put(bench.world, rule(conditions=(condition("flips", at_least=500),)))
+    request = bench.submitted()
+    assert bench.approve(request).current_state is RequestState.IN_REVIEW
+    assert judge(live_case_of(request, now=NOW)).findings[0].unknown
+
+    looked_at(request, flipped=499, population=10_000)
+
+    assert acts.pass_review_if_due(request.pk, now=NOW)
