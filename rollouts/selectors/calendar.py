@@ -101,7 +101,7 @@ def widened_keys(movement: Movement) -> list[str]:
 def excused_windows(request_id: uuid.UUID | str, *, digest: str, now: datetime) -> frozenset[str]:
     """The windows that exactly this content of a request has leave from now: one query."""
     rows = FreezeException.objects.filter(
-        request=request_id, digest=digest, is_granted=True, covers_from__lte=now, covers_until__gt=now
+        request=uuid.UUID(str(request_id)), digest=digest, is_granted=True, covers_from__lte=now, covers_until__gt=now
     )
     return frozenset(str(window_id) for window_id in rows.values_list("window_id", flat=True))
 

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from rollouts.selectors.desk_kinds import DeskTask
 from rollouts.selectors.drills import drill_tasks
 from rollouts.selectors.emergencies import review_tasks
+from rollouts.selectors.freeze_tasks import exceptions_to_decide
 from rollouts.selectors.settings import proposals_to_confirm
 
 __all__ = ["DeskTask", "desk_tasks"]
@@ -19,6 +20,7 @@ SOURCES: tuple[Source, ...] = (
     proposals_to_confirm,
     review_tasks,
     drill_tasks,
+    exceptions_to_decide,
 )
 
 

@@ -71,7 +71,9 @@ def plan_calendar(
 
 def take_over(plan: CalendarPlan, *, actor: Actor, reason: str, now: datetime) -> TakenOver:
     """Write what a plan would change, window by window: one that is refused does not stop the others."""
-    in_force, proposed, refused = [], [], []
+    in_force: list[str] = []
+    proposed: list[str] = []
+    refused: list[tuple[str, str]] = []
     for window in plan.to_do:
         try:
             proposal = set_window(

@@ -42,7 +42,7 @@ def sweep(at: datetime) -> int:
 
 
 def served(bench: Bench) -> int:
-    return FlagConfig.objects.get(flag=bench.flag, environment=bench.production).version
+    return int(FlagConfig.objects.get(flag=bench.flag, environment=bench.production).version)
 
 
 def narrower(bench: Bench) -> ChangeSet:

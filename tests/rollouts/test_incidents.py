@@ -1,5 +1,6 @@
 """Incidents: who declares and closes them, and which are open when."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def test_incident__service__reaches_no_further(world: World) -> None:
         close_incident(by_person.pk, actor=pager, reason="", now=NOW)
     with pytest.raises(PermissionMissing):
         declare(world, service(world, scope="evaluate"), title="Other")
-    revoke_token(pager.id, actor=actor_of(world.ada), reason="Test", now=NOW)
+    revoke_token(uuid.UUID(pager.id), actor=actor_of(world.ada), reason="Test", now=NOW)
     with pytest.raises(PermissionMissing):
         declare(world, pager, title="Other")
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from rollouts.admin.calendar_forms import WindowForm
 from rollouts.models import CalendarWindow, ChangeRequest, FreezeException, SettingsProposal
 from tests.factories import NOW, World
-from tests.rollouts.admin.support import page_url
+from tests.rollouts.admin.support import ROLES, page_url
 from tests.rollouts.calendars import HOUR, document, freeze, set_window_as, weekly
 from tests.rollouts.support import Bench
 from tests.rollouts.test_calendar import second_administrator
@@ -332,6 +332,8 @@ def test_panel__exception__is_asked_and_granted_from_the_page(bench: Bench) -> N
     asked = FreezeException.objects.get()
     assert "You asked for this exception, so somebody else has to decide" in text_of(asker.get(page_url(request)))
     assert "Grant the exception" in text_of(decider.get(page_url(request)))
+    desks = {name: text_of(signed_in(getattr(bench.world, name)).get(reverse("admin:index"))) for name in ROLES}
+    assert {name for name, desk in desks.items() if "an exception from “Black" in desk} == {"rolf", "ada"}
     decide = reverse("admin:rollouts_freezeexception_decide", args=[asked.pk])
     decider.post(decide, {"decision": "grant", "reason": ""})
 
