@@ -25,8 +25,13 @@ class Aspect(StrEnum):
 
     @property
     def label(self) -> str:
-        """The part in words."""
+        """The part in words, as a heading."""
         return _LABELS[self]
+
+    @property
+    def phrase(self) -> str:
+        """The part inside a sentence."""
+        return _PHRASES[self]
 
 
 _LABELS = {
@@ -38,6 +43,16 @@ _LABELS = {
     Aspect.PREREQUISITES: "Prerequisites",
     Aspect.VISIBILITY: "Visible to clients",
     Aspect.SALT: "Salt",
+}
+_PHRASES = {
+    Aspect.ON: "the switch",
+    Aspect.DEFAULT: "what everyone else gets",
+    Aspect.VARIANTS: "the variants",
+    Aspect.RULES: "the rules",
+    Aspect.TARGETS: "individual targets",
+    Aspect.PREREQUISITES: "prerequisites",
+    Aspect.VISIBILITY: "whether clients see it",
+    Aspect.SALT: "the salt",
 }
 # The fields of the document that make up each aspect.
 _FIELDS: Mapping[Aspect, tuple[str, ...]] = {

@@ -92,6 +92,12 @@ class Environment(BaseSettings):
     BREAK_GLASS_REVIEW_HOURS: int = Field(
         default=24, ge=1, le=336, description="How soon a use of break-glass has to be reviewed, in hours."
     )
+    DRIFT_AFTER_HOURS: int = Field(
+        default=72,
+        ge=1,
+        le=8760,
+        description="How long neighbouring environments may differ before somebody has to say why, in hours.",
+    )
     SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
     SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")
 
