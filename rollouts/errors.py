@@ -13,6 +13,7 @@ __all__ = [
     "ExceptionRefused",
     "Frozen",
     "InvalidTransition",
+    "MergeConflict",
     "NotDueYet",
     "PartOfBundle",
     "NothingToRestore",
@@ -68,6 +69,14 @@ class BundleNotReady(GovernanceError):
     code = "bundle_not_ready"
     status = 409
     title = "The bundle is not ready"
+
+
+class MergeConflict(GovernanceError):
+    """Two changes meet in something that only a person can decide."""
+
+    code = "merge_conflict"
+    status = 409
+    title = "Both sides changed the same"
 
 
 class RequestExpired(GovernanceError):

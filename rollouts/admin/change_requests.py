@@ -20,6 +20,7 @@ from rollouts.admin.editing import EditingViews
 from rollouts.admin.impact import ImpactViews
 from rollouts.admin.imports import ImportViews
 from rollouts.admin.lists import list_page
+from rollouts.admin.merging import MergingViews
 from rollouts.admin.narrowing import NarrowingViews
 from rollouts.admin.pages import request_context
 from rollouts.admin.schedules import typed as typed_schedule
@@ -35,7 +36,7 @@ KEPT_FIELDS = ("title", "reason", "ticket_url", "comment", "body", "reply_to", "
 
 @admin.register(ChangeRequest)
 class ChangeRequestAdmin(
-    BundleViews, EditingViews, ImpactViews, ImportViews, NarrowingViews, VersionViews, GovernedAdmin
+    BundleViews, MergingViews, EditingViews, ImpactViews, ImportViews, NarrowingViews, VersionViews, GovernedAdmin
 ):
     """What people propose, review and follow."""
 
@@ -61,6 +62,8 @@ class ChangeRequestAdmin(
             *self.impact_urls(),
             self.door(f"{one}/", self.request_view, f"{name}_change"),
             self.door(f"{one}/act/<slug:act>/", self.act_view, f"{name}_act"),
+            self.door(f"{one}/update/", self.update_view, f"{name}_update"),
+            self.door(f"{one}/merge/<uuid:other_id>/", self.merge_view, f"{name}_merge"),
             self.door(f"{one}/seen/", self.seen_view, f"{name}_seen"),
             self.door(f"{one}/flag/<str:flag_key>/", self.revise_view, f"{name}_revise"),
             self.door(f"{one}/segment/<str:key>/", self.revise_segment_view, f"{name}_revisesegment"),

@@ -173,12 +173,19 @@ def _moment(event: AuditEvent) -> Moment:
     if event.action in {Action.CHANGE_REQUEST_EDITED, Action.CHANGE_REQUEST_SCHEDULED}:
         if event.action == Action.CHANGE_REQUEST_SCHEDULED:
             words = f"set the time: {_when(details.get('apply_at'))}"
+        words += _merged_words(details.get("merged"))
         words += ", so approvals given before do not count any more" if was_under_review else ""
     if event.action == Action.CHANGE_REQUEST_APPROVED and details.get("has_reservation"):
         words, symbol, tone = "approved it with reservation", "check", "wait"
     if event.action == Action.CHANGE_REQUEST_APPLIED and details.get("revision"):
         words += f" as revision {details['revision']}"
     return Moment(actor_name(event.actor_label), words, event.occurred_at, event.reason, symbol, tone)
+
+
+def _merged_words(merged: object) -> str:
+    if not isinstance(merged, dict):
+        return ""
+    return f": merged with #{merged['number']}" if "number" in merged else ": brought up to date with what is live"
 
 
 def _when(text: object) -> str:

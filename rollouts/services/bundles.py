@@ -1,6 +1,5 @@
 """One proposal for several environments: prepared for each, submitted, approved and applied together."""
 
-import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +15,11 @@ from flags.models import Environment, Flag, FlagConfig
 from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from rollouts.models import BundleMember, ChangeBundle, ChangeRequest
-from rollouts.services.applying import apply_if_due
 from rollouts.services.checks import checked_title
 from rollouts.services.drafting import create_change_request, submit_change_request
-from rollouts.services.reviewing import give_approval
+from rollouts.services.reviewing import apply_soon, give_approval
 from rollouts.services.writing import lock_request, require_person
 from rollouts.transitions import RequestState
-
-logger = logging.getLogger(__name__)
 
 FEWEST = 2
 
@@ -139,18 +135,10 @@ def approve_bundle(
         ]
 
     approved = attempt(act)
-    _apply_soon(approved[0], now=now)
+    apply_soon(approved[0], now=now)
     for request in approved:
         request.refresh_from_db()
     return approved
-
-
-def _apply_soon(request: ChangeRequest, *, now: datetime) -> None:
-    """Apply in a transaction of its own. The approvals stand whatever happens here; a sweep tries again."""
-    try:
-        apply_if_due(request.pk, now=now)
-    except Exception:
-        logger.exception("Applying the bundle of %s after its approval failed; the next sweep tries again", request.pk)
 
 
 def _locked_members(bundle_id: uuid.UUID) -> list[ChangeRequest]:

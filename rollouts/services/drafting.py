@@ -1,7 +1,7 @@
 """Shaping a change request: create, edit, schedule, submit."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -112,10 +112,13 @@ def edit_change_request(
     change_set: ChangeSet | None = None,
     apply_at: datetime | Unchanged | None = UNCHANGED,
     ticket_url: str | None = None,
+    also_by: Collection[str] = (),
+    merged: Mapping[str, Any] | None = None,
 ) -> ChangeRequest:
     """Change a draft, or the content of a request under review; None leaves a field as it is.
 
-    A draft saved as it was records nothing.
+    A draft saved as it was records nothing. `also_by` are the ids of people who shaped the new content as well, and
+    `merged` says for the trail what it was put together from.
 
     Every edit under review opens a new round with a new digest, so all approvals given so far are void for good, also
     when former content returns, and whoever edits may not approve. Title, reason and ticket change in a draft only. A
@@ -128,6 +131,8 @@ def edit_change_request(
         "change_set": change_set,
         "apply_at": apply_at,
         "ticket_url": ticket_url,
+        "also_by": also_by,
+        "merged": merged,
     }
     return attempt(partial(_edit, request_id, Act.EDIT, actor=actor, now=now, expected=expected_digest, wanted=wanted))
 
@@ -227,10 +232,12 @@ def _edit(
         return request
     if origin is not RequestState.DRAFT:
         fields |= _renewed_review(request, fields, now=now)
-    move(request, act, **fields, contributors=_with_contributor(request, actor), blocked_code="", blocked_detail={})
+    contributors = list(dict.fromkeys([*_with_contributor(request, actor), *sorted(wanted.get("also_by", ()))]))
+    move(request, act, **fields, contributors=contributors, blocked_code="", blocked_detail={})
     findings = () if origin is RequestState.DRAFT else judge_content(request, act, now=now)
     action = Action.CHANGE_REQUEST_SCHEDULED if act is Act.SCHEDULE else Action.CHANGE_REQUEST_EDITED
-    record(action, request, actor=actor, now=now, origin=origin, former_digest=former, **findings_data(findings))
+    told = {**findings_data(findings), **({"merged": dict(wanted["merged"])} if wanted.get("merged") else {})}
+    record(action, request, actor=actor, now=now, origin=origin, former_digest=former, **told)
     if origin is not RequestState.DRAFT:
         keep_round(request, act, actor=actor, now=now)
     return request

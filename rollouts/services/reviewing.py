@@ -153,12 +153,17 @@ def apply_soon(request: ChangeRequest, *, now: datetime) -> None:
         logger.exception("Applying change request %s after its approval failed; the next sweep tries again", request.pk)
 
 
+def may_withdraw(request: ChangeRequest, actor: Actor) -> bool:
+    """Whether this person may take the request back."""
+    is_requester = request.requester_id == require_person(actor)
+    if is_requester and permissions.holds(actor, permissions.PROPOSE, request.environment):
+        return True
+    return permissions.holds(actor, permissions.APPLY, request.environment)
+
+
 def _require_withdrawer(request: ChangeRequest, actor: Actor) -> None:
     environment = request.environment
-    is_requester = request.requester_id == require_person(actor)
-    if is_requester and permissions.holds(actor, permissions.PROPOSE, environment):
-        return
-    if not permissions.holds(actor, permissions.APPLY, environment):
+    if not may_withdraw(request, actor):
         raise PermissionMissing(
             f"Only the person who asked for #{request.number} and release managers of {environment.name} withdraw it. "
             "Ask one of them, or say in a comment why it should not happen.",

@@ -260,7 +260,7 @@ def test_waited_for__names_what_is_not_approved(bench: Bench) -> None:
     alone = bench.submitted()
     bench.approve(staging)
 
-    found = waited_for([staging, production, alone])
+    found = waited_for(ChangeRequest.objects.all())
 
     assert [other.pk for other in found[staging.pk]] == [production.pk]
     assert not found.get(production.pk)

@@ -16,6 +16,7 @@ from rollouts.admin.panels.bundle import bundle_panel
 from rollouts.admin.panels.calendar import calendar_panel
 from rollouts.admin.panels.dissent import dissent_panel
 from rollouts.admin.panels.impact import impact_panel
+from rollouts.admin.panels.merge import merge_panel
 from rollouts.admin.panels.policies import policies_panel
 from rollouts.admin.panels.since_looked import since_looked_panel
 from rollouts.selectors import RequestPage
@@ -29,6 +30,7 @@ PANELS: Mapping[str, Panel] = {
     "bundle": bundle_panel,
     "dissent": dissent_panel,
     "impact": impact_panel,
+    "merge": merge_panel,
     "policies": policies_panel,
     "since_looked": since_looked_panel,
 }
