@@ -1,5 +1,6 @@
 """The desk's tasks from the calendar: exceptions that somebody asked for and this person can decide on."""
 
+import uuid
 from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
@@ -13,8 +14,6 @@ from rollouts.transitions import AWAITING_STATES
 
 def exceptions_to_decide(user: AbstractUser, now: datetime) -> list[DeskTask]:
     """Exceptions of requests that this person neither asked for nor shaped: a constant number of queries."""
-    mine = permissions.environments_with(user, permissions.APPLY)
-    mine |= permissions.environments_with(user, permissions.ADMINISTER)
     rows = FreezeException.objects.filter(
         is_granted=None,
         covers_until__gt=now,
@@ -22,10 +21,17 @@ def exceptions_to_decide(user: AbstractUser, now: datetime) -> list[DeskTask]:
         request__state__in=[state.value for state in AWAITING_STATES],
         request__expires_at__gt=now,
     )
-    if not user.is_superuser:
-        rows = rows.filter(environment__in=mine)
-    waiting = rows.exclude(asked_by=user.pk).select_related("request", "window", "asked_by")
-    return [_task(one) for one in waiting if str(user.pk) not in one.request.contributor_ids]
+    waiting = list(rows.exclude(asked_by=user.pk).select_related("request", "window", "asked_by"))
+    if not waiting:
+        return []
+    mine = permissions.environments_with(user, permissions.APPLY)
+    mine |= permissions.environments_with(user, permissions.ADMINISTER)
+    return [_task(one) for one in waiting if _is_for(user, one, mine)]
+
+
+def _is_for(user: AbstractUser, asked: FreezeException, mine: set[uuid.UUID]) -> bool:
+    may_decide = user.is_superuser or asked.environment_id in mine
+    return may_decide and str(user.pk) not in asked.request.contributor_ids
 
 
 def _task(asked: FreezeException) -> DeskTask:
