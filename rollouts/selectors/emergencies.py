@@ -61,7 +61,7 @@ def review_tasks(user: AbstractUser, now: datetime) -> list[DeskTask]:
     """What waits for a person's review: three queries."""
     reviewed = _reviewable(user)
     mine = Q() if user.is_superuser else Q(environment__in=reviewed)
-    uses = visible_uses(user).filter(mine, outcome="").exclude(user=user).order_by("review_due_at")
+    uses = visible_uses(user).filter(mine, outcome="").exclude(user_id=user.pk).order_by("review_due_at")
     return [_task(use, now) for use in uses[:20]]
 
 

@@ -155,7 +155,8 @@ def _weights(draw: st.DrawFn, document: Document) -> None:
         if len(shares) < 2:
             continue
         off = [share for share in shares if share["variant"] == document["off_variant"]]
-        target = off[0] if off and draw(st.integers(0, 3)) else draw(st.sampled_from(shares))
+        chance = draw(st.integers(0, 3))
+        target = off[0] if off and chance else draw(st.sampled_from(shares))
         source = draw(st.sampled_from(shares))
         amount = draw(st.integers(0, source["weight"]))
         source["weight"] -= amount

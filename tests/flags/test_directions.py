@@ -30,7 +30,7 @@ def off_value(snapshot: Snapshot, key: str) -> bytes:
     source = snapshot.flags.get(key)
     name = source.document["off_variant"] if source else None
     values = {item["name"]: item["value"] for item in source.document["variants"]} if source else {}
-    value = values.get(name)
+    value: Any = values.get(name)
     return canonical_json(float(value) if source and source.value_type == "float" and name else value)
 
 
@@ -268,7 +268,7 @@ def test_movement_of__parent_leaves_a_circle__the_flag_behind_it_widens():
 
     found = movement_of(ChangeSet("e", (ConfigEdit("b", 1, flag()),)), configs=configs, segments={})
 
-    assert found.of("a").direction is WIDENS
+    assert [item.flag_key for item in found.widening] == ["a"]
 
 
 def test_movement_of__a_hundred_rules__takes_no_noticeable_time():

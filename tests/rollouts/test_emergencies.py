@@ -36,13 +36,13 @@ def holder(bench: Bench) -> Any:
 
 
 def broken(bench: Bench, who: Any = None, **changes: Any) -> BreakGlassUse:
-    call = {"change_set": bench.content(60), "reason": "Checkout is down", "now": NOW} | changes
+    call: dict[str, Any] = {"change_set": bench.content(60), "reason": "Checkout is down", "now": NOW} | changes
     actor = who if isinstance(who, Actor) else actor_of(who or bench.world.rolf)
     return break_glass(bench.production.pk, actor=actor, **call)
 
 
 def reviewed(use: BreakGlassUse, who: Any, **changes: Any) -> BreakGlassUse:
-    call = {"outcome": JUSTIFIED, "comment": "It could not wait", "now": NOW} | changes
+    call: dict[str, Any] = {"outcome": JUSTIFIED, "comment": "It could not wait", "now": NOW} | changes
     return review_break_glass(use.pk, actor=actor_of(who), **call)
 
 
