@@ -189,9 +189,16 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
 
 def _incident(world: World) -> str:
     """One open incident in production."""
-    place = {"project_id": world.project.pk, "environment_id": world.production.pk}
-    facts = {"title": "Checkout is down", "severity": "minor", "link": ""}
-    return str(open_incident(**place, **facts, actor=actor_of(world.ada), now=NOW).pk)
+    incident = open_incident(
+        world.project.pk,
+        environment_id=world.production.pk,
+        title="Checkout is down",
+        severity="minor",
+        link="",
+        actor=actor_of(world.ada),
+        now=NOW,
+    )
+    return str(incident.pk)
 
 
 def _drill(world: World, flag: Flag) -> str:

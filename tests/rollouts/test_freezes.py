@@ -38,7 +38,7 @@ def sweep(at: datetime) -> int:
     """What beat makes workers do, at an instant of the clock."""
     with time_machine.travel(at, tick=False):
         expire_old_requests()
-        return apply_due_changes()
+        return int(apply_due_changes())
 
 
 def served(bench: Bench) -> int:
