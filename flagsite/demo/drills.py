@@ -10,16 +10,16 @@ from rollouts.services.drills import DrillPlan, add_drill, run_drill
 if TYPE_CHECKING:
     from flagsite.demo.story import Story
 
-WEEKS = (4, 3, 2, 1)
+WEEKS = (3, 2, 1)
 
 
 def tell_drills(story: "Story") -> None:
     """Rosa wants to know that production can go back, before she needs it."""
     production = story.environment("storefront", "production")
-    checkout = Flag.objects.get(project=production.project_id, key="checkout-redesign")
+    banner = Flag.objects.get(project=production.project_id, key="hero-banner")
     newest = Flag.objects.filter(configs__environment=production, configs__version=1).order_by("-created_at").first()
     plans = [
-        DrillPlan("Checkout goes back in seconds", checkout.pk, "previous", None, None, 5, 7),
+        DrillPlan("The banner goes back in seconds", banner.pk, "previous", None, None, 5, 7),
         DrillPlan("All of production goes back a day", None, "instant", None, 24, 10, 7),
     ]
     if newest is not None:

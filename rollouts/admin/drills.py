@@ -50,9 +50,16 @@ class DrillForm(forms.Form):
     title = forms.CharField(max_length=LONGEST_TITLE, label="Title", help_text="What the exercise proves.")
     flag = forms.ChoiceField(required=False, label="What goes back")
     target = forms.ChoiceField(choices=DrillTarget.choices, label="Back to")
-    target_version = forms.IntegerField(required=False, min_value=1, label="Which version")
+    target_version = forms.IntegerField(
+        required=False, min_value=1, label="Which version", help_text="Only for “A certain version”."
+    )
     target_hours = forms.IntegerField(
-        required=False, min_value=1, max_value=FURTHEST_HOURS, label="How many hours ago", initial=24
+        required=False,
+        min_value=1,
+        max_value=FURTHEST_HOURS,
+        label="How many hours ago",
+        initial=24,
+        help_text="Only for “How it was some hours ago”.",
     )
     limit_seconds = forms.IntegerField(
         min_value=1, max_value=LONGEST_LIMIT_SECONDS, initial=10, label="Served again within (seconds)"
@@ -116,7 +123,7 @@ class RollbackDrillAdmin(GovernedAdmin):
             title="Rollback drills",
             crumbs=[("Rollback drills", "")],
             lines=[(line, spark(line)) for line in drill_lines(user, now=timezone.now())],
-            environments=environments.order_by("project__name", "position"),
+            environments=environments.order_by("project__name", "-position"),
         )
 
     def drill_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponseBase:

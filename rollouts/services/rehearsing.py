@@ -109,7 +109,8 @@ def _one_version(drill: RollbackDrill) -> Past:
     number = drill.target_version if drill.target == DrillTarget.VERSION else row.version - 1
     past = past_version(row, number or 0)
     if past is None:
-        raise RehearsalFailed(f"There is no version {number} of {row.flag.key}, so there is nothing to go back to.")
+        which = f"version {number}" if number else "version before the present one"
+        raise RehearsalFailed(f"There is no {which} of {row.flag.key}, so there is nothing to go back to.")
     return past
 
 

@@ -95,7 +95,7 @@ def broken_version(bench: Bench, document: dict[str, Any], digest: str) -> None:
 INVALID = {"schema": 1, "enabled": True}
 # A fault of the anchor, and what the drill says of it.
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
-    ("no version before", {"target": "previous"}, "There is no version 0 of"),
+    ("no version before", {"target": "previous"}, "There is no version before the present one of"),
     ("no such version", {"target": "version", "target_version": 50}, "There is no version 50 of"),
     ("not there yet", {"target": "instant", "target_hours": 24}, "Nothing was set up 24 hours ago"),
     ("empty", {"target": "version", "target_version": 99}, "does not match its digest"),
