@@ -91,6 +91,8 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "flags.backends.LivingGrantsBackend",
 ]
+# guardian looks for its own backend by name; ours is a subclass that knows that grants end.
+SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -178,6 +180,7 @@ EMAIL_TIMEOUT = 5
 DEFAULT_FROM_EMAIL = ENV.EMAIL_FROM
 SITE_URL = ENV.SITE_URL
 BREAK_GLASS_REVIEW_HOURS = ENV.BREAK_GLASS_REVIEW_HOURS
+DRIFT_AFTER_HOURS = ENV.DRIFT_AFTER_HOURS
 # Doorbells: a tick says "look now"; due times live in rows. A tick nobody heard is worthless after a while.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": ENV.SWEEP_SECONDS, "options": {"expires": max(15.0, 3 * ENV.SWEEP_SECONDS)}}
@@ -190,6 +193,12 @@ CELERY_BEAT_SCHEDULE = {
         "run-waiting-impacts": "rollouts.tasks.run_waiting_impacts",
         "expire-settings-proposals": "rollouts.tasks.expire_settings_proposals",
     }.items()
+}
+# Compares whole environments, and nobody waits for it.
+CELERY_BEAT_SCHEDULE["refresh-drift"] = {
+    "task": "rollouts.tasks.refresh_drift",
+    "schedule": 600.0,
+    "options": {"expires": 600.0},
 }
 
 REST_FRAMEWORK = {

@@ -16,6 +16,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from audits.context import correlation
+from flags.models import Project
 from flags.selectors.grants import ended_grants
 from flags.services.roles import end_role_if_due
 from rollouts.selectors.drills import drills_to_alarm, due_drills
@@ -24,6 +25,7 @@ from rollouts.selectors.emergencies import overdue_uses
 from rollouts.selectors.impact import old_uploads, silent_runs, waiting_runs
 from rollouts.selectors.settings import lapsed_proposals
 from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
+from rollouts.services.drift import refresh_drift as refresh_project_drift
 from rollouts.services.drills import alarm_if_overdue, run_if_due
 from rollouts.services.emergencies import escalate_if_overdue
 from rollouts.services.impact import carry_out_impact, drop_upload, revive_impact
@@ -101,6 +103,14 @@ def ring_for_impacts() -> None:
         run_waiting_impacts.apply_async(retry=False)
     except OperationalError:
         logger.warning("No broker took the bell for impact runs; the next sweep finds them")
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def refresh_drift() -> int:
+    """Compare the environments of every project with their neighbours; in how many projects anything moved."""
+    now = timezone.now()
+    with correlation():
+        return _sweep(Project.objects.all(), refresh_project_drift, now=now)
 
 
 def _sweep(rows: QuerySet[Any], do: Callable[..., bool], *, now: datetime) -> int:

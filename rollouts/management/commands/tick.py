@@ -10,6 +10,7 @@ from rollouts.tasks import (
     escalate_break_glass,
     expire_old_requests,
     expire_settings_proposals,
+    refresh_drift,
     run_due_drills,
     run_waiting_impacts,
 )
@@ -28,5 +29,6 @@ class Command(BaseCommand):
         end_roles()
         expire_settings_proposals()
         run_due_drills()
+        refresh_drift()
         run_waiting_impacts()
         self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")
