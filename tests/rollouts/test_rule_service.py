@@ -466,7 +466,7 @@ def looked_at(request: ChangeRequest, *, flipped: int, population: int, **fields
             asked_by=request.requester,
             result={"flipped": flipped, "population": population},
             created_at=NOW,
-            finished_at=NOW,
+            finished_at=NOW + timedelta(seconds=population),
             correlation_id=request.correlation_id,
         )
 
