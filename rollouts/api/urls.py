@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from rollouts.api.approvals import ServiceApprovalsView
 from rollouts.api.calendar import CalendarView
+from rollouts.api.impact import AskImpactView, ImpactRunView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
 
 urlpatterns: list[URLPattern] = [
@@ -15,4 +16,6 @@ urlpatterns: list[URLPattern] = [
     ),
     path("incidents", IncidentsView.as_view(), name="incidents"),
     path("incidents/<uuid:incident_id>/close", CloseIncidentView.as_view(), name="incident-close"),
+    path("change-requests/<uuid:request_id>/impact", AskImpactView.as_view(), name="impact"),
+    path("change-requests/<uuid:request_id>/impact/<uuid:run_id>", ImpactRunView.as_view(), name="impact-run"),
 ]

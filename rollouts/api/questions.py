@@ -1,0 +1,61 @@
+"""Whom an impact run asks, as a body says it: JSON with a description or contexts, JSON lines or CSV."""
+
+from typing import Any
+
+import orjson
+from rest_framework.exceptions import APIException, UnsupportedMediaType
+from rest_framework.request import Request
+
+from flags.api.door import read_body
+from flags.services.keys import problem
+from rollouts.impact import MAX_BYTES
+
+_LISTS = ("application/x-ndjson", "application/jsonl", "text/csv")
+
+
+class BodyTooLarge(APIException):
+    """The body is larger than anything this address reads."""
+
+    status_code = 413
+    default_code = "body_too_large"
+    default_detail = f"The body is larger than {MAX_BYTES >> 20} MB. Hand in fewer contexts."
+
+
+class LengthRequired(APIException):
+    """Nobody can tell where the body ends."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "The body has no length. Send a Content-Length."
+
+
+def read_question(request: Request) -> dict[str, Any]:
+    """The arguments of `start_impact`, empty where the body leaves the choice to us.
+
+    Raises InvalidInput, UnsupportedMediaType, BodyTooLarge, LengthRequired. No message repeats what was sent.
+    """
+    media_type = (request.content_type or "").split(";")[0].strip().lower()
+    if media_type not in ("", "application/json", *_LISTS) or "HTTP_CONTENT_ENCODING" in request.META:
+        raise UnsupportedMediaType(media_type, "Send JSON, JSON lines or CSV, as it is and in UTF-8.")
+    body = read_body(request.META, limit=MAX_BYTES)
+    if body is None:
+        raise LengthRequired
+    if len(body) > MAX_BYTES:
+        raise BodyTooLarge
+    if media_type in _LISTS:
+        return {"contexts": body or b" "}
+    return _from_json(body)
+
+
+def _from_json(body: bytes) -> dict[str, Any]:
+    try:
+        question = orjson.loads(body or b"{}")
+        if not isinstance(question, dict) or not question.keys() <= {"population", "contexts"} or len(question) > 1:
+            raise problem("", "Send a JSON object with either “population” or “contexts”, or an empty one.")
+        if not isinstance(question.get("contexts", []), list):
+            raise problem("contexts", "Send the contexts as a list.")
+        if "contexts" in question:
+            return {"contexts": orjson.dumps(question["contexts"])}
+    except (ValueError, TypeError):
+        raise problem("", "The body is not valid JSON in UTF-8.") from None
+    return question
