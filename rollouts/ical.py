@@ -119,8 +119,9 @@ def _event(entry: CalendarEntry) -> Event:
     event = Event()
     event.add("uid", entry.uid)
     event.add("dtstamp", entry.stamp.astimezone(UTC))
-    event.add("summary", entry.title)
-    event.add("description", entry.reason)
+    # Readers disagree on what a backslash before another character means, so none is written.
+    event.add("summary", entry.title.replace("\\", "/"))
+    event.add("description", entry.reason.replace("\\", "/"))
     event.add("categories", [entry.kind.upper()])
     event.add(_KIND, entry.kind)
     if entry.environments:

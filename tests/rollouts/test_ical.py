@@ -13,7 +13,7 @@ from tests.rollouts.test_schedules import ZONES, at, wall
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.sampled_from(' ,;:\\"'), max_size=60)
-TITLES = TEXT.map(str.strip).filter(bool)
+TITLES = TEXT.map(lambda text: text.replace("\\", "/").strip()).filter(bool)
 KEYS = st.lists(st.sampled_from(["development", "staging", "production", "eu-west.1"]), unique=True, max_size=3)
 SPANS = st.builds(
     lambda start, minutes: Span(
@@ -64,6 +64,14 @@ def test_round_trip__any_windows__come_back_as_they_were(entries: list[CalendarE
     assert found.left_out == ()
     assert list(found.entries) == entries
     assert write_calendar(found.entries, name="Shop") == written
+
+
+def test_write__backslash__goes_out_as_a_slash() -> None:
+    entry = CalendarEntry("one", "freeze", "C:\\new", "Why\\not", span("2026-11-27T00:00", "2026-11-28T00:00"), NOW)
+
+    (found,) = read(write_calendar([entry], name="Shop")).entries
+
+    assert (found.title, found.reason) == ("C:/new", "Why/not")
 
 
 def file(*lines: str, uid: str = "one", title: str = "Sale") -> bytes:
