@@ -26,7 +26,13 @@ from flags.services.tickets import governed_write
 from rollouts.errors import ImpactUnderWay, InvalidTransition
 from rollouts.impact import MAX_SIZE, Population, PopulationProblem, Simulation, read_contexts
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
-from rollouts.selectors.impact import compared_snapshots, flags_in_question, most_people, old_uploads
+from rollouts.selectors.impact import (
+    compared_snapshots,
+    flags_in_question,
+    latest_impact,
+    most_people,
+    old_uploads,
+)
 from rollouts.services.writing import lock_request, record, require_person
 from rollouts.transitions import OPEN_STATES
 
@@ -116,6 +122,12 @@ def drop_upload(run_id: uuid.UUID, *, now: datetime) -> bool:
         _fail(run, "No worker took it up within an hour, so what was handed in is deleted. Run it again.", now=now)
     uploads.delete()
     return True
+
+
+def seen_impact(request: ChangeRequest) -> dict[str, str]:
+    """The finished run that was there when somebody approved, for the trail; empty where there was none."""
+    run = latest_impact(request)
+    return {"impact_run": str(run.pk)} if run else {}
 
 
 class _TakenOver(Exception):

@@ -22,6 +22,7 @@ from rollouts.services.applying import apply_if_due
 from rollouts.services.checks import checked_prose
 from rollouts.services.dissenting import keep_dissent
 from rollouts.services.drafting import refuse_expired, refuse_other_digest
+from rollouts.services.impact import seen_impact
 from rollouts.services.judging import findings_data
 from rollouts.services.membership import end_siblings
 from rollouts.services.writing import lock_request, move, record, require_person
@@ -123,6 +124,7 @@ def give_approval(
         counted_approver_ids=[person.id for person in verdict.counted],
         required_approvals=verdict.required,
         **findings_data(verdict.findings),
+        **seen_impact(request),
         **({"has_reservation": True} if has_reservation else {}),
     )
     return request

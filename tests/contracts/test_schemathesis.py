@@ -55,6 +55,8 @@ MET = {
         ("open_incident", 201),
         ("open_incident", 400),
         ("close_incident", 404),
+        ("ask_impact", 404),
+        ("read_impact", 404),
     },
     "audit": {("audit_events_list", 200), ("audit_events_list", 400)},
 }

@@ -169,6 +169,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "environment_id": both,
         "segment_id": [str(segment.pk)],
         "request_id": request_ids,
+        "run_id": ["6f1c1c0e-8f0e-4f55-9f3f-0c7f5d1b2a11"],
         "other_id": request_ids,
         "incident_id": [_incident(world)],
         "rollouts_incident": [_incident(world)],

@@ -133,7 +133,7 @@ def test_page__uploaded_contexts__shows_masked_keys_and_no_values(bench: Bench, 
 
 
 def test_flow__bands__start_and_end_where_the_bars_do() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"from": "off", "to": "off", "kind": "same", "people": 60},
         {"from": "off", "to": "on", "kind": "gained", "people": 39},
         {"from": None, "to": "on", "kind": "gained", "people": 1},

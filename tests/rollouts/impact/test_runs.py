@@ -309,3 +309,13 @@ def test_default_population__is_one_that_can_be_asked_for(bench: Bench, request_
 
     assert run.result is not None
     assert run.result["population"] == 20_000
+
+
+def test_approval__with_a_run_of_this_content__names_it(bench: Bench, request_: ChangeRequest) -> None:
+    counted(bench, request_)
+    edited = bench.edit(request_)
+    run = counted(bench, edited)
+
+    bench.approve(edited)
+
+    assert json.loads(AuditEvent.objects.get(action=Action.CHANGE_REQUEST_APPROVED).data)["impact_run"] == str(run.pk)
