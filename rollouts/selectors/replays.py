@@ -14,7 +14,7 @@ from rollouts.policies import Rule
 from rollouts.policies.replay import Outcome, PastRequest, ReplayLine, replay
 from rollouts.selectors.facts import known_facts
 from rollouts.selectors.lists import visible_requests
-from rollouts.selectors.rules import directory_of, judged, service_approvals
+from rollouts.selectors.rules import directory_of, service_approvals, stored_facts
 
 LONGEST_REPLAY = 500
 
@@ -69,7 +69,7 @@ def replay_rule(rule: Rule, project: Project, user: AbstractUser, *, days: int, 
 
 
 def _past(requests: Collection[ChangeRequest]) -> list[PastRequest]:
-    stored = judged(requests)
+    stored = stored_facts(requests)
     services = service_approvals([request.pk for request in requests])
     approvals: dict[uuid.UUID, set[str]] = defaultdict(set)
     digests = {request.pk: request.digest for request in requests}
@@ -82,7 +82,7 @@ def _past(requests: Collection[ChangeRequest]) -> list[PastRequest]:
     return [
         PastRequest(
             str(request.pk),
-            stored[request.pk].facts or known_facts(request, kinds),
+            stored.get(request.pk) or known_facts(request, kinds),
             frozenset(approvals[request.pk]),
             any(yes.digest == request.digest for yes in services.get(request.pk, ())),
         )

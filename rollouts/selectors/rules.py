@@ -18,21 +18,9 @@ Rules = tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What was stored when a request was submitted and edited: every rule that ever judged it, and its latest facts.
-
-    `facts` are those of the present content, None where nobody stored them.
-    """
-
-    rules: Rules = ()
-    facts: Facts | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ruled:
     """What the rules say about one request, and what it takes to read that."""
 
-    rules: Rules = ()
     findings: tuple[Finding, ...] = ()
     directory: Directory = field(default_factory=Directory)
     service_approvals: tuple[ServiceYes, ...] = ()
@@ -67,17 +55,24 @@ def directory_of(projects: Collection[uuid.UUID], rules: Iterable[Rule] = ()) ->
     return Directory(teams, _people(rules))
 
 
-def judged(requests: Collection[ChangeRequest]) -> dict[uuid.UUID, Judged]:
-    """What was stored about these requests: one query."""
+def stored_rules(requests: Collection[ChangeRequest]) -> dict[uuid.UUID, Rules]:
+    """Every rule that judged these requests since their submit: one query."""
+    found: dict[uuid.UUID, list[Rule]] = defaultdict(list)
+    rows = Judgement.objects.filter(request__in=[request.pk for request in requests])
+    for request_id, rules in rows.values_list("request_id", "rules"):
+        found[request_id] += [Rule.from_json(item, key=item["key"], version=item["version"]) for item in rules]
+    return {pk: tuple(rules) for pk, rules in found.items()}
+
+
+def stored_facts(requests: Collection[ChangeRequest]) -> dict[uuid.UUID, Facts]:
+    """The latest facts that were stored about the present content of these requests: one query."""
     digests = {request.pk: request.digest for request in requests}
-    rules: dict[uuid.UUID, list[Rule]] = defaultdict(list)
-    facts: dict[uuid.UUID, Facts] = {}
     rows = Judgement.objects.filter(request__in=digests).order_by("created_at", "id")
-    for request_id, digest, stored, seen in rows.values_list("request_id", "digest", "rules", "facts"):
-        rules[request_id] += [Rule.from_json(item, key=item["key"], version=item["version"]) for item in stored]
-        if digest == digests[request_id]:
-            facts[request_id] = Facts.from_json(seen)
-    return {pk: Judged(tuple(rules.get(pk, ())), facts.get(pk)) for pk in digests}
+    return {
+        request_id: Facts.from_json(facts)
+        for request_id, digest, facts in rows.values_list("request_id", "digest", "facts")
+        if digest == digests[request_id]
+    }
 
 
 def ruled(
@@ -86,24 +81,24 @@ def ruled(
     """What the rules say about these requests: those of now and those at submit, the stricter of both.
 
     Looks at the facts that were stored with the present content, or at those that `read` gives. Two queries where there
-    are no rules, else two to four more, beside those of `read`.
+    are no rules, else two to five more, beside those of `read`.
     """
     projects = {request.project_id for request in requests}
-    present, stored = rules_of(projects), judged(requests)
+    present, former = rules_of(projects), stored_rules(requests)
     every = {
-        request.pk: active([*present.get(request.project_id, ()), *stored[request.pk].rules]) for request in requests
+        request.pk: active([*present.get(request.project_id, ()), *former.get(request.pk, ())]) for request in requests
     }
     if not any(every.values()):
         return {request.pk: Ruled() for request in requests}
     directory = directory_of(projects, [rule for rules in every.values() for rule in rules])
-    findings = {}
+    findings, stored = {}, {} if read else stored_facts(requests)
     for request in requests:
-        facts = read(request) if read and every[request.pk] else stored[request.pk].facts
+        facts = read(request) if read and every[request.pk] else stored.get(request.pk)
         findings[request.pk] = findings_of(every[request.pk], facts, directory) if facts else ()
     services = {}
     if any(demanded(found).service for found in findings.values()):
         services = service_approvals([request.pk for request in requests])
-    return {pk: Ruled(every[pk], found, directory, services.get(pk, ())) for pk, found in findings.items()}
+    return {pk: Ruled(found, directory, services.get(pk, ())) for pk, found in findings.items()}
 
 
 def service_approvals(requests: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[ServiceYes, ...]]:

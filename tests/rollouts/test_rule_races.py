@@ -1,5 +1,7 @@
 """A rule that refuses, and an apply, at the same moment: nothing is applied after the rule was committed."""
 
+from functools import partial
+
 import pytest
 
 from audits.actions import Action
@@ -27,8 +29,8 @@ def test_apply__a_refusing_rule_at_the_same_moment__comes_before_it_or_not_at_al
         refusing = rule(f"rule-{share}", effect=Effect.REFUSE, conditions=(condition("reach", at_least=share),))
         crowd.run(
             [
-                lambda pk=request.pk: acts.apply_change_request(pk, actor=rolf, now=SOON),
-                lambda subject=refusing: put(bench.world, subject),
+                partial(acts.apply_change_request, request.pk, actor=rolf, now=SOON),
+                partial(put, bench.world, refusing),
             ]
         )
 
