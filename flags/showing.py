@@ -27,12 +27,14 @@ from flags.documents import (
 from flags.documents.schema import quoted
 from flags.documents.words import shown
 from flags.lines import stretches
+from flags.lookalikes import lookalike_words, lookalikes, named
 
 COLOURS = 8
 CONTEXT_LINES = 3
 # Lines of one change that are in sight at once; the others are behind a fold that counts them.
 CHANGED_LINES = 100
 NAMES_SHOWN = 10
+NAMES_LISTED = 3
 # Letters and marks that draw nothing, although Unicode does not class them as format characters.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
@@ -93,19 +95,77 @@ class JsonBlock:
         return f"{count} more {'added' if self.lines[0].mark == '+' else 'removed'}"
 
 
-def visible(text: object) -> SafeString:
-    """Escaped text in which every character that hides or reorders others is written as its code point."""
+def visible(text: object, *, with_blanks: bool = True) -> SafeString:
+    """Escaped text in which nothing deceives the eye.
+
+    Every character that hides or reorders others is written as its code point, letters that pass for Latin ones are
+    marked, and so are, unless `with_blanks` is off, blanks that nobody sees: several, or at the edge of a quotation.
+    """
     words = str(text)
     if words.isascii() and words.replace("\n", "").replace("\t", "").isprintable():
-        return conditional_escape(words)
+        return _with_blanks(words) if with_blanks else conditional_escape(words)
     hiding = "".join(character for character in set(words) if is_hidden(character))
-    if not hiding:
-        return conditional_escape(words)
+    marked = lookalikes(words)
+    if not hiding and not marked:
+        return _with_blanks(words) if with_blanks else conditional_escape(words)
     # Our own sentences keep a number and its unit on one line.
-    parts = re.split(f"((?!\u00a0%)[{re.escape(hiding)}])", words)
-    for position, part in enumerate(parts):
-        parts[position] = _named(part) if position % 2 else conditional_escape(part)
-    return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
+    hidden = re.compile(f"(?!\u00a0%)[{re.escape(hiding)}]") if hiding else None
+    spots = {place: _lookalike(words[place]) for place in marked}
+    spots |= {found.start(): _named(found.group()) for found in hidden.finditer(words)} if hidden else {}
+    parts, start = [], 0
+    for place in sorted(spots):
+        parts += [_plain(words[start:place], with_blanks), spots[place]]
+        start = place + 1
+    return mark_safe("".join([*parts, _plain(words[start:], with_blanks)]))  # noqa: S308 - every part is escaped
+
+
+def suspicions(*texts: str) -> list[str]:
+    """What somebody should look at twice in these texts, in sentences."""
+    found = []
+    present = dict.fromkeys(character for text in texts if not text.isascii() for character in dict.fromkeys(text))
+    # A no-break space in a sentence deceives nobody.
+    hidden = [character for character in present if is_hidden(character) and character != "\u00a0"]
+    if names := [f"U+{ord(character):04X}" for character in hidden]:
+        found.append(f"It holds characters that draw nothing or turn others around: {_listed(names)}.")
+    words = dict.fromkeys(word for text in texts for word in lookalike_words(text))
+    if words:
+        found.append(f"Letters that only look Latin stand in {_listed([f'“{word}”' for word in words])}.")
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - NAMES_LISTED
+    return ", ".join(names[:NAMES_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+# Between words, except where a sentence begins: some people put two blanks there.
+_UNSEEN_BLANKS = re.compile("(?<=“) +| +(?=”)|(?<=[^ \\n.:;!?]) {2,}(?=[^ \\n])")
+
+
+def _with_blanks(words: str) -> SafeString:
+    if " " not in words or not _UNSEEN_BLANKS.search(words):
+        return conditional_escape(words)
+    return mark_safe("".join(_blank_parts(words)))  # noqa: S308 - every part is escaped
+
+
+def _blank_parts(words: str) -> Iterable[str]:
+    start = 0
+    for found in _UNSEEN_BLANKS.finditer(words):
+        yield conditional_escape(words[start : found.start()])
+        yield format_html(
+            '<span class="fe-blank" title="{} × blank">{}</span>', len(found.group()), "␣" * len(found.group())
+        )
+        start = found.end()
+    yield conditional_escape(words[start:])
+
+
+def _plain(words: str, with_blanks: bool) -> SafeString:
+    return _with_blanks(words) if with_blanks else conditional_escape(words)
+
+
+def _lookalike(character: str) -> SafeString:
+    """A letter that passes for a Latin one, marked as what it is."""
+    return format_html('<span class="fe-lookalike" title="{}">{}</span>', named(character), character)
 
 
 def _named(character: str) -> SafeString:
@@ -281,7 +341,8 @@ def json_blocks(before: object | None, after: object | None) -> list[JsonBlock]:
 
 def blocks_html(blocks: Sequence[JsonBlock]) -> SafeString:
     """Blocks as the page shows them. All at once: a page may show tens of thousands of lines."""
-    texts = iter(visible("\n".join(line.text for block in blocks for line in block.lines)).split("\n"))
+    lines = "\n".join(line.text for block in blocks for line in block.lines)
+    texts = iter(visible(lines, with_blanks=False).split("\n"))
     parts: list[str] = []
     for block in blocks:
         spans = "".join(

@@ -1,5 +1,6 @@
 """The request page: everything one person needs to decide, put together for the template."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from flags.documents.lint import Finding
 from flags.models import FlagConfig
 from flags.selectors.lint import findings_for_change_set
 from flags.selectors.versions import Version, versions_of
-from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks, visible
+from flags.showing import DiffRow, JsonBlock, diff_rows, json_blocks, suspicions, visible
 from rollouts.admin.panels import panel_contexts
 from rollouts.admin.schedules import fields_of
 from rollouts.admin.stages import applied_versions, stage_line, timeline
@@ -73,6 +74,7 @@ def request_context(
         "earliest": timezone.localtime(now).strftime("%Y-%m-%dT%H:%M"),
         "applied": sorted(versions.items()),
         "blocked": _blocked(page),
+        "suspicions": _suspicions(page),
         "crumbs": [
             ("Change requests", reverse("admin:rollouts_changerequest_changelist")),
             (format_html("#{} {}", request.number, visible(request.title)), ""),
@@ -80,6 +82,14 @@ def request_context(
         "refused": refused,
         "now": now,
     }
+
+
+def _suspicions(page: RequestPage) -> list[str]:
+    """What a reviewer should look at twice in everything people wrote into the request."""
+    request = page.request
+    documents = [json.dumps([edit.key, edit.name, edit.after], ensure_ascii=False) for edit in page.edits]
+    comments = [comment.body for thread in page.threads for comment in (thread.root, *thread.replies)]
+    return suspicions(request.title, request.reason, *documents, *comments)
 
 
 def primary_act(page: RequestPage) -> str:

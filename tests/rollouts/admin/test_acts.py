@@ -292,9 +292,9 @@ def test_apply__something_moved__blocks_and_says_so(bench: Bench) -> None:
     assert response.status_code == 409
     assert FlagConfig.objects.get(flag=bench.flag, environment=bench.production).version == 2
     assert "has moved on since this was prepared" in text_of(response)
-    assert "Rebase onto version 2" in page
+    assert "Decide and bring up to date" in page
 
 
 def test_acts__are_those_of_the_table() -> None:
-    people = {act.value for act in Act} - {"pass_review", "expire", "refuse_apply", "end_together"}
+    people = {act.value for act in Act} - {"pass_review", "expire", "refuse_apply", "end_together", "roll_back"}
     assert set(OFFERED) == people

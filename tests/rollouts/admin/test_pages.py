@@ -164,7 +164,7 @@ def test_page__one_obvious_button_for_this_person(bench: Bench, role: str, state
     text = text_of(signed_in(getattr(bench.world, role)).get(page_url(request)))
 
     head = text.partition('<header class="fs-page-head">')[2].partition("</header>")[0]
-    primary = [word for word in ("Submit for review", "Approve…", "Apply now…", "Rebase") if word in head]
+    primary = [word for word in ("Submit for review", "Approve…", "Apply now…", "up to date") if word in head]
     assert primary == ([button] if button else [])
     assert ('class="rq-thumb"' in text) == bool(button)
 
@@ -215,7 +215,7 @@ def test_page__something_moved__says_what_from_where_and_by_whom(bench: Bench) -
     assert "based on <b>version 1</b>; <b>version 2</b> is live now" in text
     assert "Rolf Test" in text
     assert "99 % on, 1 % off" in text
-    assert "Rebase onto version 2" in text
+    assert "Decide and bring up to date" in text
 
 
 def test_page__scheduled__names_time_and_zone(bench: Bench) -> None:
