@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -99,9 +99,26 @@ def _reasons(given: Sequence[Holding], superusers: Sequence[Holding]) -> list[Re
         codename = permission.removeprefix("flags.")
         through = [item for item in given if item.grant and codename in codenames_of(item.grant)]
         if permission == VIEW:
-            through = list(given)
+            through = _one_each(given)
         found.append(Reason(permission, words, [*through, *(superusers if permission in SUPERUSER_HOLDS else ())]))
     return found
+
+
+def _one_each(given: Sequence[Holding]) -> list[Holding]:
+    """One grant for each person, the one that lasts longest: every role brings the right to look."""
+    best: dict[uuid.UUID, Holding] = {}
+    for item in given:
+        known = best.get(item.person.pk)
+        if known is None or _lasts(item) > _lasts(known):
+            best[item.person.pk] = item
+    return list(best.values())
+
+
+def _lasts(holding: Holding) -> tuple[datetime, bool]:
+    """What orders grants by how long they last; a role that brings more than the right to look comes before one."""
+    end = holding.grant.ends_at if holding.grant else None
+    says_more = holding.grant is not None and holding.grant.role != Role.VIEWER
+    return end or datetime.max.replace(tzinfo=UTC), says_more
 
 
 def _by_name(grants: Iterable[RoleGrant]) -> list[RoleGrant]:

@@ -37,4 +37,5 @@ CAST = (
     ),
     Member("vic", "Vic", "Moreau", "auditor", dict.fromkeys(ALL, (Role.VIEWER,))),
     Member("ada", "Ada", "Winter", "administrator", dict.fromkeys(ALL, (Role.ADMINISTRATOR,)), is_superuser=True),
+    Member("omar", "Omar", "Haddad", "second administrator", dict.fromkeys(ALL, (Role.ADMINISTRATOR,))),
 )

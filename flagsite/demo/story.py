@@ -14,6 +14,7 @@ from flags.services.configs import edit_config, edit_segment
 from flags.services.flags import create_flag
 from flags.services.projects import create_environment, create_project
 from flags.services.roles import set_roles
+from flagsite.demo.access import tell_access
 from flagsite.demo.calendar import tell_calendar
 from flagsite.demo.cast import ALL, CAST
 from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share, split
@@ -55,6 +56,7 @@ class Story:
         tell_impacts(self)
         tell_drills(self)
         tell_calendar(self)
+        tell_access(self)
 
     def actor(self, username: str) -> Actor:
         """One of the cast, acting in the admin."""

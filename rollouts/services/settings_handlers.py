@@ -152,7 +152,8 @@ class ApprovalPolicyKind:
             sentences.append(f"May approve: {_who(becomes)}. Until now: {_who(was)}.")
         if was.expires_after_hours != becomes.expires_after_hours:
             sentences.append(
-                f"Requests expire after {becomes.expires_after_hours} hours instead of {was.expires_after_hours}."
+                f"Requests expire after {_life(becomes.expires_after_hours)} instead of "
+                f"{_life(was.expires_after_hours)}."
             )
         return sentences or ("Nothing is different.",)
 
@@ -256,6 +257,11 @@ def _switch(value: Any, name: str) -> dict[str, bool]:
 
 def _approvals(number: int) -> str:
     return f"{number} approval" if number == 1 else f"{number} approvals"
+
+
+def _life(hours: int) -> str:
+    number, unit = (hours // 24, "day") if hours % 24 == 0 else (hours, "hour")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _who(policy: Policy) -> str:
