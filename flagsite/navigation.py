@@ -20,6 +20,7 @@ def groups(request: HttpRequest) -> list[Item]:
     work = [
         _item("Desk", "space_dashboard", "admin:index"),
         _item("Flags", "flag", "admin:flags_flag_changelist"),
+        _item("Compare", "compare_arrows", "admin:rollouts_intendeddifference_changelist"),
         _item("Change requests", "rate_review", "admin:rollouts_changerequest_changelist", badge=waiting),
         _item("Break-glass", "emergency_home", "admin:rollouts_breakglassuse_changelist"),
         _item("Rollback drills", "history", "admin:rollouts_rollbackdrill_changelist"),

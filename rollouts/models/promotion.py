@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from flags.aspects import Aspect
+
 
 class Drift(models.Model):
     """What one flag serves differently in two neighbouring environments; no row: nothing that both have set up.
@@ -69,3 +71,8 @@ class IntendedDifference(models.Model):
 
     def __str__(self) -> str:
         return f"{self.flag}: {self.upstream} and {self.downstream}"
+
+    @property
+    def phrase(self) -> str:
+        """What differs, inside a sentence."""
+        return ", ".join(Aspect(name).phrase for name in self.aspects)

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.contrib.auth.models import AbstractUser
 
 from rollouts.selectors.desk_kinds import DeskTask
+from rollouts.selectors.drift_tasks import drift_tasks
 from rollouts.selectors.drills import drill_tasks
 from rollouts.selectors.emergencies import review_tasks
 from rollouts.selectors.freeze_tasks import exceptions_to_decide
@@ -21,6 +22,7 @@ SOURCES: tuple[Source, ...] = (
     review_tasks,
     drill_tasks,
     exceptions_to_decide,
+    drift_tasks,
 )
 
 

@@ -26,16 +26,18 @@ from flags.models import ContextAttribute, Environment, EnvironmentToken, Flag, 
 from flags.permissions import Role
 from flags.services.configs import edit_segment
 from flags.services.tokens import issue_token
-from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest
+from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
 from rollouts.services.drills import DrillPlan, add_drill
 from rollouts.services.incidents import open_incident
 from rollouts.services.policies import set_approval_policy
+from rollouts.services.rules import set_rule
 from rollouts.transitions import Act
 from tests.factories import NOW, World, actor_of, make_served_world, percent_document
 from tests.flagsite.write_doors import Route, addresses, routes
 from tests.rollouts.calendars import freeze
+from tests.rollouts.rule_support import condition, rule
 from tests.support.remembered import remembered
 
 pytestmark = pytest.mark.django_db
@@ -162,9 +164,11 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "flags_contextattribute": [str(ContextAttribute.objects.values_list("pk", flat=True).first())],
         "flagsite_user": [str(world.rita.pk)],
         "rollouts_changerequest": request_ids,
+        "rollouts_policyrule": [_rule(world)],
         "rollouts_rollbackdrill": [_drill(world, flag)],
         "rollouts_approvalpolicy": [str(ApprovalPolicy.objects.get().pk), both[0]],
         "audits_auditevent": [str(AuditEvent.objects.values_list("pk", flat=True).first())],
+        "rollouts_intendeddifference": [str(uuid.uuid4())],
         "flag_id": [str(flag.pk)],
         "environment_id": both,
         "segment_id": [str(segment.pk)],
@@ -186,6 +190,13 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "url": ["x"],
         "version": ["1"],
     }
+
+
+def _rule(world: World) -> str:
+    """A rule that is about staging only."""
+    document = rule(conditions=(condition("environment_kind", kinds=["staging"]),)).as_json()
+    set_rule(world.project.pk, key="staging", document=document, actor=actor_of(world.ada), reason="Test", now=NOW)
+    return str(PolicyRule.objects.get().pk)
 
 
 def _incident(world: World) -> str:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from audits.errors import GovernanceError
 from flags.aspects import Aspect
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.documents import initial_document
-from flags.errors import GovernanceError, InvalidInput, PermissionMissing, StaleChange
+from flags.errors import InvalidInput, PermissionMissing, StaleChange
 from flags.models import Environment, FlagConfig, Segment
 from flags.selectors.movements import movement_of_change_set
 from flags.services.configs import edit_config, edit_segment

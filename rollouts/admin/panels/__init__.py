@@ -19,6 +19,7 @@ from rollouts.admin.panels.impact import impact_panel
 from rollouts.admin.panels.merge import merge_panel
 from rollouts.admin.panels.policies import policies_panel
 from rollouts.admin.panels.since_looked import since_looked_panel
+from rollouts.admin.panels.source import source_panel
 from rollouts.selectors import RequestPage
 
 Panel = Callable[[RequestPage, AbstractUser, datetime], Any]
@@ -33,6 +34,7 @@ PANELS: Mapping[str, Panel] = {
     "merge": merge_panel,
     "policies": policies_panel,
     "since_looked": since_looked_panel,
+    "source": source_panel,
 }
 
 
