@@ -104,7 +104,7 @@ def test_confirm__another_administrator__is_in_force_with_both_names(world: Worl
 
 
 def test_confirm__policy__is_the_proposed_one(world: World) -> None:
-    named = {"required_approvals": 1, "named_approvers": [str(world.abel.pk)], "expires_after_hours": 48}
+    named: dict[str, Any] = {**POLICY, "named_approvers": [str(world.abel.pk)], "expires_after_hours": 48}
     assert propose(world, kind="approval_policy", after=named) is None
     wider = {**named, "named_approvers": [str(world.abel.pk), str(world.anna.pk)]}
     proposal = opened(world, kind="approval_policy", after=wider)

@@ -135,6 +135,7 @@ def test_give__role_with_a_last_day__stands_in_the_matrix_and_ends_when_the_day_
     response = signed_in(world.ada).post(cell(world, world.otto), sent, follow=True)
 
     grant = RoleGrant.objects.get(person=world.otto)
+    assert grant.ends_at is not None
     assert timezone.localtime(grant.ends_at).date() == ahead(10)
     assert timezone.localtime(grant.ends_at).time() == time.min
     assert last_day(grant.ends_at) in text_of(response)

@@ -104,7 +104,7 @@ def test_create__key_or_name_taken_or_unusable__is_refused(world: World) -> None
             create(world, **{"key": "another", **fields})
     with pytest.raises(InvalidInput):
         add(team, world.abel, world.ada, reason=" ")
-    assert create(make_world("other-shop"), by=world.ada)
+    assert create(make_world("other-shop"), by=world.ada).key == team.key
 
 
 def test_update__name__is_recorded_once(world: World) -> None:
