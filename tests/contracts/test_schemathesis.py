@@ -52,6 +52,8 @@ MET = {
         ("explain_evaluation", 400),
         ("explain_evaluation", 404),
         ("project_calendar", 404),
+        ("approve_change_request_as_service", 400),
+        ("approve_change_request_as_service", 404),
         ("open_incident", 201),
         ("open_incident", 400),
         ("close_incident", 404),
