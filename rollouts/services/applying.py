@@ -211,8 +211,8 @@ def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: d
 def _block(request: ChangeRequest, error: GovernanceError, *, actor: Actor, now: datetime) -> None:
     origin = request.current_state
     detail = {"message": error.message, **error.facts}
-    if (request.blocked_code, request.blocked_detail) == (error.code, detail):
-        # Tried again and held back for the same reason: there is nothing new to tell.
+    if actor == APPLIER and (request.blocked_code, request.blocked_detail) == (error.code, detail):
+        # The sweep tried again and it is held back for the same reason: there is nothing new to tell.
         return
     move(request, Act.REFUSE_APPLY, blocked_code=error.code, blocked_detail=detail)
     # The sentence may name people, who can be erased; the trail keeps code and numbers.
