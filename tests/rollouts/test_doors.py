@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 
@@ -16,6 +17,8 @@ from rollouts.transitions import RequestState
 from tests.factories import NOW, SOON, actor_of, make_world
 from tests.rollouts.support import Bench
 
+# They decide nothing: what somebody has seen, what is gone after an hour, what is worked out anew.
+OPEN_TABLES = {"rollouts_look", "rollouts_impactupload", "rollouts_drift"}
 MODELS: tuple[type[models.Model], ...] = (ChangeRequest, Approval, Comment, ApprovalPolicy)
 
 
@@ -167,7 +170,9 @@ def test_delete__people_and_environments_with_evidence__are_protected(decided: C
 
 
 def test_guards__cover_every_table_of_the_app() -> None:
-    assert set(ROLLOUTS_GUARDS) == {model._meta.db_table for model in MODELS}
+    tables = {model._meta.db_table for model in apps.get_app_config("rollouts").get_models()}
+
+    assert set(ROLLOUTS_GUARDS) == tables - OPEN_TABLES
 
 
 def test_reinstall_guards__twice__changes_nothing(decided: ChangeRequest) -> None:
