@@ -113,7 +113,8 @@ def _bands(
         places[0][old], places[1][new] = start + thick, end + thick
         words = f"{count:,} from {old} to {new}" if old != new else f"{count:,} keep {old}"
         bands.append(Band(kind, _path(start, end, thick), words))
-    return bands
+    # Those who flip are drawn last, so that nothing covers them.
+    return sorted(bands, key=lambda band: band.kind != "same")
 
 
 def _path(start: float, end: float, thick: float) -> str:

@@ -13,7 +13,7 @@ from rollouts.impact import Population, Side, affected_flags, mentions_of, propo
 from rollouts.impact.scope import related_documents
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
 
-# Answers of one run, people times flags; about a fifth of a minute of work.
+# Answers of one run, people times flags: seconds of work, not minutes.
 MOST_ANSWERS = 2_000_000
 PROPOSED_SIZE = 20_000
 UPLOADS_LIVE = timedelta(hours=1)

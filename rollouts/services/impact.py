@@ -37,7 +37,9 @@ from rollouts.services.writing import lock_request, record, require_person
 from rollouts.transitions import OPEN_STATES
 
 ASKERS = (permissions.PROPOSE, permissions.APPROVE, permissions.APPLY, permissions.ADMINISTER)
+# People of one slice at most, and answers: a slice takes about a second, far less than a worker may be silent.
 SLICE = 5_000
+SLICE_ANSWERS = 50_000
 MOST_ATTEMPTS = 3
 Clock = Callable[[], datetime]
 
@@ -216,25 +218,26 @@ def _simulate(run: ImpactRun, *, clock: Clock) -> dict[str, Any]:
     at = max(request.apply_at or now, now)
     before, after = compared_snapshots(request)
     is_synthetic = run.population["kind"] == "synthetic"
-    simulation = Simulation(before, after, flags_in_question(before, after), at=at, shows_keys=is_synthetic)
-    for part in _slices(run):
+    flags = flags_in_question(before, after)
+    simulation = Simulation(before, after, flags, at=at, shows_keys=is_synthetic)
+    for part in _slices(run, size=max(1, min(SLICE, SLICE_ANSWERS // max(1, len(flags))))):
         simulation.feed(part)
         if not _write(run, progress=simulation.people, seen_at=clock()):
             raise _TakenOver
     return simulation.result()
 
 
-def _slices(run: ImpactRun) -> Iterator[Any]:
+def _slices(run: ImpactRun, *, size: int) -> Iterator[Any]:
     if run.population["kind"] == "synthetic":
         described = {name: value for name, value in run.population.items() if name != "kind"}
         population = Population.from_json(described)
-        yield from (population.contexts(start, start + SLICE) for start in range(0, population.size, SLICE))
+        yield from (population.contexts(start, start + size) for start in range(0, population.size, size))
         return
     upload = ImpactUpload.objects.filter(run=run).first()
     if upload is None:
         raise _Unusable("What was handed in is deleted already. Run it again.")
     contexts = orjson.loads(zlib.decompress(upload.contexts))
-    yield from (contexts[start : start + SLICE] for start in range(0, len(contexts), SLICE))
+    yield from (contexts[start : start + size] for start in range(0, len(contexts), size))
 
 
 def _write(run: ImpactRun, **fields: Any) -> bool:
