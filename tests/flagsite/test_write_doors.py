@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from celery import current_app
@@ -168,12 +168,12 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "rollouts_rollbackdrill": [_drill(world, flag)],
         "rollouts_approvalpolicy": [str(ApprovalPolicy.objects.get().pk), both[0]],
         "audits_auditevent": [str(AuditEvent.objects.values_list("pk", flat=True).first())],
-        "rollouts_intendeddifference": [str(uuid.uuid4())],
+        "rollouts_intendeddifference": [str(uuid4())],
         "flag_id": [str(flag.pk)],
         "environment_id": both,
         "segment_id": [str(segment.pk)],
         "request_id": request_ids,
-        "run_id": ["6f1c1c0e-8f0e-4f55-9f3f-0c7f5d1b2a11"],
+        "run_id": [str(uuid4())],
         "other_id": request_ids,
         "incident_id": [_incident(world)],
         "rollouts_incident": [_incident(world)],
