@@ -21,6 +21,7 @@ from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share
 from flagsite.demo.drills import tell_drills
 from flagsite.demo.emergencies import tell_emergencies
 from flagsite.demo.impact import tell_impacts
+from flagsite.demo.reviews import tell_reviews
 from flagsite.demo.rules import tell_rules
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
@@ -52,6 +53,7 @@ class Story:
         self._past()
         tell_rules(self)
         self._present()
+        tell_reviews(self)
         tell_emergencies(self)
         tell_impacts(self)
         tell_drills(self)

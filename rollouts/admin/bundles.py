@@ -36,7 +36,9 @@ class BundleViews(GovernedAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         members = visible_requests(signed_in(request)).filter(membership__bundle=bundle_id)
-        here = members.filter(pk=_as_uuid(request.POST.get("here", ""))).first() or members.first()
+        found = list(members)
+        chosen = _as_uuid(request.POST.get("here", ""))
+        here = next((one for one in found if one.pk == chosen), found[0] if found else None)
         if here is None:
             raise Http404
         try:

@@ -150,10 +150,12 @@ def _choice(one: MergedEdit, conflict: Conflict, fields: Mapping[str, str]) -> C
     name = _SEPARATOR.join((*one.target, conflict.path))
     chosen = fields.get(name, "")
     return Choice(
-        name,
-        conflict.words,
-        *(_side(conflict.path, value) for value in (conflict.base, conflict.ours, conflict.theirs)),
-        chosen if chosen in (MINE, THEIRS) else "",
+        name=name,
+        words=conflict.words,
+        before=_side(conflict.path, conflict.base),
+        mine=_side(conflict.path, conflict.ours),
+        theirs=_side(conflict.path, conflict.theirs),
+        chosen=chosen if chosen in (MINE, THEIRS) else "",
     )
 
 
