@@ -4,10 +4,14 @@ from django.urls import URLPattern, path
 
 from rollouts.api.approvals import ServiceApprovalsView
 from rollouts.api.calendar import CalendarView
+from rollouts.api.change_requests import ChangeRequestsView, ChangeRequestView, DriftView
 from rollouts.api.impact import AskImpactView, ImpactRunView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
 
 urlpatterns: list[URLPattern] = [
+    path("change-requests", ChangeRequestsView.as_view(), name="change-requests"),
+    path("change-requests/<uuid:request_id>", ChangeRequestView.as_view(), name="change-request"),
+    path("projects/<str:key>/drift", DriftView.as_view(), name="project-drift"),
     path("projects/<str:key>/calendar.ics", CalendarView.as_view(), name="project-calendar"),
     path(
         "change-requests/<uuid:request_id>/approvals",
