@@ -15,7 +15,7 @@ from flags.selectors.lint import findings_for_change_set
 from rollouts.models import ChangeRequest
 from rollouts.policies import Facts, FlagFacts, LintFact
 from rollouts.selectors.calendar import freezes_for
-from rollouts.selectors.impact import latest_impact
+from rollouts.selectors.impact import gravest_flips
 from rollouts.selectors.incidents import open_incidents
 from rollouts.selectors.soak import soak_of
 
@@ -116,12 +116,11 @@ def _flag(movement: FlagMovement, around: _Surroundings) -> FlagFacts:
 
 
 def _flips(request: ChangeRequest) -> tuple[int | None, int | None]:
-    """How many of how many people get another answer. A run over a few says nothing: anybody could choose those."""
-    run = latest_impact(request)
-    result = run.result if run else None
-    if result is None or result["population"] < SMALLEST_POPULATION:
-        return None, None
-    return result["flipped"], result["population"]
+    """How many of how many people get another answer, in the gravest run: whoever asks chooses the people.
+
+    A run over a few says nothing.
+    """
+    return gravest_flips(request, smallest=SMALLEST_POPULATION) or (None, None)
 
 
 def _is_visible(document: Mapping[str, Any]) -> bool:

@@ -26,6 +26,17 @@ def latest_impact(request: ChangeRequest) -> ImpactRun | None:
     return runs.order_by("-finished_at").first()
 
 
+def gravest_flips(request: ChangeRequest, *, smallest: int) -> tuple[int, int] | None:
+    """Of how many people how many flip, in the run for the present content that finds the largest part of them.
+
+    So another run over people who were chosen to be left alone hides nothing. Runs over fewer than `smallest` people
+    say nothing either; None where there is no other.
+    """
+    runs = ImpactRun.objects.filter(request=request, digest=request.digest, state=ImpactState.DONE)
+    found = [(flipped, people) for flipped, people in runs.values_list("result__flipped", "result__population")]
+    return max((one for one in found if one[1] >= smallest), key=lambda one: one[0] / one[1], default=None)
+
+
 def last_run(request: ChangeRequest) -> ImpactRun | None:
     """The run that was asked for last, whatever became of it and of the content."""
     return ImpactRun.objects.filter(request=request).select_related("asked_by", "token").first()

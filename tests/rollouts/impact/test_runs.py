@@ -19,7 +19,7 @@ from rollouts import tasks
 from rollouts.errors import ImpactUnderWay, InvalidTransition
 from rollouts.impact import headline
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
-from rollouts.selectors.impact import default_population, latest_impact
+from rollouts.selectors.impact import default_population, gravest_flips, latest_impact
 from rollouts.services import impact as service
 from rollouts.services.impact import carry_out_impact, drop_upload, revive_impact, start_impact
 from rollouts.transitions import RequestState
@@ -319,3 +319,18 @@ def test_approval__with_a_run_of_this_content__names_it(bench: Bench, request_: 
     bench.approve(edited)
 
     assert json.loads(AuditEvent.objects.get(action=Action.CHANGE_REQUEST_APPROVED).data)["impact_run"] == str(run.pk)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_gravest_flips__whichever_run_came_last__is_the_one_that_moves_most(
+    bench: Bench, request_: ChangeRequest, last: int
+) -> None:
+    nobody = json.dumps([{"plan": "free"}] * 600).encode()
+    asked_for: list[dict[str, Any]] = [{"contexts": nobody}, {"population": PEOPLE}]
+    runs = [counted(bench, request_, **asked_for[place]) for place in (1 - last, last)]
+    grave = next(run.result for run in runs if run.population["kind"] == "synthetic")
+
+    assert grave is not None
+    assert grave["flipped"] > 0
+    assert gravest_flips(request_, smallest=500) == (grave["flipped"], 500)
+    assert gravest_flips(request_, smallest=601) is None
