@@ -22,6 +22,7 @@ from flagsite.demo.drills import tell_drills
 from flagsite.demo.emergencies import tell_emergencies
 from flagsite.demo.impact import tell_impacts
 from flagsite.demo.reviews import tell_reviews
+from flagsite.demo.promotions import tell_promotions
 from flagsite.demo.rules import tell_rules
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
@@ -59,6 +60,7 @@ class Story:
         tell_drills(self)
         tell_calendar(self)
         tell_access(self)
+        tell_promotions(self)
 
     def actor(self, username: str) -> Actor:
         """One of the cast, acting in the admin."""

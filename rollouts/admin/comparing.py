@@ -158,7 +158,7 @@ def summary(rows: Iterable[Sequence[Comparison]]) -> str:
         f"{intended} {'differs' if intended == 1 else 'differ'} on purpose" if intended else "",
     ]
     told = [part for part in parts if part]
-    total = f"Of {len(states)} {'flag' if len(states) == 1 else 'flags'}"
+    total = f"Of {len(states)} {'flag' if len(states) == 1 else 'flags'},"
     return f"{total} {', '.join(told)}." if told else f"{total} none is served differently."
 
 

@@ -52,7 +52,7 @@ class VerdictSerializer(serializers.Serializer[Facts]):
     """Whether it has its approvals now."""
 
     isSatisfied = serializers.BooleanField()  # noqa: N815
-    required = serializers.IntegerField()
+    required = serializers.IntegerField()  # type: ignore[assignment] # a field of ours, not the base's required
     missing = serializers.IntegerField(help_text="The lowest number of people who still have to approve.")
     sentences = serializers.ListField(child=serializers.CharField())
     findings = FindingSerializer(many=True)

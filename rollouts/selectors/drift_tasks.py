@@ -9,12 +9,12 @@ from django.contrib.auth.models import AbstractUser
 from rollouts.selectors.desk_kinds import DeskTask
 from rollouts.selectors.drift import OldDrift, drift_for
 
-SHOWN = 10
+SHOWN = 3
 ROUTE = "admin:rollouts_intendeddifference_changelist"
 
 
 def drift_tasks(user: AbstractUser, now: datetime) -> Sequence[DeskTask]:
-    """One task for each flag that environments serve differently without a reason; those beyond ten are one task."""
+    """One task for each flag that environments serve differently without a reason; those beyond three are one task."""
     flags: dict[object, list[OldDrift]] = {}
     for drift in drift_for(user, now=now):
         flags.setdefault(drift.flag.pk, []).append(drift)

@@ -58,7 +58,7 @@ def promote_fields(world: World, **changed: Any) -> dict[str, Any]:
 def test_compare__says_what_differs_and_offers_what_to_do(world: World, apart: Flag) -> None:
     page = text_of(signed_in(world.rita).get(f"{LIST}?project={world.project.key}"))
 
-    assert "Of 1 flag 1 differs without a reason." in page
+    assert "Of 1 flag, 1 differs without a reason." in page
     for words in ("Differs without a reason", "Promote", "Bring back", "It is intended"):
         assert words in page
 
