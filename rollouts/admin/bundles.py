@@ -26,13 +26,13 @@ class BundleViews(GovernedAdmin):
 
     def bundle_submit_view(self, request: HttpRequest, bundle_id: uuid.UUID) -> HttpResponseBase:
         """Submit every draft of the bundle."""
-        return self._act(request, bundle_id, _submit)
+        return self._bundle_act(request, bundle_id, _submit)
 
     def bundle_approve_view(self, request: HttpRequest, bundle_id: uuid.UUID) -> HttpResponseBase:
         """Approve what was on the page, environment by environment: each digest is a field of its own."""
-        return self._act(request, bundle_id, _approve)
+        return self._bundle_act(request, bundle_id, _approve)
 
-    def _act(self, request: HttpRequest, bundle_id: uuid.UUID, do: "_Deed") -> HttpResponseBase:
+    def _bundle_act(self, request: HttpRequest, bundle_id: uuid.UUID, do: "_Deed") -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         members = visible_requests(signed_in(request)).filter(membership__bundle=bundle_id)

@@ -55,7 +55,7 @@ class MergingViews(GovernedAdmin):
 
     def update_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponseBase:
         """GET asks about conflicts with what is live now; POST brings the request up to date."""
-        return self._merge(request, object_id, None)
+        return self._merging(request, object_id, None)
 
     def merge_view(self, request: HttpRequest, object_id: uuid.UUID, other_id: uuid.UUID) -> HttpResponseBase:
         """GET shows what both requests change; POST takes the other one into this one."""
@@ -63,23 +63,23 @@ class MergingViews(GovernedAdmin):
         other = others.exclude(pk=object_id).first()
         if other is None or other.current_state not in OPEN_STATES:
             raise Http404
-        return self._merge(request, object_id, other)
+        return self._merging(request, object_id, other)
 
-    def _merge(self, request: HttpRequest, object_id: uuid.UUID, other: ChangeRequest | None) -> HttpResponseBase:
+    def _merging(self, request: HttpRequest, object_id: uuid.UUID, other: ChangeRequest | None) -> HttpResponseBase:
         if request.method not in [*READING, "POST"]:
             return HttpResponseNotAllowed([*READING, "POST"])
         page = self._page_to_edit(request, object_id)
         if other is not None and other.environment_id != page.request.environment_id:
             raise Http404
         if request.method != "POST":
-            return self._form(request, page, other)
+            return self._merge_form(request, page, other)
         fields = {name: str(value) for name, value in request.POST.items()}
         try:
             done = _post(page.request, other, fields, request)
         except PermissionMissing:
             raise
         except GovernanceError as error:
-            return self._form(request, page, other, status=error.status, error=error.message, fields=fields)
+            return self._merge_form(request, page, other, status=error.status, error=error.message, fields=fields)
         look_at_request(done.pk, actor=actor_of(request), digest=done.digest, now=timezone.now())
         messages.success(request, _outcome(done, other))
         return HttpResponseRedirect(_address(done))
@@ -93,7 +93,7 @@ class MergingViews(GovernedAdmin):
             raise PermissionMissing(page.refusals.get("edit", "This request cannot be edited."))
         return page
 
-    def _form(
+    def _merge_form(
         self,
         request: HttpRequest,
         page: RequestPage,
