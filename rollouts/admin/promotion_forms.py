@@ -43,7 +43,7 @@ class IntendForm(PlainForm):
     )
     last_day = forms.DateField(
         label="Until",
-        widget=forms.DateInput(attrs={"type": "date"}),
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         help_text="At most a year. Afterwards it counts as unexplained again, so that somebody looks.",
     )
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from audits.actions import Action
 from audits.models import AuditEvent
@@ -122,6 +123,21 @@ def test_intended__ended__is_drift_again_with_both_in_the_trail(world: World, ap
         ("difference.ended", "production"),
     ]
     assert end_difference(row.pk, actor=actor_of(world.rita), reason="", now=LATER).ended_at == NOW
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda rows: rows.update(expires_at=NOW + timedelta(days=300)),
+        lambda rows: rows.update(reason="Another"),
+        lambda rows: rows.delete(),
+    ],
+)
+def test_intended__written_without_a_service__is_refused_by_the_database(world: World, apart: Flag, write: Any) -> None:
+    intend(world, apart)
+
+    with pytest.raises(IntegrityError, match="flagsite: "), transaction.atomic():
+        write(IntendedDifference.objects.all())
 
 
 WRONG: dict[str, dict[str, Any]] = {

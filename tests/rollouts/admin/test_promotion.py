@@ -169,6 +169,7 @@ def test_promote__no_pair__is_not_found(world: World, apart: Flag, pair: tuple[s
 
 def test_intend__and_take_it_back(world: World, apart: Flag) -> None:
     client = signed_in(world.rita)
+    assert 'value="2026-05-31"' in text_of(client.get(intend_url(apart)))
     fields = {"aspects": ["rules"], "reason": HOSTILE, "owner": world.vera.pk, "last_day": "2026-05-01"}
     client.post(intend_url(apart), fields)
     row = IntendedDifference.objects.get()
