@@ -22,7 +22,8 @@ class FlagSource:
 class Snapshot:
     """Everything an environment serves at one revision.
 
-    With `requires_targeting_key` a split by targeting key answers TARGETING_KEY_MISSING where there is none.
+    With `requires_targeting_key` a split by targeting key answers TARGETING_KEY_MISSING where there is none. `samples_contexts` is for
+    the door of the evaluation API and changes no answer.
     """
 
     project_key: str
@@ -33,3 +34,4 @@ class Snapshot:
     flags: Mapping[str, FlagSource]
     segments: Mapping[str, Mapping[str, Any]]
     requires_targeting_key: bool = False
+    samples_contexts: bool = False

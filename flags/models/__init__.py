@@ -7,6 +7,7 @@ from flags.models.flags import Flag
 from flags.models.kills import LocalKill
 from flags.models.projects import Project
 from flags.models.roles import CustomRole, RoleGrant
+from flags.models.samples import ContextSample
 from flags.models.segments import Segment
 from flags.models.teams import Team, TeamMember
 from flags.models.tickets import ApplyTicket
@@ -15,6 +16,7 @@ from flags.models.tokens import EnvironmentToken
 __all__ = [
     "ApplyTicket",
     "ContextAttribute",
+    "ContextSample",
     "CustomRole",
     "Environment",
     "EnvironmentToken",

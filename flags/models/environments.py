@@ -45,6 +45,8 @@ class Environment(models.Model):
     )
     # Strict mode: an evaluation that needs a targeting key and has none is an error instead of the default.
     requires_targeting_key = models.BooleanField(default=False)
+    # Whether hashed contexts are kept for impact runs; see ContextSample.
+    samples_contexts = models.BooleanField(default=False)
     position = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
 

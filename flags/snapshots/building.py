@@ -74,6 +74,7 @@ def build(environment_id: uuid.UUID) -> Snapshot:
                 flags=flags,
                 segments=segments,
                 requires_targeting_key=facts["requires_targeting_key"],
+                samples_contexts=facts["samples_contexts"],
             )
     raise EnvironmentUnreadable(f"Environment {environment_id} changed during {_ATTEMPTS} attempts to read it.")
 
@@ -88,6 +89,7 @@ def _read_flags(environment_id: uuid.UUID) -> tuple[dict[str, Any], dict[str, Fl
             "revision",
             "generation",
             "requires_targeting_key",
+            "samples_contexts",
             "project__key",
             "configs__flag__key",
             "configs__flag__value_type",

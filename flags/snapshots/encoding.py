@@ -98,6 +98,7 @@ def snapshot_lines(snapshot: Snapshot) -> Iterator[bytes]:
             "revision": snapshot.revision,
             "generation": snapshot.generation.value,
             "requires_targeting_key": snapshot.requires_targeting_key,
+            "samples_contexts": snapshot.samples_contexts,
         }
     )
     for key, flag in snapshot.flags.items():

@@ -59,7 +59,12 @@ def test_file__odd_values__survive(path: Path):
     odd = {"name": "on", "value": {"big": 2**70, "float": 1.0, "text": "\ud800 ü\n", "small": 5e-324}}
     source = replace(snapshot.flags["an-object"], document={**snapshot.flags["an-object"].document, "variants": [odd]})
     written = replace(
-        written, snapshots={uuid.UUID(int=7): replace(snapshot, flags={"odd": source}, requires_targeting_key=True)}
+        written,
+        snapshots={
+            uuid.UUID(int=7): replace(
+                snapshot, flags={"odd": source}, requires_targeting_key=True, samples_contexts=True
+            )
+        },
     )
 
     SnapshotFile(path, key=KEY).save(written, now=LATER)
