@@ -19,14 +19,15 @@ class Guard:
     """What is refused on one table.
 
     `environment_column` names the column that says to which environment a row belongs; `ticketed` the statements that
-    need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert.
-    A row whose `state` is among `final` never changes at all.
+    need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert,
+    `once` those that never change again once they hold something. A row whose `state` is among `final` never changes.
     """
 
     environment_column: str = "environment_id"
     ticketed: tuple[str, ...] = ("INSERT", "UPDATE", "DELETE")
     refused: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
 
 
@@ -74,7 +75,15 @@ FLAGS_GUARDS: dict[str, Guard] = {
         refused=("DELETE",),
         immutable=("id", "project_id", "team_id", "person_id", "added_by_id", "reason", "added_at"),
     ),
-    "flags_flag": Guard(ticketed=(), immutable=("id", "key", "project_id", "value_type")),
+    "flags_flag": Guard(
+        environment_column="project_id", ticketed=("UPDATE",), immutable=("id", "key", "project_id", "value_type")
+    ),
+    "flags_environmenttoken": Guard(
+        ticketed=(),
+        refused=("DELETE",),
+        immutable=("id", "environment_id", "scope", "secret_hash", "created_by_id", "created_at", "expires_at"),
+        once=("revoked_at",),
+    ),
     "flags_project": Guard(ticketed=(), immutable=("id", "key")),
 }
 
@@ -92,7 +101,7 @@ def remove_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) 
     """Drop every trigger of `guards`; for reversing a migration."""
     with connection.cursor() as cursor:
         for table in guards:
-            for kind in ("ticket", "refused", "immutable", "final", "truncate"):
+            for kind in ("ticket", "refused", "immutable", "once", "final", "truncate"):
                 if connection.vendor == "postgresql":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{kind} ON {table}")
                     continue
@@ -126,6 +135,9 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     if guard.immutable:
         changed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in guard.immutable)
         conditions.append(("UPDATE", "immutable", changed))
+    if guard.once:
+        changed = " OR ".join(f"OLD.{name} IS NOT NULL AND OLD.{name} IS NOT NEW.{name}" for name in guard.once)
+        conditions.append(("UPDATE", "once", changed))
     if guard.final:
         conditions.append(("UPDATE", "final", f"OLD.state IN ({', '.join(map(repr, guard.final))})"))
     statements = []
@@ -165,6 +177,17 @@ BEGIN
     END LOOP;
     RETURN NEW;
 END $$;
+CREATE OR REPLACE FUNCTION flagsite_once() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE name text;
+BEGIN
+    FOREACH name IN ARRAY TG_ARGV LOOP
+        IF to_jsonb(OLD) ->> name IS NOT NULL AND to_jsonb(OLD) ->> name IS DISTINCT FROM to_jsonb(NEW) ->> name THEN
+            RAISE EXCEPTION 'flagsite: %.% is set once', TG_TABLE_NAME, name
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+    END LOOP;
+    RETURN NEW;
+END $$;
 CREATE OR REPLACE FUNCTION flagsite_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF to_jsonb(OLD) ->> 'state' = ANY (TG_ARGV) THEN
@@ -193,6 +216,9 @@ def _postgresql(table: str, guard: Guard) -> list[str]:
     if guard.immutable:
         names = ", ".join(f"'{name}'" for name in guard.immutable)
         trigger("immutable", ("UPDATE",), f"flagsite_immutable({names})")
+    if guard.once:
+        names = ", ".join(f"'{name}'" for name in guard.once)
+        trigger("once", ("UPDATE",), f"flagsite_once({names})")
     if guard.final:
         trigger("final", ("UPDATE",), f"flagsite_final({', '.join(map(repr, guard.final))})")
     trigger("truncate", ("TRUNCATE",), "flagsite_refuse()", each="STATEMENT")

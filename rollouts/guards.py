@@ -104,6 +104,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
         ),
         final=("done", "failed"),
     ),
+    "rollouts_impactupload": Guard(ticketed=(), refused=("UPDATE",)),
     "rollouts_intendeddifference": Guard(
         environment_column="project_id",
         ticketed=("INSERT", "UPDATE"),

@@ -24,6 +24,7 @@ from flags.selectors.teams import teams_of
 from flags.services.attempts import attempted
 from flags.services.configs import apply_change_set
 from flags.services.keys import checked_key, checked_text, problem
+from flags.services.tickets import governed_write
 
 EDITABLE = ("name", "description", "kind", "owner_id", "owner_team_id", "tags", "links")
 
@@ -113,7 +114,8 @@ def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: An
             if before[name] != getattr(flag, name)
         }
         if changed:
-            flag.save(update_fields=list(changed))
+            with governed_write(flag.project_id):
+                flag.save(update_fields=list(changed))
             _record(Action.FLAG_UPDATED, flag, actor=actor, now=now, data={"changed": changed})
     return flag
 

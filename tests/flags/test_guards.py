@@ -8,10 +8,20 @@ from django.contrib.auth.models import Permission
 from django.db import IntegrityError, connection, transaction
 
 from flags.guards import FLAGS_GUARDS
-from flags.models import ApplyTicket, Environment, EnvironmentUserGrant, Flag, FlagConfig, Project, Segment
+from flags.models import (
+    ApplyTicket,
+    Environment,
+    EnvironmentToken,
+    EnvironmentUserGrant,
+    Flag,
+    FlagConfig,
+    Project,
+    Segment,
+)
 from flags.services.configs import edit_segment
 from flags.services.tickets import governed_write
-from tests.factories import NOW, World, actor_of, make_world, percent_document
+from flags.services.tokens import issue_token, revoke_token
+from tests.factories import NOW, SOON, World, actor_of, make_world, percent_document
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +41,9 @@ def world() -> World:
         reason="",
         now=NOW,
     )
+    actor = actor_of(world.ada)
+    issued = issue_token(world.production.pk, actor=actor, name="ci", scope="evaluate", expires_at=SOON, now=NOW)
+    revoke_token(issued.token.pk, actor=actor, now=NOW, reason="Leaked")
     return world
 
 
@@ -105,12 +118,23 @@ DOORS = {
     "grants deleted": lambda w: EnvironmentUserGrant.objects.all().delete(),
     "flag key": lambda w: Flag.objects.update(key="other"),
     "flag type": lambda w: Flag.objects.update(value_type="string"),
+    "flag kind": lambda w: Flag.objects.update(kind="permission"),
+    "flag tags": lambda w: Flag.objects.update(tags=["quiet"]),
+    "flag owner": lambda w: Flag.objects.update(owner_team=None, owner=None),
+    "token let in again": lambda w: EnvironmentToken.objects.update(revoked_at=None),
+    "token revoked later": lambda w: EnvironmentToken.objects.update(revoked_at=SOON),
+    "token of another scope": lambda w: EnvironmentToken.objects.update(scope="manage"),
+    "token of another place": lambda w: EnvironmentToken.objects.update(environment=w.staging),
+    "token of another secret": lambda w: EnvironmentToken.objects.update(secret_hash="x"),
+    "token that lives longer": lambda w: EnvironmentToken.objects.update(expires_at=None),
+    "token deleted": lambda w: EnvironmentToken.objects.all().delete(),
     "project key": lambda w: Project.objects.update(key="other"),
 }
 
 
 def facts() -> list[list[Any]]:
-    tables = (FlagConfig, FlagConfig.history.model, Segment, Environment, EnvironmentUserGrant, Flag, Project)
+    history = FlagConfig.history.model
+    tables = (FlagConfig, history, Segment, Environment, EnvironmentUserGrant, Flag, Project, EnvironmentToken)
     return [list(table.objects.order_by("pk").values_list()) for table in tables]
 
 
@@ -154,9 +178,9 @@ def test_guards__after_migrate__exist_on_every_governed_table(table):
 
     guard = FLAGS_GUARDS[table]
     if connection.vendor == "sqlite":
-        assert count == len(guard.ticketed) + len(guard.refused) + bool(guard.immutable)
+        assert count == len(guard.ticketed) + len(guard.refused) + bool(guard.immutable) + bool(guard.once)
     else:
-        assert count == bool(guard.ticketed) + bool(guard.refused) + bool(guard.immutable) + 1
+        assert count == bool(guard.ticketed) + bool(guard.refused) + bool(guard.immutable) + bool(guard.once) + 1
 
 
 @pytest.mark.postgres

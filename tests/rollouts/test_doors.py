@@ -17,8 +17,8 @@ from rollouts.transitions import RequestState
 from tests.factories import NOW, SOON, actor_of, make_world
 from tests.rollouts.support import Bench
 
-# They decide nothing: what somebody has seen, what is gone after an hour, what is worked out anew.
-OPEN_TABLES = {"rollouts_look", "rollouts_impactupload", "rollouts_drift"}
+# They decide nothing: what somebody has seen, what is worked out anew.
+OPEN_TABLES = {"rollouts_look", "rollouts_drift"}
 MODELS: tuple[type[models.Model], ...] = (ChangeRequest, Approval, Comment, ApprovalPolicy)
 
 

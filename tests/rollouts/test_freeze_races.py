@@ -7,6 +7,7 @@ import pytest
 
 from audits.models import AuditEvent
 from flags.models import Flag
+from flags.services.tickets import governed_write
 from rollouts.errors import Frozen
 from tests.factories import SOON
 from tests.rollouts.calendars import HOUR, document, set_window_as
@@ -22,7 +23,8 @@ def test_freeze__added_while_a_change_is_applied__is_before_it_or_after_it(bench
     try:
         for number in range(ROUNDS):
             # A tag of its own, so that the freezes of earlier rounds are about other flags.
-            Flag.objects.filter(pk=bench.flag.pk).update(tags=[f"round-{number}"])
+            with governed_write(bench.flag.project_id):
+                Flag.objects.filter(pk=bench.flag.pk).update(tags=[f"round-{number}"])
             request = bench.approved(apply_at=SOON)
             wanted = document(SOON, SOON + HOUR, title=f"Freeze {number}", tags=[f"round-{number}"])
             apply = partial(bench.apply, request, now=SOON)

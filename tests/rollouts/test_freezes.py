@@ -14,6 +14,7 @@ from flags.errors import NotFound, PermissionMissing
 from flags.models import FlagConfig
 from flags.permissions import Role
 from flags.services.configs import apply_change_set, edit_config, edit_segment
+from flags.services.flags import update_flag
 from rollouts.errors import DigestMismatch, ExceptionRefused, Frozen
 from rollouts.models import CalendarWindow, ChangeRequest, FreezeException
 from rollouts.services.freezes import ask_for_exception, decide_exception
@@ -224,7 +225,7 @@ def test_emergency_and_narrowing__during_a_freeze__pass(bench: Bench) -> None:
 def test_freeze__of_tags_and_environments__holds_what_it_is_about(
     bench: Bench, tags: tuple[str, ...], environment: str, held: bool
 ) -> None:
-    type(bench.flag).objects.filter(pk=bench.flag.pk).update(tags=["checkout", "mobile"])
+    update_flag(bench.flag.pk, actor=actor_of(bench.world.rita), now=NOW, tags=["checkout", "mobile"])
     places = [getattr(bench.world, environment)] if environment else []
     freeze(bench.world, tags=tags, environments=places)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
 from audits.actions import Action
 from audits.context import Actor
@@ -187,6 +187,13 @@ def test_upload__no_worker_for_an_hour__is_deleted(bench: Bench, request_: Chang
     run.refresh_from_db()
     assert run.current_state is ImpactState.FAILED
     assert not ImpactUpload.objects.exists()
+
+
+def test_upload__exchanged_by_hand__is_refused_by_the_database(bench: Bench, request_: ChangeRequest) -> None:
+    asked(bench, request_, contexts=LIST)
+
+    with pytest.raises(IntegrityError, match="flagsite"), transaction.atomic():
+        ImpactUpload.objects.update(contexts=b"other people")
 
 
 def _everything_stored() -> bytes:
