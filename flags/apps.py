@@ -13,11 +13,13 @@ class FlagsConfig(AppConfig):
     def ready(self) -> None:
         """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
 
-        Let the polling thread write down what the kill list of this host forces.
+        Let the polling thread write down what the kill list of this host forces, and sampled contexts.
         """
         from flags import snapshots
         from flags.guards import reinstall_guards
         from flags.services.kills import settle_this_host
+        from flags.services.samples import gather_samples
 
         post_migrate.connect(reinstall_guards, sender=self)
         snapshots.on_settled(settle_this_host)
+        snapshots.after_looks(gather_samples)

@@ -1,6 +1,6 @@
 """The evaluation API: OFREP 0.3.0 as one function from request to answer, without a framework.
 
-Nothing of an evaluation context is stored, logged or repeated in an answer.
+Nothing of an evaluation context is logged or repeated in an answer, and nothing kept but where an environment samples.
 """
 
 import re
@@ -24,6 +24,7 @@ from flags.api.tokens import presented_secret
 from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response, to_json
 from flags.evaluation.compile import CompiledSnapshot
 from flags.evaluation.resolution import ErrorCode, Resolution
+from flags.sampling import reservoirs
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
 
 logger = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ class _Course:
 
     snapshot: CompiledSnapshot | None = None
     resolutions: Mapping[str, Resolution] = MappingProxyType({})
+    sampled: Mapping[str, object] | None = None
 
 
 def handle(request: WireRequest, *, store: SnapshotStore, now: datetime, edge: Edge = _ANY_EDGE) -> WireResponse:
@@ -83,6 +85,8 @@ def handle(request: WireRequest, *, store: SnapshotStore, now: datetime, edge: E
     response = _finished(request, answer, edge=edge)
     seconds = perf_counter() - started
     metrics.finished(kind, response.status, seconds)
+    if course.sampled is not None:
+        _offer(course)
     if tracing.hook is not None:
         _trace(tracing.Evaluation(request, flag_key, response.status, seconds, course.snapshot, course.resolutions))
     return response
@@ -108,6 +112,8 @@ def _answer(
     if snapshot is None:
         raise SnapshotsUnavailable
     context = _read_context(request, flag_key)
+    if snapshot.snapshot.samples_contexts:
+        course.sampled = context
     age = store.staleness(now=now)
     stale_seconds = None if age is None else int(age)
     if flag_key is not None:
@@ -206,6 +212,15 @@ def _trace(evaluation: tracing.Evaluation) -> None:
             tracing.hook(evaluation)
     except Exception as error:
         logger.error("tracing_failed", error=type(error).__name__)
+
+
+def _offer(course: _Course) -> None:
+    """Offer the context of an answered request to those who sample. Nothing of it may come out in an error."""
+    try:
+        if course.snapshot is not None and course.sampled is not None:
+            reservoirs.offer(course.snapshot.snapshot.environment_id, course.sampled)
+    except Exception as error:
+        logger.error("sampling_failed", error=type(error).__name__)
 
 
 def _failed(request: WireRequest, error: Exception) -> WireResponse:

@@ -22,8 +22,8 @@ class FlagSource:
 class Snapshot:
     """Everything an environment serves at one revision.
 
-    With `requires_targeting_key` a split by targeting key answers TARGETING_KEY_MISSING where there is none. `samples_contexts` is for
-    the door of the evaluation API and changes no answer.
+    With `requires_targeting_key` a split by targeting key answers TARGETING_KEY_MISSING where there is none.
+    `samples_contexts` is for the door of the evaluation API and changes no answer.
     """
 
     project_key: str

@@ -32,8 +32,8 @@ def set_targeting_key_mode(
 ) -> Environment:
     """Turn strict mode on or off: whether a split without a targeting key is an error instead of the default variant.
 
-    Needs the role administrator and a reason. It changes what is served, so it is no one person's act: in a protected
-    environment two agree on it, and whoever opened an environment does not do it there. Raises PermissionMissing,
+    Needs the role administrator and a reason. It changes what is served, so it is no one person's act: two agree on it
+    in a protected environment and in one whose protection somebody took off; he does not confirm it there. Raises PermissionMissing,
     InvalidInput, NotFound, ProtectedEnvironment, SecondPersonNeeded. A call that changes nothing records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
@@ -42,7 +42,7 @@ def set_targeting_key_mode(
         permissions.require(actor, permissions.ADMINISTER, environment)
         if environment.requires_targeting_key == is_required:
             return environment
-        _refuse_opener(environment, actor)
+        refuse_opener(environment, actor)
         change = SettingChange(
             kind="strict_mode",
             project_id=str(environment.project_id),
@@ -50,7 +50,7 @@ def set_targeting_key_mode(
             before={"requires_targeting_key": environment.requires_targeting_key},
             after={"requires_targeting_key": is_required},
         )
-        authority.check(change, is_looser=environment.is_protected)
+        authority.check(change, is_looser=environment.is_guarded)
         with governed_write(environment.pk):
             rows = Environment.objects.filter(pk=environment.pk)
             rows.update(requires_targeting_key=is_required, revision=F("revision") + 1)
@@ -77,9 +77,10 @@ def set_targeting_key_mode(
     return environment
 
 
-def _refuse_opener(environment: Environment, actor: Actor) -> None:
+def refuse_opener(environment: Environment, actor: Actor) -> None:
+    """Raise ProtectedEnvironment where the actor took the protection off, and so would decide alone."""
     if str(environment.unprotected_by_id) == actor.id:
         raise ProtectedEnvironment(
-            f"You took the protection off {environment.name} yourself, so another administrator has to change the "
-            "mode. Ask one, or protect the environment again."
+            f"You took the protection off {environment.name} yourself, so another administrator has to switch "
+            "this. Ask one, or protect the environment again."
         )

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from flags.snapshots.announcing import announce
 from flags.snapshots.building import DatabaseSource, build
+from flags.snapshots.following import after_looks
 from flags.snapshots.kill_list import Kill
 from flags.snapshots.polling import snapshot_file, start_polling
 from flags.snapshots.registry import SnapshotStore
@@ -23,6 +24,7 @@ __all__ = [
     "SnapshotStore",
     "SnapshotsUnavailable",
     "TokenFacts",
+    "after_looks",
     "build",
     "hash_secret",
     "on_settled",

@@ -16,6 +16,7 @@ from django.utils import timezone
 from flags.snapshots.announcing import announcements
 from flags.snapshots.connections import Cut, use_separate_connection
 from flags.snapshots.files import SnapshotFile, file_key
+from flags.snapshots.following import follow_look
 from flags.snapshots.kill_list import KillListReader
 from flags.snapshots.progress import Progress
 from flags.snapshots.registry import SnapshotStore
@@ -236,6 +237,7 @@ def start_polling(store: SnapshotStore) -> Watch | None:
     def after_look(now: datetime) -> None:
         saver.save_if_due(now=now)
         settler.settle_if_due(now=now)
+        follow_look(store, now=now)
 
     watch = Watch(
         store,
