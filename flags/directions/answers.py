@@ -73,6 +73,34 @@ def pairs(old: Serve, new: Serve) -> Iterator[tuple[Answer, Answer]]:
     yield from _bucket_by_bucket(old, new)
 
 
+def rise(old: Serve, new: Serve, off: Answer) -> int | None:
+    """The largest part of one and the same people that gets something new; None where a variant has another value.
+
+    Who sends no key is left out where a split by key becomes one answer for everyone: the split says how large it was.
+    """
+    wide = {pair for pair in pairs(old, new) if level_of(*pair, off) is Level.WIDER}
+    if any(one.variant == other.variant and one.value != other.value for one, other in wide):
+        return None
+    news = {other for _, other in wide}
+    is_alike = old.bucketing == new.bucketing or None in (old.bucketing, new.bucketing)
+    if not is_alike or old.total != new.total:
+        return max(sum(weight for answer, weight in new.shares if answer in news), _unbucketed(old, new, wide))
+    common = 0
+    for first, starts, ends in _ranges(old):
+        for second, begins, stops in _ranges(new):
+            if (first, second) in wide:
+                common += max(0, min(ends, stops) - max(starts, begins))
+    return max(common, _unbucketed(old, new, wide))
+
+
+def _unbucketed(old: Serve, new: Serve, wide: set[tuple[Answer, Answer]]) -> int:
+    """The rise among those whom no bucket holds: all of them or nobody."""
+    if new.unbucketed is None and (old.unbucketed is None or old.unbucketed.is_unkeyed):
+        return 0
+    before, after = old.unbucketed or old.shares[0][0], new.unbucketed or new.shares[0][0]
+    return new.total if (before, after) in wide else 0
+
+
 def _bucket_by_bucket(old: Serve, new: Serve) -> Iterator[tuple[Answer, Answer]]:
     """Both splits give each context the same bucket, so only answers for a common bucket meet."""
     before, after = _ranges(old), _ranges(new)

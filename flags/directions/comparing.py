@@ -6,13 +6,16 @@ from datetime import datetime
 
 from flags.documents.reasoning import Reasoning
 
-from .answers import Answer, Level, level_of, pairs
+from .answers import Answer, Level, level_of, pairs, rise
 from .reading import Decision, Reading
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The worst that happens to somebody: what he got, what he gets, and the decisions that say so."""
+    """The worst that happens to somebody: what he got, what he gets, and the decisions that say so.
+
+    `rise` is the largest part of one and the same people that gets something new; None where nobody can tell.
+    """
 
     level: Level
     cause: str = ""
@@ -20,6 +23,7 @@ class Step:
     after: Answer | None = None
     old: Decision | None = None
     new: Decision | None = None
+    rise: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,13 @@ def _target_steps(old: Reading, new: Reading) -> Iterator[Step]:
 
 
 def _decision_steps(old: Reading, new: Reading, reasoning: Reasoning) -> Iterator[Step]:
-    """The steps between decisions that one and the same context can meet before and after; the wide ones first."""
+    """The steps between decisions that one and the same context can meet; the wide ones first, the largest of them."""
     found: dict[Level, list[tuple[Step, int, int]]] = {level: [] for level in Level}
     for place, before in enumerate(old.decisions):
         for position, after in enumerate(new.decisions):
             step = _between(before, after, new.off)
             found[step.level].append((step, place, position))
+    found[Level.WIDER].sort(key=lambda item: (item[0].rise is not None, -(item[0].rise or 0)))
     for level in (Level.WIDER, Level.NARROWER):
         for step, place, position in found[level]:
             if _can_meet(old.decisions, place, new.decisions, position, reasoning):
@@ -103,7 +108,8 @@ def _between(before: Decision, after: Decision, off: Answer) -> Step:
         found = level_of(one, other, off)
         if found > level:
             level, worst = found, (one, other)
-    return Step(level, "rules", *worst, before, after)
+    risen = rise(before.serve, after.serve, off) if level is Level.WIDER else 0
+    return Step(level, "rules", *worst, before, after, risen)
 
 
 def _can_meet(

@@ -74,29 +74,72 @@ class _Change:
     def _look_at(self, key: str) -> None:
         before, after = self._before.get(key), self._after[key]
         try:
-            old = read(before, is_circular=key in self._circular[0], condition_of=self._audiences.before)
-            new = read(after, is_circular=key in self._circular[1], condition_of=self._audiences.after)
-            parents = Parents(self._levels, self._off_variants)
-            step = compare(old, new, parents=parents, reasoning=self._audiences.reasoning)
+            step, old, new = self._compared(key, before, after)
         except UNREADABLE:
             self._levels[key], self._off_variants[key] = Level.WIDER, frozenset()
             words = "Its configuration cannot be read, so nobody can tell what changes."
-            self._found[key] = FlagMovement(key, Direction.WIDENS, words, 0, 0, key not in self._edited)
+            widens = Direction.WIDENS
+            self._found[key] = FlagMovement(key, widens, words, None, None, None, widens, words, self._is_indirect(key))
             return
         self._levels[key], self._off_variants[key] = step.level, new.off_variants
         self._note(key, max(step, _visibility(old, new), key=_level), old, new)
 
+    def _compared(self, key: str, before: Document | None, after: Document) -> tuple[Step, Reading, Reading]:
+        """The worst step from one document to the other, and what both decide."""
+        old = read(before, is_circular=key in self._circular[0], condition_of=self._audiences.before)
+        new = read(after, is_circular=key in self._circular[1], condition_of=self._audiences.after)
+        parents = Parents(self._levels, self._off_variants)
+        return compare(old, new, parents=parents, reasoning=self._audiences.reasoning), old, new
+
     def _note(self, key: str, step: Step, old: Reading, new: Reading) -> None:
         """Keep what a page says of the flag. What clients see of it is no matter of the flags that require it."""
-        is_indirect = key not in self._edited
-        if is_indirect and step.level is Level.SAME:
+        before, after, is_indirect = self._before.get(key), self._after[key], self._is_indirect(key)
+        latent, prepares = self._latent(key, step)
+        if is_indirect and step.level is Level.SAME and latent is not Direction.WIDENS:
             return
-        words = why(step, old, new, before=self._before.get(key), after=self._after[key])
+        words = why(step, old, new, before=before, after=after)
         if is_indirect:
             parents = [quoted(parent) for parent in sorted(new.parents) if self._levels.get(parent)]
-            segments = [f"segment {quoted(name)}" for name in self._audiences.moved_in(self._after[key])]
+            segments = [f"segment {quoted(name)}" for name in self._audiences.moved_in(after)]
             words = through(words, segments + parents)
-        self._found[key] = FlagMovement(key, _DIRECTIONS[step.level], words, old.share, new.share, is_indirect)
+        jump = self._jump(key, step)
+        share = None if jump is None else max(new.share, jump)
+        direction = _DIRECTIONS[step.level]
+        self._found[key] = FlagMovement(key, direction, words, old.share, share, jump, latent, prepares, is_indirect)
+
+    def _jump(self, key: str, step: Step) -> int | None:
+        """The largest rise; None where the flag widens by something that no share tells."""
+        if step.level is not Level.WIDER:
+            return 0
+        before, after = self._before.get(key), self._after[key]
+        if before is None or step.cause != "rules" or self._audiences.moved_in(before, after):
+            return None
+        return step.rise
+
+    def _latent(self, key: str, step: Step) -> tuple[Direction, str]:
+        """Which way the flag would move if it were switched on, before where it was set up and after, and why.
+
+        Only what the change does to its content and its segments counts: switching off prepares nothing.
+        """
+        before, after = self._before.get(key), self._after[key]
+        if before is not None and before["enabled"] and after["enabled"]:
+            return _DIRECTIONS[step.level], ""
+        was, becomes = before and _switched_on(before), _switched_on(after)
+        if was == becomes and not self._audiences.moved_in(after):
+            return Direction.NEUTRAL, ""
+        try:
+            worst, old, new = self._compared(key, was, becomes)
+        except UNREADABLE:
+            return Direction.WIDENS, "What it would serve then cannot be read."
+        worst = max(worst, _visibility(old, new), key=_level)
+        return _DIRECTIONS[worst.level], why(worst, old, new, before=was, after=becomes)
+
+    def _is_indirect(self, key: str) -> bool:
+        return key not in self._edited
+
+
+def _switched_on(document: Document) -> Document:
+    return {**document, "enabled": True}
 
 
 def _level(step: Step) -> Level:

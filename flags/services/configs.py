@@ -143,15 +143,22 @@ def _refuse_own_opening(environment: Environment, actor: Actor, authority: Autho
 def _refuse_widening(movement: Movement, environment: Environment, authority: Authority) -> None:
     if not authority.demands_narrowing(is_protected=environment.is_protected):
         return
+    if not movement.held:
+        return
     widening = movement.widening
-    if widening:
-        first = widening[0]
-        others = f" So do {len(widening) - 1} more." if len(widening) > 1 else ""
-        raise NotNarrowing(
-            f"This cannot be applied at once: “{first.flag_key}” would show something to people who do not get it now. "
-            f"{first.why}{others} Submit it for review instead.",
-            flags=[{"key": flag.flag_key, "why": flag.why} for flag in widening],
-        )
+    first = (widening or movement.held)[0]
+    what = (
+        f"“{first.flag_key}” would show something to people who do not get it now. {first.why}"
+        if widening
+        else f"“{first.flag_key}” is switched off, but this prepares something new for when it is switched on. "
+        f"{first.prepares}"
+    )
+    more = len(widening or movement.held) - 1
+    raise NotNarrowing(
+        f"This cannot be applied at once: {what}{f' So do {more} more.' if more and widening else ''} "
+        "Submit it for review instead.",
+        flags=[{"key": flag.flag_key, "why": flag.hurdle} for flag in movement.held],
+    )
 
 
 def _content_digest(change_set: ChangeSet) -> str:
@@ -266,7 +273,7 @@ class _Context:
         moved = self.movement.of(edit.flag_key) if isinstance(edit, ConfigEdit) else None
         if moved is not None:
             found |= {"direction": moved.direction.value}
-            found |= {"share_before": moved.share_before, "share_after": moved.share_after}
+            found |= {"share_before": moved.share_before, "share_after": moved.share_after, "jump": moved.jump}
         indirect = [flag for flag in self.movement.flags if flag.is_indirect]
         if indirect:
             found["moves"] = {flag.flag_key: flag.direction.value for flag in indirect}

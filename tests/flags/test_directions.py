@@ -1,6 +1,7 @@
 """Which way a change moves exposure: sound for whatever documents there are, and useful for everyday changes."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,6 +62,37 @@ def test_movement_of__whatever_narrows__exposes_nobody_anew(changed, seed, now):
     _, found = violations(before, change_set, after, seed, now)
 
     assert found == []
+
+
+def switched_on(snapshot: Snapshot, key: str) -> Snapshot:
+    source = snapshot.flags.get(key)
+    if source is None:
+        return snapshot
+    flags = {**snapshot.flags, key: replace(source, document={**source.document, "enabled": True})}
+    return replace(snapshot, flags=flags)
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(changed_environments(), st.integers(0, 10**6), moments())
+def test_movement_of__applied_at_once_then_switched_on__exposes_nobody_anew(changed, seed, now):
+    """Whoever switches a flag on after a change at once shows no more than by switching it on before."""
+    before, change_set, after = changed
+    flags = movement_of(change_set, configs=documents_of(before), segments=before.segments).flags
+    if any(flag.hurdle for flag in flags):
+        return
+    for edit in change_set.edits:
+        if not isinstance(edit, ConfigEdit) or is_only_switched(before, edit):
+            continue
+        sides = [compile_snapshot(switched_on(side, edit.flag_key)) for side in (before, after)]
+        for context in contexts_near(before, after, seed=seed, amount=CONTEXTS):
+            one, other = (side.evaluate(edit.flag_key, context, now) for side in sides)
+            is_off = canonical_json(other.value) == off_value(before, edit.flag_key) and other.error_code is None
+            assert served(one) == served(other) or is_off or other.error_code, (edit, context, one, other)
+
+
+def is_only_switched(before: Snapshot, edit: ConfigEdit) -> bool:
+    source = before.flags.get(edit.flag_key)
+    return source is not None and {**source.document, "enabled": True} == {**edit.document, "enabled": True}
 
 
 GOLD = {"attribute": "plan", "operator": "equals", "value": "gold"}
@@ -175,7 +207,7 @@ def test_movement_of__everyday_change__is_told_as_people_would(before, after, di
         (flag(share(10_000)), flag(share(25_000)), (10_000, 25_000)),
         (flag(share(10_000), on(GOLD, id="r2")), OFF_ALWAYS, (10_000, 0)),
         (flag(on(GOLD), share(10_000, id="r2")), flag(share(10_000)), (100_000, 10_000)),
-        (None, flag(share(5_000)), (0, 5_000)),
+        (None, flag(share(5_000)), (0, None)),
         (flag(default_variant="on"), flag(default_variant=None), (100_000, 100_000)),
         (flag(targets=targets(on=["a"])), flag(), (0, 0)),
     ],
@@ -184,6 +216,88 @@ def test_movement_of__shares__are_the_largest_part_that_is_not_off(before, after
     [found] = movement(before, after).flags
 
     assert (found.share_before, found.share_after) == shares
+
+
+ME = {"attribute": "email", "operator": "equals", "value": "me@shop.test"}
+NOT_ME = {"not": ME}
+ON_IS_TRUE_TWICE = [{"name": "on", "value": True}, {"name": "off", "value": True}]
+CROWD = targets(on=[f"user-{number}" for number in range(9_000)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "jump"),
+    [
+        (flag(on(ME)), flag(on(ME), default_variant="on"), 100_000),
+        (flag(share(10_000)), flag(share(25_000)), 15_000),
+        (flag(share(80_000)), flag(on()), 20_000),
+        (flag(share(25_000)), flag(share(10_000)), 0),
+        (flag(share(5_000)), flag(share(5_000, salt="b/")), 5_000),
+        (flag(share(1_000)), flag(share(1_000), default_variant="on"), 100_000),
+        (flag(), flag(share(1_000), default_variant="on"), 100_000),
+        (flag(on(GOLD), share(10_000, id="r2")), flag(share(40_000)), 30_000),
+        (OFF_ALWAYS, flag(share(30_000)), 30_000),
+        (flag(), flag(client_visible=True), None),
+        (flag(), flag(off_variant="on", default_variant="on"), None),
+        (OFF_ALWAYS, flag(enabled=False, off_variant="on"), None),
+        (flag(on(), variants=ON_IS_FALSE), flag(on()), None),
+        (flag(), flag(variants=ON_IS_TRUE_TWICE), None),
+        (flag(), flag(targets=CROWD), None),
+        (flag(on(), prerequisites=NEEDS), flag(on()), None),
+        (None, flag(share(5_000)), None),
+    ],
+)
+def test_movement_of__jump__is_what_the_same_people_gain_or_not_known(before, after, jump):
+    [found] = movement(before, after, parent=flag(share(50_000))).flags
+
+    assert found.jump == jump
+    assert (found.share_after is None) == (jump is None)
+
+
+def test_movement_of__segment_grows_to_everybody__jump_is_not_known():
+    edit = SegmentEdit("vip", "VIP", 1, normalise_segment({"condition": NOT_ME}))
+
+    [found] = movement_of(ChangeSet("e", (edit,)), configs={"a": flag(on({"segment": "vip"}))}, segments=SEGMENTS).flags
+
+    assert (found.direction, found.jump, found.share_after) == (WIDENS, None, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "direction", "latent"),
+    [
+        (OFF_ALWAYS, flag(on(), enabled=False), NEUTRAL, WIDENS),
+        (flag(share(50_000)), flag(on(), enabled=False), NARROWS, WIDENS),
+        (flag(share(50_000)), flag(share(50_000), enabled=False), NARROWS, NEUTRAL),
+        (flag(share(50_000), enabled=False), flag(share(10_000), enabled=False), NEUTRAL, NARROWS),
+        (flag(share(50_000), enabled=False), flag(share(50_000), enabled=False, description="x"), NEUTRAL, NEUTRAL),
+        (flag(on(), enabled=False, prerequisites=NEEDS), flag(on(), enabled=False), NEUTRAL, WIDENS),
+        (OFF_ALWAYS, flag(enabled=False, targets=targets(on=["a"])), NEUTRAL, WIDENS),
+        (flag(share(50_000)), flag(share(10_000)), NARROWS, NARROWS),
+        (OFF_ALWAYS, flag(on()), WIDENS, WIDENS),
+        (None, flag(on(), enabled=False, off_variant=None), NEUTRAL, WIDENS),
+    ],
+)
+def test_movement_of__switched_off__says_what_is_prepared(before, after, direction, latent):
+    [found] = movement(before, after, parent=flag(share(50_000))).flags
+
+    assert (found.direction, found.latent) == (direction, latent)
+    assert bool(found.hurdle) == (WIDENS in (direction, latent))
+
+
+def test_movement_of__segment_of_a_switched_off_flag_grows__is_told_and_held():
+    configs = {"vip-only": flag(on({"segment": "vip"}), enabled=False), "other": flag(on(GOLD), enabled=False)}
+    edit = SegmentEdit("vip", "VIP", 1, normalise_segment({"condition": NOT_ME}))
+
+    found = movement_of(ChangeSet("e", (edit,)), configs=configs, segments=SEGMENTS)
+
+    assert [(item.flag_key, item.direction, item.latent, item.is_indirect) for item in found.held] == [
+        ("vip-only", NEUTRAL, WIDENS, True)
+    ]
+
+
+def test_movement_of__parent_switched_off__prepares_nothing_for_a_switched_off_child():
+    configs = {"parent": flag(on()), "child": flag(on(), enabled=False, prerequisites=NEEDS_OFF)}
+
+    assert movement_of(ChangeSet("e", (ConfigEdit("parent", 1, OFF_ALWAYS),)), configs=configs, segments={}).held == ()
 
 
 CHILD = flag(on(), prerequisites=NEEDS)
