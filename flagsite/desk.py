@@ -68,7 +68,7 @@ class _Present:
 
 def waiting_count(user: AbstractUser) -> int:
     """How many requests wait for this person's approval."""
-    return len(selectors.waiting_for(user, now=timezone.now()))
+    return len(selectors.waiting_ids(user, now=timezone.now()))
 
 
 def add_desk(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

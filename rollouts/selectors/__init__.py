@@ -11,6 +11,7 @@ from rollouts.selectors.lists import (
     request_list,
     visible_requests,
     waiting_for,
+    waiting_ids,
 )
 from rollouts.selectors.request_pages import ApprovalView, RequestPage, request_page
 from rollouts.selectors.rights import ActView
@@ -41,4 +42,5 @@ __all__ = [
     "verdict_of",
     "visible_requests",
     "waiting_for",
+    "waiting_ids",
 ]

@@ -8,18 +8,20 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from flags import permissions
 from flags.models import Environment, Flag
-from rollouts.models import ChangeRequest
+from rollouts.models import Approval, ChangeRequest
 from rollouts.policies import Case, judge, may_approve
 from rollouts.selectors.contents import touched_keys
-from rollouts.selectors.verdicts import cases_of
+from rollouts.selectors.verdicts import plain_cases_of, with_rules
 from rollouts.transitions import AWAITING_STATES, OPEN_STATES
 
 _OPEN = [state.value for state in OPEN_STATES]
 _AWAITING = [state.value for state in AWAITING_STATES]
+# What a verdict looks at of a request itself; contents are large and say nothing about approvals.
+_WEIGHED = ("environment", "project", "requester", "contributors", "digest", "policy_snapshot")
 
 
 class Whose(StrEnum):
@@ -55,7 +57,7 @@ def request_list(user: AbstractUser, filters: RequestFilter = EVERYTHING, *, now
     if filters.whose is Whose.MINE:
         rows = rows.filter(requester_id=user.pk)
     elif filters.whose is Whose.REVIEW:
-        rows = rows.filter(pk__in=[request.pk for request in waiting_for(user, now=now)])
+        rows = rows.filter(pk__in=waiting_ids(user, now=now))
     if filters.state:
         rows = rows.filter(state__in=_OPEN if filters.state == "open" else [filters.state])
     if filters.environment_id:
@@ -67,11 +69,39 @@ def request_list(user: AbstractUser, filters: RequestFilter = EVERYTHING, *, now
 
 def waiting_for(user: AbstractUser, *, now: datetime) -> list[ChangeRequest]:
     """Requests that lack an approval which this person may give now and which helps, oldest first."""
+    wanted = waiting_ids(user, now=now)
+    rows = {row.pk: row for row in visible_requests(user).filter(pk__in=wanted)} if wanted else {}
+    return [rows[pk] for pk in wanted if pk in rows]
+
+
+def waiting_ids(user: AbstractUser, *, now: datetime) -> list[uuid.UUID]:
+    """The same as ids only, for numbers: without the contents, and rules are read only where they can matter."""
+    rows = _candidates(user, now=now)
+    cases, person_id = plain_cases_of(rows), str(user.pk)
+    lacking = {row.pk for row in rows if _lacks_without_rules(cases[row.pk], person_id)}
+    ruled_cases = with_rules(cases, [row for row in rows if row.pk not in lacking])
+    lacking |= {pk for pk, case in ruled_cases.items() if _waits_for(case, person_id)}
+    return [row.pk for row in rows if row.pk in lacking]
+
+
+def _candidates(user: AbstractUser, *, now: datetime) -> list[ChangeRequest]:
+    """What the person could approve at all: where they are an approver, not theirs, not approved by them. One query."""
     environments = permissions.environments_with(user, permissions.APPROVE)
+    if not environments:
+        return []
+    given = Approval.objects.filter(request=OuterRef("pk"), digest=OuterRef("digest"), approver=user.pk)
     rows = visible_requests(user).filter(environment__in=environments, state__in=_AWAITING, expires_at__gt=now)
-    candidates = list(rows.order_by("submitted_at", "number"))
-    cases = cases_of(candidates)
-    return [request for request in candidates if _waits_for(cases[request.pk], str(user.pk))]
+    rows = rows.exclude(requester=user.pk).exclude(Exists(given)).order_by("submitted_at", "number")
+    found = rows.select_related(None).only(*_WEIGHED)
+    return [row for row in found if str(user.pk) not in row.contributor_ids]
+
+
+def _lacks_without_rules(case: Case, person_id: str) -> bool:
+    """Whether the policy alone still needs this person. Rules only add, so no rule changes that answer."""
+    if may_approve(case, person_id) is not None:
+        return False
+    verdict = judge(case)
+    return verdict.missing > 0 and person_id in {person.id for person in verdict.may_still_approve}
 
 
 def _waits_for(case: Case, person_id: str) -> bool:

@@ -28,7 +28,7 @@ from tests.rollouts.support import Bench, bring_to
 
 BETA = {"attribute": "plan", "operator": "equals", "value": "beta"}
 PAGE_QUERIES = 20
-DESK_QUERIES = 17
+DESK_QUERIES = 16
 
 
 def _numbers(requests: Any) -> list[int]:
