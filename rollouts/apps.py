@@ -13,10 +13,14 @@ class RolloutsConfig(AppConfig):
     def ready(self) -> None:
         """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
 
-        Make the settings known that take two people to loosen, and let the calendar be asked before every write.
+        Make the settings known that take two people to loosen, let the calendar be asked before every write, and the
+        rules before what they look at is changed.
         """
+        from flags.services.watches import register_watch
         from rollouts.guards import reinstall_guards
+        from rollouts.selectors.watching import RulesWatch
         from rollouts.services.calendar import register_calendar_kind
+        from rollouts.services.details import register_details_kinds
         from rollouts.services.freezes import register_calendar_gate
         from rollouts.services.rules import register_rule_kind
         from rollouts.services.settings_handlers import register_kinds
@@ -25,4 +29,6 @@ class RolloutsConfig(AppConfig):
         register_kinds()
         register_rule_kind()
         register_calendar_kind()
+        register_details_kinds()
         register_calendar_gate()
+        register_watch("rules", RulesWatch())

@@ -16,13 +16,13 @@ from audits.scope import scope_of
 from audits.selectors import timeline_of_flag
 from audits.sentences import sentence_of
 from flags import permissions
-from flags.admin.forms import FlagDetailsForm, NewFlagForm, variant_forms
+from flags.admin.forms import FlagDetailsForm, NewFlagForm, RuleDetailsForm, variant_forms
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
-from flags.admin.panels import requests_by_cell
+from flags.admin.panels import panels, requests_by_cell, say_changed
 from flags.admin.snippets import snippets_for
 from flags.models import Environment, Flag, Project
 from flags.models.flags import FlagKind
-from flags.selectors.environments import shown_project
+from flags.selectors.environments import administers_project, shown_project
 from flags.selectors.flags import SORTS, STATES, Matrix, MatrixQuery, flag_cards, matrix
 from flags.selectors.kills import open_kills
 from flags.services.flags import create_flag, update_flag
@@ -85,7 +85,7 @@ class FlagAdmin(GovernedAdmin):
             open_requests=[item for found in requests.values() for item in found],
             events=[(event, sentence_of(event)) for event in events],
             snippets=snippets_for(flag, base_url=request.build_absolute_uri("/")),
-            may_edit=_may_edit(user, environments),
+            may_edit=_may_edit(user, environments) or administers_project(user, flag.project),
             crumbs=[*_crumbs(flag.project), (flag.name, "")],
         )
 
@@ -119,24 +119,30 @@ class FlagAdmin(GovernedAdmin):
         )
 
     def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        """Name, description, kind, owner, tags and links."""
+        """Name, description, kind, owner, tags and links; and, for administrators, what rules look at."""
         flag = self.row(request, str(object_id))
-        self._require_editor(signed_in(request), flag.project)
-        form = FlagDetailsForm(request.POST or None, project=flag.project, initial=FlagDetailsForm.initial_of(flag))
-        address = reverse("admin:flags_flag_change", args=[flag.pk])
-        if request.method == "POST" and form.is_valid():
-            with form_errors(form):
-                update_flag(flag.pk, actor=actor_of(request), now=timezone.now(), **form.values())
-                messages.success(request, f"The details of {flag.name} were saved. What it serves did not change.")
-                return HttpResponseRedirect(address)
+        user, act = signed_in(request), request.POST.get("act")
+        administers = administers_project(user, flag.project)
+        edits = _may_edit(user, Environment.objects.filter(project=flag.project))
+        if not administers:
+            self._require_editor(user, flag.project)
+        posted = request.POST if request.method == "POST" else None
+        form = FlagDetailsForm(
+            None if act == "rules" else posted, project=flag.project, initial=FlagDetailsForm.initial_of(flag)
+        )
+        rules = RuleDetailsForm(posted if act == "rules" else None, flag=flag, prefix="rules")
+        address = _save_rules(request, flag, rules) if act == "rules" else _save_details(request, flag, form)
+        if posted is not None and address:
+            return HttpResponseRedirect(address)
         return self.page(
             request,
             "flags/flag_edit.html",
             title=f"Details of {flag.name}",
             subtitle="These are words about the flag. What it serves stays as it is.",
             flag=flag,
-            form=form,
-            crumbs=[*_crumbs(flag.project), (flag.name, address), ("Details", "")],
+            form=form if edits else None,
+            rules=rules if administers else None,
+            crumbs=[*_crumbs(flag.project), (flag.name, _address(flag)), ("Details", "")],
         )
 
     def history_url(self, request: HttpRequest, object_id: str) -> str:
@@ -148,6 +154,33 @@ class FlagAdmin(GovernedAdmin):
                 f"Creating and describing flags needs the role editor in one environment of {project.name}. "
                 f"Ask an administrator of {project.name} for it."
             )
+
+
+def _save_details(request: HttpRequest, flag: Flag, form: FlagDetailsForm) -> str:
+    """Save what editors describe; where to go, "" to stay on the page."""
+    if not form.is_valid():
+        return ""
+    with form_errors(form):
+        update_flag(flag.pk, actor=actor_of(request), now=timezone.now(), **form.values())
+        messages.success(request, f"The details of {flag.name} were saved. What it serves did not change.")
+        return _address(flag)
+    return ""
+
+
+def _save_rules(request: HttpRequest, flag: Flag, form: RuleDetailsForm) -> str:
+    """Save what rules look at, or propose to; where to go, "" to stay on the page."""
+    if not form.is_valid():
+        return ""
+    reason, actor = form.cleaned_data["reason"], actor_of(request)
+    with form_errors(form):
+        proposal = panels.change_details(flag, form.values(), actor=actor, reason=reason, now=timezone.now())
+        say_changed(request, proposal, f"The details of {flag.name} were saved. What it serves did not change.")
+        return proposal or _address(flag)
+    return ""
+
+
+def _address(flag: Flag) -> str:
+    return reverse("admin:flags_flag_change", args=[flag.pk])
 
 
 def _may_edit(user: AbstractUser, environments: Any) -> bool:

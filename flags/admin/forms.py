@@ -75,13 +75,6 @@ class FlagDetailsForm(PlainForm):
         empty_label="Nobody yet",
         help_text="Who answers questions about it.",
     )
-    owner_team = forms.ModelChoiceField(
-        queryset=Team.objects.none(),
-        required=False,
-        empty_label="No team",
-        label="Owner team",
-        help_text="Whose business it is. Policies may ask for an approval from this team.",
-    )
     tags = forms.CharField(max_length=500, required=False, help_text="Separated by commas: checkout, q1.")
     links = forms.CharField(
         max_length=4000,
@@ -96,9 +89,6 @@ class FlagDetailsForm(PlainForm):
         owner = self.fields["owner"]
         assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         owner.queryset = people
-        team = self.fields["owner_team"]
-        assert isinstance(team, forms.ModelChoiceField)  # noqa: S101 - for the type checker
-        team.queryset = Team.objects.filter(project=project)
 
     @staticmethod
     def initial_of(flag: Flag) -> dict[str, Any]:
@@ -108,7 +98,6 @@ class FlagDetailsForm(PlainForm):
             "description": flag.description,
             "kind": flag.kind,
             "owner": flag.owner_id,
-            "owner_team": flag.owner_team_id,
             "tags": ", ".join(flag.tags),
             "links": "\n".join(flag.links),
         }
@@ -121,10 +110,37 @@ class FlagDetailsForm(PlainForm):
             "description": data["description"],
             "kind": data["kind"],
             "owner_id": data["owner"].pk if data["owner"] else None,
-            "owner_team_id": data["owner_team"].pk if data["owner_team"] else None,
-            "tags": [tag.strip() for tag in data["tags"].split(",") if tag.strip()],
+            "tags": _split(data["tags"]),
             "links": [line.strip() for line in data["links"].splitlines() if line.strip()],
         }
+
+
+class RuleDetailsForm(ReasonForm):
+    """What rules and freezes look at about a flag; administrators change it, two of them where something could pass."""
+
+    kind = forms.ChoiceField(choices=FlagKind.choices)
+    tags = forms.CharField(max_length=500, required=False, help_text="Separated by commas: checkout, q1.")
+    owner_team = forms.ModelChoiceField(
+        queryset=Team.objects.none(),
+        required=False,
+        empty_label="No team",
+        label="Owner team",
+        help_text="Whose business it is. Policies may ask for an approval from this team.",
+    )
+    field_order = ("owner_team", "kind", "tags", "reason")
+
+    def __init__(self, *args: Any, flag: Flag, **kwargs: Any) -> None:
+        now = {"kind": flag.kind, "tags": ", ".join(flag.tags), "owner_team": flag.owner_team_id}
+        super().__init__(*args, initial=now, **kwargs)
+        team = self.fields["owner_team"]
+        assert isinstance(team, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        team.queryset = Team.objects.filter(project=flag.project)
+
+    def values(self) -> dict[str, Any]:
+        """The details as proposals hold them."""
+        data = self.cleaned_data
+        team = str(data["owner_team"].pk) if data["owner_team"] else None
+        return {"kind": data["kind"], "tags": _split(data["tags"]), "owner_team": team}
 
 
 class NewFlagForm(FlagDetailsForm):
@@ -236,6 +252,10 @@ def read_value(text: str, value_type: str) -> Any:
     except (ValueError, RecursionError):
         raise forms.ValidationError(_READ_AS[ValueType(value_type)]) from None
     return text
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _storable(value: Any) -> Any:

@@ -1,10 +1,19 @@
-"""What the pages of flags show of things above them. The composition root plugs the sources in; none shows nothing."""
+"""What the pages of flags show of things above them, and the settings they change through these.
+
+The composition root plugs the sources in; none shows nothing.
+"""
 
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
+
+from django.contrib import messages
+from django.http import HttpRequest
+
+from audits.context import Actor
+from flags.settings_authority import SecondPersonNeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +47,38 @@ def _no_policies(environment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Poli
     return {}
 
 
+class ChangeSetting(Protocol):
+    """Changes what rules look at, or proposes to where that takes two people."""
+
+    def __call__(self, row: Any, wanted: Any, *, actor: Actor, reason: str, now: datetime) -> str:
+        """The address of the proposal; "" where the change is in force. Raises GovernanceError."""
+
+
+def _no_settings(row: Any, wanted: Any, *, actor: Actor, reason: str, now: datetime) -> str:
+    raise SecondPersonNeeded("Nothing here knows how a second person confirms this. Nothing was changed.")
+
+
 @dataclass(slots=True)
 class Panels:
-    """The sources, each one query per call."""
+    """The sources, each one query per call, and the settings of flags and teams that may take two people."""
 
     open_requests: Callable[[Collection[uuid.UUID], Collection[str]], list[OpenRequest]] = field(default=_no_requests)
     policies: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, PolicyFacts]] = field(default=_no_policies)
+    change_details: ChangeSetting = field(default=_no_settings)
+    add_member: ChangeSetting = field(default=_no_settings)
 
 
 panels = Panels()
+
+
+def say_changed(request: HttpRequest, proposal: str, done: str) -> None:
+    """Tell the person that the change is in force, or that somebody else has to confirm it."""
+    if proposal:
+        messages.info(
+            request, "Nothing has changed yet: another administrator has to confirm this. It waits on their desk."
+        )
+    else:
+        messages.success(request, done)
 
 
 def requests_by_cell(

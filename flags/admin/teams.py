@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from flags import permissions
 from flags.admin.forms import KEY_WIDGET, PersonChoice, PlainForm, ReasonForm
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
+from flags.admin.panels import panels, say_changed
 from flags.models import Team, TeamMember
 from flags.selectors.environments import administers_project, shown_project
 from flags.services import teams
@@ -109,8 +110,9 @@ class TeamAdmin(GovernedAdmin):
         )
         add = MemberForm(posted if act == "add" else None, team=team)
         remove = ReasonForm(posted if act == "remove" else None, prefix="remove")
-        if posted is not None and _act(request, team, {"rename": details, "add": add, "remove": remove}.get(str(act))):
-            return HttpResponseRedirect(reverse("admin:flags_team_change", args=[team.pk]))
+        form = {"rename": details, "add": add, "remove": remove}.get(str(act))
+        if posted is not None and (address := _act(request, team, form)):
+            return HttpResponseRedirect(address)
         rows = TeamMember.objects.filter(team=team).select_related("person", "added_by", "removed_by")
         return self.page(
             request,
@@ -145,22 +147,22 @@ def _address(project: Any) -> str:
     return reverse("admin:flags_team_changelist") + f"?project={project.key}"
 
 
-def _act(request: HttpRequest, team: Team, form: Any) -> bool:
-    """Do what the pressed button says; whether it was done."""
+def _act(request: HttpRequest, team: Team, form: Any) -> str:
+    """Do what the pressed button says; where to go, "" to stay on the page."""
     if form is None or not form.is_valid():
-        return False
-    actor, now, data = actor_of(request), timezone.now(), form.cleaned_data
+        return ""
+    actor, now, data, proposal = actor_of(request), timezone.now(), form.cleaned_data, ""
     with form_errors(form):
         if isinstance(form, TeamForm):
             teams.update_team(team.pk, actor=actor, now=now, **data)
         elif isinstance(form, MemberForm):
-            teams.add_member(team.pk, data["person"].pk, actor=actor, reason=data["reason"], now=now)
+            proposal = panels.add_member(team, data["person"], actor=actor, reason=data["reason"], now=now)
         else:
             person_id = _uuid(request.POST.get("person", ""))
             teams.remove_member(team.pk, person_id, actor=actor, reason=data["reason"], now=now)
-        messages.success(request, f"{team.name} was changed.")
-        return True
-    return False
+        say_changed(request, proposal, f"{team.name} was changed.")
+        return proposal or reverse("admin:flags_team_change", args=[team.pk])
+    return ""
 
 
 def _uuid(text: str) -> uuid.UUID:

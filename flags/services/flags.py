@@ -20,13 +20,16 @@ from flags.documents import initial_document, validate_value_schema
 from flags.errors import AlreadyExists, InvalidDocument, InvalidInput, NotFound, PermissionMissing
 from flags.models import Environment, Flag, Project, Team
 from flags.models.flags import FlagKind, ValueType
-from flags.selectors.teams import teams_of
+from flags.services.administering import administered_project, require_everywhere
 from flags.services.attempts import attempted
 from flags.services.configs import apply_change_set
 from flags.services.keys import checked_key, checked_text, problem
 from flags.services.tickets import governed_write
+from flags.services.watches import details_change, details_of, lets_pass
+from flags.settings_authority import ALONE, SecondPersonNeeded, SettingChange, SettingsAuthority, SoleAct
 
-EDITABLE = ("name", "description", "kind", "owner_id", "owner_team_id", "tags", "links")
+EDITABLE = ("name", "description", "kind", "owner_id", "tags", "links")
+RELIED_ON = "approvals there may be asked of the team that owns a flag"
 
 
 @attempted
@@ -43,7 +46,6 @@ def create_flag(
     value_schema: dict[str, Any] | None = None,
     description: str = "",
     owner_id: uuid.UUID | None = None,
-    owner_team_id: uuid.UUID | None = None,
     tags: Sequence[str] = (),
     links: Sequence[str] = (),
 ) -> Flag:
@@ -65,8 +67,7 @@ def create_flag(
     )
     if value_type not in ValueType.values:
         raise problem("value_type", f"Choose one of {', '.join(ValueType.values)}.")
-    owners = {"owner_id": owner_id, "owner_team_id": owner_team_id}
-    fields = {"name": name, "description": description, "kind": kind, **owners}
+    fields = {"name": name, "description": description, "kind": kind, "owner_id": owner_id}
     _set_fields(flag, {**fields, "tags": list(tags), "links": list(links)})
     _check_schema(flag)
     document = initial_document(flag.key, value_type, variants)
@@ -86,38 +87,108 @@ def create_flag(
 
 @attempted
 def update_flag(flag_id: uuid.UUID, *, actor: Actor, now: datetime, **fields: Any) -> Flag:
-    """Change metadata: any of name, description, kind, owner_id, owner_team_id, tags, links; nothing that is served.
+    """Change metadata: any of name, description, kind, owner_id, tags, links; nothing that is served.
 
-    A flag that a team owns is given away by its members and by administrators, since approvals may be asked of it.
-    Raises PermissionMissing, InvalidInput, NotFound. A call that changes nothing records nothing.
+    Raises PermissionMissing, InvalidInput, NotFound, and SecondPersonNeeded for a kind or tags with which the flag
+    could pass a rule or a freeze (`set_flag_details`). A call that changes nothing records nothing.
     """
     unknown = set(fields) - set(EDITABLE)
     if unknown:
         raise InvalidInput(f"These fields of a flag never change: {', '.join(sorted(unknown))}.", problems=[])
     with transaction.atomic():
-        flag = (
-            Flag.objects.select_for_update(of=("self",), no_key=True)
-            .select_related("project")
-            .filter(pk=flag_id)
-            .first()
-        )
-        if flag is None:
-            raise NotFound("This flag does not exist.", flag_id=str(flag_id))
+        flag = _locked_flag(flag_id)
         _require_editor(actor, flag.project)
-        before = {name: getattr(flag, name) for name in fields}
-        if fields.get("owner_team_id", flag.owner_team_id) != flag.owner_team_id:
-            _require_owner(actor, flag)
-        _set_fields(flag, fields)
-        changed = {
-            name: {"from": _plain(before[name]), "to": _plain(getattr(flag, name))}
-            for name in fields
-            if before[name] != getattr(flag, name)
-        }
-        if changed:
-            with governed_write(flag.project_id):
-                flag.save(update_fields=list(changed))
-            _record(Action.FLAG_UPDATED, flag, actor=actor, now=now, data={"changed": changed})
+        _write(flag, fields, actor=actor, authority=ALONE, now=now)
     return flag
+
+
+@attempted
+def set_flag_details(
+    flag_id: uuid.UUID,
+    *,
+    kind: str,
+    tags: Sequence[str],
+    owner_team_id: uuid.UUID | None,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    authority: SettingsAuthority = ALONE,
+) -> Flag:
+    """Set what rules and freezes look at. Needs the role administrator in every protected environment of the project.
+
+    Raises PermissionMissing, InvalidInput, NotFound, and SecondPersonNeeded where the flag could then pass a rule or a
+    freeze. A call that changes nothing records nothing.
+    """
+    reason = checked_text(reason, field="reason", longest=4000, required=True)
+    with transaction.atomic():
+        flag = _locked_flag(flag_id)
+        administered_project(flag.project_id, actor, "to change it")
+        require_everywhere(flag.project, actor, RELIED_ON, "to change it")
+        fields = {"kind": kind, "tags": tags, "owner_team_id": owner_team_id}
+        _write(flag, fields, actor=actor, authority=authority, now=now, reason=reason)
+    return flag
+
+
+def changed_details(flag: Flag, *, kind: Any, tags: Any, owner_team_id: Any, now: datetime) -> SettingChange:
+    """What `set_flag_details` would do, as authorities judge it. Raises InvalidInput."""
+    before = details_of(flag)
+    _set_fields(flag, {"kind": kind, "tags": tags, "owner_team_id": owner_team_id})
+    return details_change(flag.project, flag.key, before, details_of(flag), now=now)
+
+
+def _locked_flag(flag_id: uuid.UUID) -> Flag:
+    """The flag, behind its project's environments: an apply comes before the change of its details or meets it."""
+    found = Flag.objects.select_related("project").filter(pk=flag_id).first()
+    if found is None:
+        raise NotFound("This flag does not exist.", flag_id=str(flag_id))
+    _lock_environments(found.project)
+    rows = Flag.objects.select_for_update(of=("self",), no_key=True).select_related("project")
+    return rows.get(pk=flag_id)
+
+
+def _write(
+    flag: Flag,
+    fields: Mapping[str, Any],
+    *,
+    actor: Actor,
+    authority: SettingsAuthority,
+    now: datetime,
+    reason: str = "",
+) -> None:
+    before, details = {name: getattr(flag, name) for name in fields}, details_of(flag)
+    _set_fields(flag, fields)
+    changed = {
+        name: {"from": _plain(before[name]), "to": _plain(getattr(flag, name))}
+        for name in fields
+        if before[name] != getattr(flag, name)
+    }
+    if not changed:
+        return
+    evidence: dict[str, object] = {}
+    if details != details_of(flag):
+        evidence = _authorise(flag, details, authority, now=now)
+    with governed_write(flag.project_id):
+        flag.save(update_fields=list(changed))
+    data = {"changed": changed, **evidence}
+    _record(Action.FLAG_UPDATED, flag, actor=actor, now=now, data=data, reason=reason)
+
+
+def _authorise(flag: Flag, before: dict[str, Any], authority: SettingsAuthority, *, now: datetime) -> dict[str, object]:
+    """What the audit trail keeps of the authority, once it covers the change. Raises SecondPersonNeeded."""
+    change = details_change(flag.project, flag.key, before, details_of(flag), now=now)
+    if lets_pass(change) and isinstance(authority, SoleAct):
+        raise SecondPersonNeeded(
+            f"With these details {flag.name} could pass {join_words(change.after['passes'])}, so an administrator of "
+            "every protected environment proposes them and another one confirms. Nothing was changed.",
+            kind=change.kind,
+        )
+    authority.check(change, is_looser=lets_pass(change))
+    return authority.evidence() if lets_pass(change) else {}
+
+
+def join_words(names: Sequence[str]) -> str:
+    """Such as “a, b and c”."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _check_schema(flag: Flag) -> None:
@@ -139,18 +210,6 @@ def _require_editor(actor: Actor, project: Project) -> None:
         raise PermissionMissing(
             f"{actor.label} is not an editor of any environment of {project.name}. Ask an administrator for that role.",
             permission=permissions.PROPOSE,
-        )
-
-
-def _require_owner(actor: Actor, flag: Flag) -> None:
-    if flag.owner_team is None or flag.owner_team_id in teams_of(uuid.UUID(actor.id)):
-        return
-    environments = Environment.objects.filter(project=flag.project)
-    if not any(permissions.holds(actor, permissions.ADMINISTER, environment) for environment in environments):
-        raise PermissionMissing(
-            f"{flag.name} belongs to the team {flag.owner_team.name}, so its members and administrators decide who "
-            "owns it next. Ask one of them.",
-            permission=permissions.ADMINISTER,
         )
 
 
@@ -203,7 +262,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
-def _record(action: Action, flag: Flag, *, actor: Actor, now: datetime, data: dict[str, Any]) -> None:
+def _record(action: Action, flag: Flag, *, actor: Actor, now: datetime, data: dict[str, Any], reason: str = "") -> None:
     trail.record(
         action,
         actor=actor,
@@ -212,5 +271,6 @@ def _record(action: Action, flag: Flag, *, actor: Actor, now: datetime, data: di
         project_id=flag.project_id,
         project_key=flag.project.key,
         flag_key=flag.key,
+        reason=reason,
         data=data,
     )

@@ -17,7 +17,10 @@ from flags.models import Environment, Project, Team, TeamMember
 from flags.services.administering import administered_project, require_everywhere
 from flags.services.attempts import attempted
 from flags.services.keys import checked_key, checked_text
+from flags.services.locks import lock_environments
 from flags.services.tickets import governed_write
+from flags.services.watches import lets_pass, member_change
+from flags.settings_authority import ALONE, SettingsAuthority, SoleAct
 
 RELIED_ON = "approvals there may be asked of teams"
 
@@ -59,10 +62,19 @@ def update_team(team_id: uuid.UUID, *, actor: Actor, name: str, description: str
 
 
 @attempted
-def add_member(team_id: uuid.UUID, person_id: uuid.UUID, *, actor: Actor, reason: str, now: datetime) -> None:
+def add_member(
+    team_id: uuid.UUID,
+    person_id: uuid.UUID,
+    *,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+    authority: SettingsAuthority = ALONE,
+) -> None:
     """Put a person into a team, with a reason. Nobody adds himself while somebody else could.
 
-    Raises PermissionMissing, InvalidInput, NotFound, OwnGrant. Somebody who is in it already stays.
+    Takes two people where a rule demands approvals of the team. Raises PermissionMissing, InvalidInput, NotFound,
+    OwnGrant, SecondPersonNeeded. Somebody who is in it already stays.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():
@@ -70,15 +82,23 @@ def add_member(team_id: uuid.UUID, person_id: uuid.UUID, *, actor: Actor, reason
         person = get_user_model().objects.filter(pk=person_id, is_active=True).first()
         if person is None:
             raise NotFound("This person has no active account.", person_id=str(person_id))
-        if TeamMember.objects.filter(team=team, person=person, removed_at=None).exists():
+        if is_member(team, person.pk):
             return
-        _refuse_own_gain(actor, person, team)
+        if isinstance(authority, SoleAct):
+            _refuse_own_gain(actor, person, team)
+        change = member_change(team, person.pk, is_member=False, now=now)
+        authority.check(change, is_looser=lets_pass(change))
         adder: Any = permissions.person_of(actor)
         member = TeamMember(project=team.project, team=team, person=person, added_by=adder, reason=reason, added_at=now)
         with governed_write(team.project_id):
             member.save(force_insert=True)
-        data = {"person_id": str(person.pk)}
+        data = {"person_id": str(person.pk), **(authority.evidence() if lets_pass(change) else {})}
         _record(Action.TEAM_MEMBER_ADDED, team, actor=actor, now=now, reason=reason, data=data)
+
+
+def is_member(team: Team, person_id: uuid.UUID) -> bool:
+    """Whether a person is in a team now."""
+    return TeamMember.objects.filter(team=team, person=person_id, removed_at=None).exists()
 
 
 @attempted
@@ -103,12 +123,14 @@ def _administered(project_id: uuid.UUID, actor: Actor) -> Project:
 
 
 def _locked(team_id: uuid.UUID, actor: Actor) -> Team:
-    rows = Team.objects.select_for_update(of=("self",), no_key=True).select_related("project")
-    team = rows.filter(pk=team_id).first()
-    if team is None:
+    """The team, the environments of its project locked first, so that an apply comes before its change or meets it."""
+    rows = Team.objects.filter(pk=team_id)
+    project_id = rows.values_list("project_id", flat=True).first()
+    if project_id is None:
         raise NotFound("This team does not exist.", team_id=str(team_id))
-    _administered(team.project_id, actor)
-    return team
+    lock_environments(Environment.objects.filter(project=project_id))
+    _administered(project_id, actor)
+    return rows.select_for_update(of=("self",), no_key=True).select_related("project").get()
 
 
 def _save(team: Team) -> None:

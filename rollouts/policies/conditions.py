@@ -226,7 +226,7 @@ _ALL = (
     Kind(
         "flag_kind",
         "It moves a flag of the kind",
-        lambda facts, params: _any_flag(facts, lambda flag: flag.kind in params["kinds"]),
+        lambda facts, params: _any_flag(facts, lambda flag: not flag.kinds.isdisjoint(params["kinds"])),
         lambda params: f"moves a flag of the kind {_labels(FLAG_KINDS, params['kinds'])}",
         (_choices("kinds", "Kinds", FLAG_KINDS),),
     ),

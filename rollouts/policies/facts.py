@@ -1,7 +1,7 @@
 """Everything a rule may look at, as one value: read once, judged and stored as evidence. None: not known."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ class FlagFacts:
     """One flag that the change moves, edited or through a segment or prerequisite (`is_indirect`).
 
     Shares are in hundred-thousandths. `applied_at` are the instants of its recent versions in this environment.
+    `former_kinds` and `former_teams` are what else the flag was, and whose, since the change was put up for review.
     """
 
     key: str
@@ -24,6 +25,18 @@ class FlagFacts:
     dependents: int = 0
     applied_at: tuple[datetime, ...] | None = ()
     is_indirect: bool = False
+    former_kinds: tuple[str, ...] = ()
+    former_teams: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What the flag is and was."""
+        return frozenset((self.kind, *self.former_kinds))
+
+    @property
+    def owner_teams(self) -> frozenset[str]:
+        """The teams that own it and that owned it."""
+        return frozenset(filter(None, (self.owner_team, *self.former_teams)))
 
     def as_json(self) -> dict[str, Any]:
         """The stored form."""
@@ -40,6 +53,8 @@ class FlagFacts:
             "dependents": self.dependents,
             "applied_at": moments,
             "is_indirect": self.is_indirect,
+            "former_kinds": list(self.former_kinds),
+            "former_teams": list(self.former_teams),
         }
 
     @classmethod
@@ -50,6 +65,8 @@ class FlagFacts:
             **{
                 **value,
                 "tags": tuple(value["tags"]),
+                "former_kinds": tuple(value.get("former_kinds", ())),
+                "former_teams": tuple(value.get("former_teams", ())),
                 "applied_at": None if moments is None else tuple(map(datetime.fromisoformat, moments)),
             }
         )
@@ -137,3 +154,27 @@ class Facts:
                 "incidents": None if value["incidents"] is None else tuple(value["incidents"]),
             }
         )
+
+
+def remembering(facts: Facts, former: Iterable[Facts]) -> Facts:
+    """`facts` with what was known of the same flags before: their tags, kinds and owner teams add up.
+
+    So a change under review never meets fewer rules because somebody describes its flag differently.
+    """
+    past: dict[str, list[FlagFacts]] = {}
+    for known in former:
+        for flag in known.flags:
+            past.setdefault(flag.key, []).append(flag)
+    return replace(facts, flags=tuple(_remembering(flag, past.get(flag.key, [])) for flag in facts.flags))
+
+
+def _remembering(flag: FlagFacts, past: list[FlagFacts]) -> FlagFacts:
+    kinds = flag.kinds.union(*(known.kinds for known in past)) - {flag.kind, ""}
+    teams = flag.owner_teams.union(*(known.owner_teams for known in past)) - {flag.owner_team}
+    tags = set(flag.tags).union(*(known.tags for known in past))
+    return replace(
+        flag,
+        tags=tuple(sorted(tags)),
+        former_kinds=tuple(sorted(kinds)),
+        former_teams=tuple(sorted(filter(None, teams))),
+    )

@@ -93,6 +93,6 @@ def _concrete(requirement: Requirement, facts: Facts) -> Requirement:
     """The requirement with the owner teams of this change's flags in the place of “owner teams”."""
     if not requirement.owner_teams:
         return requirement
-    owners = tuple(TeamDemand(flag.owner_team, 1) for flag in facts.flags if flag.owner_team)
+    owners = tuple(sorted({TeamDemand(team, 1) for flag in facts.flags for team in flag.owner_teams}))
     named = combined([replace(requirement, owner_teams=False), Requirement(teams=owners)])
     return replace(named, unowned=tuple(sorted(flag.key for flag in facts.flags if not flag.owner_team)))

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from flags.directions import Direction, Movement
 from flags.models import Environment, Flag
-from rollouts.models import CalendarWindow, ChangeRequest, FreezeException
+from rollouts.models import CalendarWindow, ChangeRequest, FreezeException, Judgement
 from rollouts.schedules import Hold, Window, holds, occurrences
 from rollouts.transitions import AWAITING_STATES
 
@@ -85,12 +85,29 @@ def freezes_for(environment: Environment, tag_sets: Iterable[Collection[str]], *
     return sorted((_active(hold) for hold in found.values()), key=lambda one: (one.ends_at, one.title), reverse=True)
 
 
-def freezes_on_keys(environment: Environment, flag_keys: Collection[str], *, now: datetime) -> list[ActiveFreeze]:
-    """What holds a change back that widens these flags: two queries."""
+def freezes_on_keys(
+    environment: Environment,
+    flag_keys: Collection[str],
+    *,
+    now: datetime,
+    request_id: uuid.UUID | str | None = None,
+) -> list[ActiveFreeze]:
+    """What holds a change back that widens these flags: two queries, or three.
+
+    For a request the tags that its flags had at submit count as well as those of now.
+    """
     if not flag_keys:
         return []
     rows = Flag.objects.filter(project=environment.project_id, key__in=flag_keys).values_list("tags", flat=True)
-    return freezes_for(environment, [[str(tag) for tag in tags] for tags in rows], now=now)
+    tag_sets = [[str(tag) for tag in tags] for tags in rows]
+    if request_id is not None:
+        tag_sets += _former_tags(uuid.UUID(str(request_id)), flag_keys)
+    return freezes_for(environment, tag_sets, now=now)
+
+
+def _former_tags(request_id: uuid.UUID, flag_keys: Collection[str]) -> list[list[str]]:
+    rows = Judgement.objects.filter(request=request_id).values_list("facts", flat=True)
+    return [flag["tags"] for facts in rows for flag in facts["flags"] if flag["key"] in flag_keys]
 
 
 def widened_keys(movement: Movement) -> list[str]:
@@ -112,7 +129,7 @@ def is_still_frozen(request: ChangeRequest, *, now: datetime) -> bool:
         return False
     keys = [str(key) for key in request.blocked_detail.get("flag_keys", ())]
     excused = excused_windows(request.pk, digest=request.digest, now=now)
-    freezes = freezes_on_keys(request.environment, keys, now=now)
+    freezes = freezes_on_keys(request.environment, keys, now=now, request_id=request.pk)
     return any(freeze.window_id not in excused for freeze in freezes)
 
 

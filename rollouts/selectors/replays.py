@@ -70,7 +70,7 @@ def replay_rule(rule: Rule, project: Project, user: AbstractUser, *, days: int, 
 
 def _past(requests: Collection[ChangeRequest]) -> list[PastRequest]:
     stored = stored_facts(requests)
-    services = service_approvals([request.pk for request in requests])
+    services = service_approvals(requests)
     approvals: dict[uuid.UUID, set[str]] = defaultdict(set)
     digests = {request.pk: request.digest for request in requests}
     given = Approval.objects.filter(request__in=digests).values_list("request_id", "approver_id", "digest")

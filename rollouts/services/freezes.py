@@ -48,7 +48,8 @@ def calendar_gate(
     keys = widened_keys(movement)
     if not keys or isinstance(authority, BreakGlass):
         return
-    freezes = freezes_on_keys(environment, keys, now=now)
+    request_id = authority.request_id if isinstance(authority, ApprovedChange) else None
+    freezes = freezes_on_keys(environment, keys, now=now, request_id=request_id)
     if freezes and isinstance(authority, ApprovedChange):
         excused = excused_windows(authority.request_id, digest=authority.digest, now=now)
         freezes = [freeze for freeze in freezes if freeze.window_id not in excused]
@@ -153,7 +154,7 @@ def freezes_of_request(request: ChangeRequest, *, now: datetime) -> list[ActiveF
     """What holds a request back at the time it is due, now at the earliest: five queries at most."""
     at = max(now, request.apply_at or now)
     keys = widened_keys(movement_of_change_set(request.content, request.environment))
-    return freezes_on_keys(request.environment, keys, now=at)
+    return freezes_on_keys(request.environment, keys, now=at, request_id=request.pk)
 
 
 def why_not_decide(asked: FreezeException, person_id: str, *, now: datetime) -> str | None:

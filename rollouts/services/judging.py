@@ -16,10 +16,10 @@ from rollouts.transitions import Act
 def judge_content(request: ChangeRequest, act: Act, *, now: datetime) -> tuple[Finding, ...]:
     """What the rules say about the content that `act` puts up for review, kept. Raises PolicyRefused."""
     facts = facts_of(request, now=now)
-    findings = ruled([request], read=lambda row: facts)[request.pk].findings
-    refuse_by_rule(request, findings)
-    keep_judgement(request, act, facts, findings, now=now)
-    return findings
+    found = ruled([request], read=lambda row: facts)[request.pk]
+    refuse_by_rule(request, found.findings)
+    keep_judgement(request, act, found.facts or facts, found.findings, now=now)
+    return found.findings
 
 
 def refuse_by_rule(request: ChangeRequest, findings: tuple[Finding, ...]) -> None:

@@ -11,7 +11,7 @@ from flags.models import Team, TeamMember
 from flags.permissions import Role
 from flags.selectors.teams import members, teams_of
 from flags.services import teams
-from flags.services.flags import update_flag
+from flags.services.flags import set_flag_details, update_flag
 from flags.services.tickets import governed_write
 from tests.factories import NOW, World, actor_of, make_world
 
@@ -118,20 +118,23 @@ def test_update__name__is_recorded_once(world: World) -> None:
 
 def test_owner_team__of_the_flag__is_one_of_its_project(world: World) -> None:
     flag, team, foreign = world.flag(), create(world), create(make_world("other-shop"), by=world.ada)
+    kept: dict[str, Any] = {"kind": flag.kind, "tags": flag.tags, "reason": "Theirs", "now": NOW}
 
-    update_flag(flag.pk, actor=actor_of(world.rita), now=NOW, owner_team_id=team.pk)
+    set_flag_details(flag.pk, actor=actor_of(world.ada), owner_team_id=team.pk, **kept)
+    add(team, world.abel, world.ada)
     for person in (world.rita, world.abel):
         with pytest.raises(PermissionMissing):
-            update_flag(flag.pk, actor=actor_of(person), now=NOW, owner_team_id=None)
-    update_flag(flag.pk, actor=actor_of(world.rita), now=NOW, owner_team_id=team.pk, name="Renamed")
-    add(team, world.rita, world.ada)
+            set_flag_details(flag.pk, actor=actor_of(person), owner_team_id=None, **kept)
+    with pytest.raises(InvalidInput, match="never change"):
+        update_flag(flag.pk, actor=actor_of(world.rita), now=NOW, owner_team_id=None)
     with pytest.raises(InvalidInput, match="team"):
-        update_flag(flag.pk, actor=actor_of(world.rita), now=NOW, owner_team_id=foreign.pk)
+        set_flag_details(flag.pk, actor=actor_of(world.ada), owner_team_id=foreign.pk, **kept)
 
     flag.refresh_from_db()
     assert flag.owner_team == team
-    changed = AuditEvent.objects.filter(action="flag.updated").earliest("sequence").details["changed"]
-    assert changed == {"owner_team_id": {"from": None, "to": str(team.pk)}}
+    event = AuditEvent.objects.get(action="flag.updated")
+    assert event.details["changed"] == {"owner_team_id": {"from": None, "to": str(team.pk)}}
+    assert event.reason == "Theirs"
 
 
 def test_unknown__team_or_person__does_not_exist(world: World) -> None:
