@@ -70,6 +70,11 @@ class Environment(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether loosening a setting takes two people: it is protected, or was until somebody took that off."""
+        return self.is_protected or self.unprotected_by_id is not None
+
 
 class LivingGrants(UserObjectPermissionManager):
     """Grants that have not ended by the clock, so that no reader forgets to ask."""
