@@ -200,6 +200,11 @@ CELERY_BEAT_SCHEDULE["refresh-drift"] = {
     "schedule": 600.0,
     "options": {"expires": 600.0},
 }
+CELERY_BEAT_SCHEDULE["forget-context-samples"] = {
+    "task": "rollouts.tasks.forget_context_samples",
+    "schedule": 600.0,
+    "options": {"expires": 600.0},
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -19,6 +19,7 @@ from audits.context import correlation
 from flags.models import Project
 from flags.selectors.grants import ended_grants
 from flags.services.roles import end_role_if_due
+from flags.services.samples import forget_old_samples
 from rollouts.selectors.drills import drills_to_alarm, due_drills
 from rollouts.selectors.due import due_changes, old_requests, partly_approved
 from rollouts.selectors.emergencies import overdue_uses
@@ -111,6 +112,13 @@ def refresh_drift() -> int:
     now = timezone.now()
     with correlation():
         return _sweep(Project.objects.all(), refresh_project_drift, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def forget_context_samples() -> int:
+    """Delete sampled contexts of people not seen for a week; how many."""
+    with correlation():
+        return forget_old_samples(now=timezone.now())
 
 
 def _sweep(rows: QuerySet[Any], do: Callable[..., bool], *, now: datetime) -> int:

@@ -33,8 +33,9 @@ def set_targeting_key_mode(
     """Turn strict mode on or off: whether a split without a targeting key is an error instead of the default variant.
 
     Needs the role administrator and a reason. It changes what is served, so it is no one person's act: two agree on it
-    in a protected environment and in one whose protection somebody took off; he does not confirm it there. Raises PermissionMissing,
-    InvalidInput, NotFound, ProtectedEnvironment, SecondPersonNeeded. A call that changes nothing records nothing.
+    in a protected environment and in one whose protection somebody took off; he does not confirm it there. Raises
+    PermissionMissing, InvalidInput, NotFound, ProtectedEnvironment, SecondPersonNeeded. A call that changes nothing
+    records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():

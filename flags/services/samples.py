@@ -41,7 +41,8 @@ def set_context_sampling(
 ) -> Environment:
     """Begin to keep hashed contexts of those who ask an environment, or stop and delete them all at once.
 
-    Needs the role administrator and a reason; to begin in a protected environment takes two. Raises PermissionMissing,
+    Needs the role administrator and a reason; to begin in a protected environment takes two, and so it does
+    in one whose protection somebody took off. Raises PermissionMissing,
     InvalidInput, NotFound, ProtectedEnvironment, SecondPersonNeeded. A call that changes nothing records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
@@ -59,7 +60,7 @@ def set_context_sampling(
             before={"samples_contexts": environment.samples_contexts},
             after={"samples_contexts": is_on},
         )
-        authority.check(change, is_looser=environment.is_protected and is_on)
+        authority.check(change, is_looser=environment.is_guarded and is_on)
         with governed_write(environment.pk):
             rows = Environment.objects.filter(pk=environment.pk)
             rows.update(samples_contexts=is_on, revision=F("revision") + 1)

@@ -1,4 +1,4 @@
-"""The population in the form on the page of a request: a description, or a file of contexts."""
+"""The population in the form on the page of a request: a description, a file of contexts, or those sampled."""
 
 import json
 from typing import Any
@@ -18,6 +18,8 @@ def posted_population(request: HttpRequest) -> dict[str, Any]:
         if upload.size is None or upload.size > MAX_BYTES:
             raise problem("contexts", f"The file is larger than {MAX_BYTES >> 20} MB. Hand in fewer contexts.")
         return {"contexts": upload.read() or b" "}
+    if request.POST.get("people") == "sampled":
+        return {"sampled": True}
     text = request.POST.get("population", "")
     if len(text) > MOST_CHARACTERS:
         raise problem("population", "The description of the population is too long.")

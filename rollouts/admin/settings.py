@@ -69,6 +69,16 @@ STRICT_MODE = Switch(
     "is now strict: a split needs a targeting key.",
     "is not strict any more.",
 )
+CONTEXT_SAMPLING = Switch(
+    "context_sampling",
+    "samples_contexts",
+    "sampling",
+    "none",
+    "rollouts/setting_context_sampling.html",
+    "Sampled contexts",
+    "now samples contexts. “Who will flip?” offers them once there are enough.",
+    "samples no contexts any more, and those there were are deleted.",
+)
 
 
 class SwitchForm(ReasonForm):
@@ -96,7 +106,7 @@ class SwitchForm(ReasonForm):
 
 @admin.register(SettingsProposal)
 class SettingsProposalAdmin(GovernedAdmin):
-    """What is proposed, one proposal, and the pages that switch protection and strict mode."""
+    """What is proposed, one proposal, and the pages that switch protection, strict mode and sampling."""
 
     def visible_to(self, user: AbstractUser, queryset: QuerySet[SettingsProposal]) -> QuerySet[SettingsProposal]:
         return queryset.filter(pk__in=visible_proposals(user).values("pk"))
@@ -107,6 +117,7 @@ class SettingsProposalAdmin(GovernedAdmin):
             self.door("<uuid:object_id>/", self.proposal_view, "rollouts_settingsproposal_change"),
             self.door("protection/<uuid:object_id>/", self.protection_view, "rollouts_setting_protection"),
             self.door("strict-mode/<uuid:object_id>/", self.strict_mode_view, "rollouts_setting_strict_mode"),
+            self.door("context-sampling/<uuid:object_id>/", self.sampling_view, "rollouts_setting_context_sampling"),
         ]
 
     @method_decorator(require_safe)
@@ -152,6 +163,10 @@ class SettingsProposalAdmin(GovernedAdmin):
         """Turn strict mode on or off."""
         return self._switch_view(request, object_id, STRICT_MODE)
 
+    def sampling_view(self, request: HttpRequest, object_id: uuid.UUID) -> HttpResponseBase:
+        """Begin to sample contexts, or stop and delete them."""
+        return self._switch_view(request, object_id, CONTEXT_SAMPLING)
+
     @method_decorator(get_or_post)
     def _switch_view(self, request: HttpRequest, object_id: uuid.UUID, switch: Switch) -> HttpResponseBase:
         environment = _environment(signed_in(request), object_id)
@@ -171,8 +186,9 @@ class SettingsProposalAdmin(GovernedAdmin):
             title=f"{switch.title} of {environment.name}",
             environment=environment,
             wanted=wanted,
-            takes_two=environment.is_protected and (switch is STRICT_MODE or not wanted),
+            takes_two=environment.is_guarded and (switch is STRICT_MODE or wanted is (switch is CONTEXT_SAMPLING)),
             confirmers=possible_confirmers(concerned(Scope.of_environment(environment)), but=signed_in(request).pk),
+            declared=environment.project.context_attributes.all(),
             form=form,
             address=address,
             crumbs=[

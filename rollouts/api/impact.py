@@ -76,6 +76,11 @@ _QUESTION = {
             "items": {"type": "object"},
             "description": "Evaluation contexts of yours. They are deleted when the run ends.",
         },
+        "sampled": {
+            "type": "boolean",
+            "enum": [True],
+            "description": "Ask those whose contexts the environment sampled. Refused while it has too few.",
+        },
     },
 }
 _REQUEST = {"application/json": _QUESTION, "application/x-ndjson": _TEXT, "text/csv": _TEXT}

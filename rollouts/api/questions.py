@@ -10,6 +10,7 @@ from flags.api.door import read_body
 from flags.services.keys import problem
 from rollouts.impact import MAX_BYTES
 
+_CHOICES = {"population", "contexts", "sampled"}
 _LISTS = ("application/x-ndjson", "application/jsonl", "text/csv")
 
 
@@ -50,10 +51,12 @@ def read_question(request: Request) -> dict[str, Any]:
 def _from_json(body: bytes) -> dict[str, Any]:
     try:
         question = orjson.loads(body or b"{}")
-        if not isinstance(question, dict) or not question.keys() <= {"population", "contexts"} or len(question) > 1:
-            raise problem("", "Send a JSON object with either “population” or “contexts”, or an empty one.")
+        if not isinstance(question, dict) or not question.keys() <= _CHOICES or len(question) > 1:
+            raise problem("", "Send a JSON object with one of “population”, “contexts” and “sampled”, or an empty one.")
         if not isinstance(question.get("contexts", []), list):
             raise problem("contexts", "Send the contexts as a list.")
+        if question.get("sampled", True) is not True:
+            raise problem("sampled", "Send true, or leave it out.")
         if "contexts" in question:
             return {"contexts": orjson.dumps(question["contexts"])}
     except (ValueError, TypeError):

@@ -1,15 +1,17 @@
 """Impact runs: the latest of a request, what one compares, and which ones wait for a worker."""
 
+import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 
 from flags.changes import ConfigEdit, SegmentEdit
 from flags.evaluation import FlagSource, Snapshot
-from flags.models import ContextAttribute, Flag
+from flags.models import ContextAttribute, ContextSample, Environment, Flag
 from flags.snapshots.building import build
-from rollouts.impact import Population, Side, affected_flags, mentions_of, proposed_population
+from rollouts.impact import SMALLEST_SAMPLE, Population, Side, affected_flags, mentions_of, proposed_population
 from rollouts.impact.scope import related_documents
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
 
@@ -69,6 +71,20 @@ def flags_in_question(before: Snapshot, after: Snapshot) -> list[str]:
 def most_people(flags: int) -> int:
     """How many contexts one run may hold, by the number of flags it looks at."""
     return MOST_ANSWERS // max(1, flags)
+
+
+def usable_samples(environment: Environment) -> int:
+    """How many sampled contexts a run may ask; 0 while they are too few, or the environment does not sample."""
+    if not environment.samples_contexts:
+        return 0
+    count = ContextSample.objects.filter(environment=environment).count()
+    return count if count >= SMALLEST_SAMPLE else 0
+
+
+def samples_of(environment_id: uuid.UUID, size: int) -> QuerySet[ContextSample, tuple[str, dict[str, Any]]]:
+    """So many samples by their hashes, which is by chance: none once the environment stopped sampling."""
+    rows = ContextSample.objects.filter(environment=environment_id, environment__samples_contexts=True)
+    return rows.order_by("key_hash").values_list("key_hash", "attributes")[:size]
 
 
 def default_population(request: ChangeRequest) -> Population:

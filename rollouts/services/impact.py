@@ -24,7 +24,16 @@ from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.tickets import governed_write
 from rollouts.errors import ImpactUnderWay, InvalidTransition
-from rollouts.impact import MAX_SIZE, Population, PopulationProblem, Simulation, read_contexts
+from rollouts.impact import (
+    MAX_SIZE,
+    SMALLEST_SAMPLE,
+    Population,
+    PopulationProblem,
+    Simulation,
+    described_sample,
+    read_contexts,
+    sampled_contexts,
+)
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
 from rollouts.selectors.impact import (
     compared_snapshots,
@@ -32,6 +41,8 @@ from rollouts.selectors.impact import (
     latest_impact,
     most_people,
     old_uploads,
+    samples_of,
+    usable_samples,
 )
 from rollouts.services.writing import lock_request, record, require_person
 from rollouts.transitions import OPEN_STATES
@@ -47,21 +58,29 @@ logger = structlog.get_logger(__name__)
 
 
 def start_impact(
-    request_id: uuid.UUID, *, actor: Actor, now: datetime, population: object = None, contexts: bytes = b""
+    request_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    population: object = None,
+    contexts: bytes = b"",
+    sampled: bool = False,
 ) -> ImpactRun:
     """Queue a run for the present content of a request: over a described population, or over contexts handed in.
 
-    `population` is a description as JSON, `contexts` JSON lines, a JSON array or CSV. The same question asked again
+    `population` is a description as JSON, `contexts` JSON lines, a JSON array or CSV; with `sampled` the people are
+    those whose contexts the environment sampled. The same question asked again
     while it is under way gives the same run. Takes any role but viewer, of services a management token of the
     environment. Raises PermissionMissing, InvalidInput, InvalidTransition, ImpactUnderWay.
     """
-    described, kept, size = _read(population, contexts)
+    given = None if sampled else _read(population, contexts)
 
     def act() -> ImpactRun:
         request = lock_request(request_id)
         _require(actor, request.environment, now=now)
         if request.current_state not in OPEN_STATES:
             raise InvalidTransition("This request has ended, so nobody flips with it any more.")
+        described, kept, size = given or _sampled(request)
         under_way = ImpactRun.objects.filter(request=request, finished_at=None).first()
         if under_way is not None:
             return _same(under_way, request, described, has_upload=bool(kept))
@@ -154,6 +173,19 @@ def _read(population: object, contexts: bytes) -> tuple[dict[str, Any], bytes, i
         raise problem("contexts", "The list holds values that cannot be evaluated.") from None
 
 
+def _sampled(request: ChangeRequest) -> tuple[dict[str, Any], bytes, int]:
+    """All whose contexts the environment sampled, or a fair part of them where the change can move many flags."""
+    usable = usable_samples(request.environment)
+    if not usable:
+        raise problem(
+            "sampled",
+            f"{request.environment.name} has fewer than {SMALLEST_SAMPLE:,} sampled contexts. An administrator lets it "
+            "sample them; ask made-up people meanwhile.",
+        )
+    size = min(usable, most_people(len(flags_in_question(*compared_snapshots(request)))))
+    return described_sample(size), b"", size
+
+
 def _same(under_way: ImpactRun, request: ChangeRequest, described: dict[str, Any], *, has_upload: bool) -> ImpactRun:
     if not has_upload and under_way.digest == request.digest and under_way.population == described:
         return under_way
@@ -233,11 +265,22 @@ def _slices(run: ImpactRun, *, size: int) -> Iterator[Any]:
         population = Population.from_json(described)
         yield from (population.contexts(start, start + size) for start in range(0, population.size, size))
         return
+    contexts = _people_of(run)
+    yield from (contexts[start : start + size] for start in range(0, len(contexts), size))
+
+
+def _people_of(run: ImpactRun) -> list[dict[str, Any]]:
+    """The contexts of a run whose people are not made up."""
+    if run.population["kind"] == "sampled":
+        contexts = sampled_contexts(samples_of(run.environment_id, run.population["size"]))
+        if not contexts:
+            raise _Unusable("The sampled contexts are deleted, since sampling was switched off. Ask made-up people.")
+        return contexts
     upload = ImpactUpload.objects.filter(run=run).first()
     if upload is None:
         raise _Unusable("What was handed in is deleted already. Run it again.")
-    contexts = orjson.loads(zlib.decompress(upload.contexts))
-    yield from (contexts[start : start + size] for start in range(0, len(contexts), size))
+    found: list[dict[str, Any]] = orjson.loads(zlib.decompress(upload.contexts))
+    return found
 
 
 def _write(run: ImpactRun, **fields: Any) -> bool:

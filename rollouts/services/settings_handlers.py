@@ -1,4 +1,4 @@
-"""The settings that take two people to loosen: protection, strict mode, approval policy, what custom roles bring."""
+"""The settings that take two people to loosen: protection, strict mode, sampling, approval policy, custom roles."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,6 +13,7 @@ from flags.services.custom_roles import change_custom_role, checked_role, role_f
 from flags.services.environments import set_targeting_key_mode
 from flags.services.keys import problem
 from flags.services.projects import set_protection
+from flags.services.samples import set_context_sampling
 from flags.settings_authority import SettingsAuthority
 from rollouts.policies import Policy
 from rollouts.selectors.verdicts import policy_of
@@ -105,6 +106,51 @@ class StrictMode:
             _environment(scope).pk,
             actor=actor,
             is_required=after["requires_targeting_key"],
+            now=now,
+            reason=reason,
+            authority=authority,
+        )
+
+
+class ContextSampling:
+    """Whether hashed contexts of those who ask an environment are kept: keeping anything of people is the looser way."""
+
+    name = "context_sampling"
+
+    def read(self, scope: Scope) -> Any:
+        """The setting as it is now."""
+        return {"samples_contexts": _environment(scope).samples_contexts}
+
+    def clean(self, scope: Scope, after: Any) -> Any:
+        """One truth value."""
+        return _switch(after, "samples_contexts")
+
+    def is_looser(self, before: Any, after: Any) -> bool:
+        """Beginning to keep."""
+        return after["samples_contexts"] and not before["samples_contexts"]
+
+    def title(self, scope: Scope, before: Any, after: Any) -> str:
+        """The change in a few words."""
+        return f"{'Sample' if after['samples_contexts'] else 'Stop sampling'} contexts of {scope.name}"
+
+    def describe(self, scope: Scope, before: Any, after: Any) -> Sequence[str]:
+        """The change in sentences."""
+        if not after["samples_contexts"]:
+            return (f"Nothing of those who ask {scope.name} is kept any more, and what is there is deleted at once.",)
+        return (
+            f"Of some of those who ask {scope.name} the attributes that the project declares are kept for a week, with "
+            "a hash instead of their targeting key.",
+            "“Who will flip?” can then count over them instead of over made-up people.",
+        )
+
+    def apply(
+        self, scope: Scope, after: Any, *, actor: Actor, authority: SettingsAuthority, now: datetime, reason: str
+    ) -> None:
+        """Write the setting."""
+        set_context_sampling(
+            _environment(scope).pk,
+            actor=actor,
+            is_on=after["samples_contexts"],
             now=now,
             reason=reason,
             authority=authority,
@@ -239,7 +285,7 @@ PERMISSION_WORDS = {
 
 def register_kinds() -> None:
     """Know the kinds of this module."""
-    for kind in (Protection(), StrictMode(), ApprovalPolicyKind(), CustomRoleKind()):
+    for kind in (Protection(), StrictMode(), ContextSampling(), ApprovalPolicyKind(), CustomRoleKind()):
         register_kind(kind)
 
 

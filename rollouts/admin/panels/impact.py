@@ -15,7 +15,7 @@ from rollouts.impact import Population, headline
 from rollouts.impact.headlines import share
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState
 from rollouts.selectors import RequestPage
-from rollouts.selectors.impact import default_population, last_run, latest_impact
+from rollouts.selectors.impact import default_population, last_run, latest_impact, usable_samples
 from rollouts.services.impact import ASKERS
 from rollouts.transitions import OPEN_STATES
 
@@ -60,7 +60,10 @@ class FlagImpact:
 
 @dataclass(frozen=True, slots=True)
 class ImpactPanel:
-    """`run` is the one shown, `stale` why its numbers are not of now, `proposed` the population to begin with."""
+    """`run` is the one shown, `stale` why its numbers are not of now, `proposed` the population to begin with.
+
+    `sampled` is how many sampled contexts could be asked instead, 0 where there are none or too few.
+    """
 
     run: ImpactRun | None
     is_under_way: bool
@@ -71,6 +74,7 @@ class ImpactPanel:
     more_flags: int
     may_ask: bool
     proposed: str
+    sampled: int
 
     @property
     def is_done(self) -> bool:
@@ -79,7 +83,7 @@ class ImpactPanel:
 
 
 def impact_panel(page: RequestPage, user: AbstractUser, now: datetime) -> ImpactPanel | None:
-    """The panel; None where nobody asked and nobody can. Eight queries at most."""
+    """The panel; None where nobody asked and nobody can. Nine queries at most."""
     request = page.request
     run = last_run(request)
     if run is not None and run.current_state is ImpactState.FAILED:
@@ -99,6 +103,7 @@ def impact_panel(page: RequestPage, user: AbstractUser, now: datetime) -> Impact
         more_flags=max(0, len(_moved(result)) - MOST_FLAGS) if result else 0,
         may_ask=may_ask,
         proposed=_proposed(request, run) if may_ask and not is_under_way else "",
+        sampled=usable_samples(request.environment) if may_ask and not is_under_way else 0,
     )
 
 
@@ -120,6 +125,8 @@ def _population_words(population: Mapping[str, Any]) -> str:
     size = f"{population['size']:,}"
     if population["kind"] == "upload":
         return f"{size} contexts handed in for this run and deleted since"
+    if population["kind"] == "sampled":
+        return f"{size} people whose contexts were sampled. {population['note']}"
     names = ", ".join(population["attributes"])
     return f"{size} made-up people{f' with {names}' if names else ''}"
 

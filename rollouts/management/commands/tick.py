@@ -10,6 +10,7 @@ from rollouts.tasks import (
     escalate_break_glass,
     expire_old_requests,
     expire_settings_proposals,
+    forget_context_samples,
     refresh_drift,
     run_due_drills,
     run_waiting_impacts,
@@ -31,4 +32,5 @@ class Command(BaseCommand):
         run_due_drills()
         refresh_drift()
         run_waiting_impacts()
+        forget_context_samples()
         self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")

@@ -6,10 +6,10 @@ import pytest
 from django.urls import reverse
 
 from audits.models import AuditEvent
-from flags.models import Environment
+from flags.models import ContextAttribute, Environment
 from flags.permissions import Role
 from rollouts.models import SettingsProposal
-from tests.factories import World
+from tests.factories import NOW, World
 from tests.support.admin import signed_in, text_of
 
 
@@ -163,6 +163,34 @@ def test_strict_mode__open_environment__is_turned_on_and_off_with_a_reason(world
     client.post(strict_url(world.staging), {"wanted": "lenient", "reason": "Not ready"})
     world.staging.refresh_from_db()
     assert not world.staging.requires_targeting_key
+
+
+def test_sampling__open_environment__is_switched_on_and_off_and_says_what_is_kept(world: World) -> None:
+    client, page = signed_in(world.ada), reverse("admin:flags_environment_change", args=[world.staging.pk])
+    url = reverse("admin:rollouts_setting_context_sampling", args=[world.staging.pk])
+    ContextAttribute.objects.create(project=world.project, name="country", value_type="text", created_at=NOW)
+
+    assert "Nothing of those who ask here is kept" in text_of(client.get(page))
+    assert "country" in text_of(client.get(url))
+    client.post(url, {"wanted": "sampling", "reason": "Count over real people"})
+    world.staging.refresh_from_db()
+    assert world.staging.samples_contexts
+    assert "Stop and delete" in text_of(client.get(page))
+    client.post(url, {"wanted": "none", "reason": "Enough"})
+    world.staging.refresh_from_db()
+    assert not world.staging.samples_contexts
+
+
+def test_sampling__protected_environment__on_waits_for_a_second_administrator(world: World) -> None:
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
+    url = reverse("admin:rollouts_setting_context_sampling", args=[world.production.pk])
+    client = signed_in(world.ada)
+
+    assert "This takes two administrators" in text_of(client.get(url))
+    response = client.post(url, {"wanted": "sampling", "reason": "Count over real people"}, follow=True)
+    world.production.refresh_from_db()
+    assert not world.production.samples_contexts
+    assert "Sample contexts of" in text_of(response)
 
 
 def test_strict_mode__without_a_reason__is_asked_for(world: World) -> None:

@@ -14,12 +14,15 @@ from structlog.testing import capture_logs
 from audits.models import AuditEvent
 from flags import snapshots
 from flags.api import door, ofrep
+from flags.authority import ProtectedEnvironment
 from flags.errors import InvalidInput, PermissionMissing
 from flags.models import ContextSample, Environment
+from flags.permissions import Role
 from flags.sampling import FLUSHED_EVERY, Reservoirs, environment_key, hashed, reservoirs
 from flags.services import samples as service
 from flags.services.attributes import declare_attribute
 from flags.services.samples import KEPT_FOR, forget_old_samples, gather_samples, set_context_sampling
+from flags.services.tickets import governed_write
 from flags.settings_authority import SecondPersonNeeded
 from flags.snapshots import following
 from tests.factories import NOW, actor_of
@@ -231,6 +234,18 @@ def test_switch__protected_environment__on_takes_two_and_off_takes_one(plane: Pl
         ({"samples_contexts": False}, revision + 2),
     ]
     assert not events[0].details.get("samples_deleted")
+
+
+def test_switch__environment_that_was_opened__takes_two_and_not_the_opener(plane: Plane) -> None:
+    ada, staging = plane.world.ada, plane.world.staging
+    with governed_write(staging.pk):
+        Environment.objects.filter(pk=staging.pk).update(unprotected_by=ada)
+    plane.world.grant(plane.world.otto, staging, Role.ADMINISTRATOR)
+
+    with pytest.raises(ProtectedEnvironment):
+        switch(plane, environment=staging)
+    with pytest.raises(SecondPersonNeeded):
+        switch(plane, environment=staging, who=plane.world.otto)
 
 
 def test_switch__open_environment__one_administrator_with_a_reason(plane: Plane) -> None:

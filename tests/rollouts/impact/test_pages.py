@@ -76,6 +76,7 @@ def test_page__ended_request__keeps_the_run_as_evidence(bench: Bench, request_: 
 
     page = _page(bench, request_)
     assert "of the people in this population gain" in page
+    assert "counted who will flip" in page
     assert "Run again" not in page
     assert "has changed since" not in page
 
