@@ -19,8 +19,10 @@ from audits.actions import Action
 from audits.context import PERSON_TARGET, Actor
 from flags import permissions
 from flags.errors import AlreadyExists, InvalidInput, NotFound, PermissionMissing
+from flags.models import Environment, EnvironmentUserGrant
 from flags.services.attempts import attempted
 from flags.services.keys import checked_text
+from flags.services.locks import lock_environments
 from flagsite.models import User
 
 EDITABLE = ("first_name", "last_name", "email", "is_active")
@@ -62,6 +64,8 @@ def change_person(person_id: uuid.UUID, *, actor: Actor, now: datetime, reason: 
     if unknown:
         raise InvalidInput(f"These fields of an account do not change here: {', '.join(sorted(unknown))}.", problems=[])
     with transaction.atomic():
+        if not fields.get("is_active", True):
+            _lock_environments(person_id)
         person = _locked(person_id)
         if str(person.pk) == actor.id and fields.get("is_active") is False:
             raise InvalidInput("You cannot deactivate your own account. Ask another site administrator.", problems=[])
@@ -96,8 +100,17 @@ def _require_superuser(actor: Actor, act: str) -> None:
         raise PermissionMissing(f"{actor.label} may not {act}. Ask a site administrator.")
 
 
+def _lock_environments(person_id: uuid.UUID) -> None:
+    """Lock wherever the person has a say, so that an apply comes before the end of the account or meets it."""
+    environments = Environment.objects.all()
+    if not User.objects.filter(pk=person_id, is_superuser=True).exists():
+        grants = EnvironmentUserGrant.every.filter(user_id=person_id)
+        environments = environments.filter(pk__in=grants.values("content_object_id"))
+    lock_environments(environments)
+
+
 def _locked(person_id: uuid.UUID) -> User:
-    person = User.objects.select_for_update().filter(pk=person_id).first()
+    person = User.objects.select_for_update(no_key=True).filter(pk=person_id).first()
     if person is None:
         raise NotFound("This person does not exist.", user_id=str(person_id))
     return person

@@ -74,21 +74,30 @@ def issue_token(
 
 @attempted
 def revoke_token(token_id: uuid.UUID, *, actor: Actor, now: datetime, reason: str) -> EnvironmentToken:
-    """Revoke a token; services that use it are refused within one poll interval. Revoking twice changes nothing."""
+    """Revoke a token; services that use it are refused within one poll interval. Revoking twice changes nothing.
+
+    Needs a reason and the role administrator. Locks the environment first, as whoever counts the token's yes does.
+    """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
     with transaction.atomic():
-        rows = EnvironmentToken.objects.select_for_update(of=("self",), no_key=True).select_related(
-            "environment__project"
-        )
-        token = rows.filter(pk=token_id).first()
-        if token is None:
-            raise NotFound("This token does not exist.", token_id=str(token_id))
+        token = _locked(token_id)
         permissions.require(actor, permissions.ADMINISTER, token.environment)
         if token.revoked_at is None:
             token.revoked_at = token.changed_at = now
             token.save(update_fields=["revoked_at", "changed_at"])
             _record(Action.TOKEN_REVOKED, token, actor=actor, now=now, reason=reason)
             transaction.on_commit(partial(snapshots.publish, token.environment_id), robust=True)
+    return token
+
+
+def _locked(token_id: uuid.UUID) -> EnvironmentToken:
+    rows = EnvironmentToken.objects.filter(pk=token_id)
+    environment_id = rows.values_list("environment_id", flat=True).first()
+    if environment_id is None:
+        raise NotFound("This token does not exist.", token_id=str(token_id))
+    environment = lock_environment(environment_id)
+    token = rows.select_for_update(of=("self",), no_key=True).get()
+    token.environment = environment
     return token
 
 
