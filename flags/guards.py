@@ -20,7 +20,8 @@ class Guard:
 
     `environment_column` names the column that says to which environment a row belongs; `ticketed` the statements that
     need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert,
-    `once` those that never change again once they hold something. A row whose `state` is among `final` never changes.
+    `once` those that never change again once they hold something. A row whose `state`, or `final_column`, is among `final`
+    never changes.
     """
 
     environment_column: str = "environment_id"
@@ -29,6 +30,7 @@ class Guard:
     immutable: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
+    final_column: str = "state"
 
 
 EVIDENCE = Guard(ticketed=("INSERT",), refused=("UPDATE", "DELETE"))
@@ -139,7 +141,7 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
         changed = " OR ".join(f"OLD.{name} IS NOT NULL AND OLD.{name} IS NOT NEW.{name}" for name in guard.once)
         conditions.append(("UPDATE", "once", changed))
     if guard.final:
-        conditions.append(("UPDATE", "final", f"OLD.state IN ({', '.join(map(repr, guard.final))})"))
+        conditions.append(("UPDATE", "final", f"OLD.{guard.final_column} IN ({', '.join(map(repr, guard.final))})"))
     statements = []
     for event, kind, condition in conditions:
         name = f"{table}_{event.lower()}_{kind}"
@@ -190,7 +192,7 @@ BEGIN
 END $$;
 CREATE OR REPLACE FUNCTION flagsite_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF to_jsonb(OLD) ->> 'state' = ANY (TG_ARGV) THEN
+    IF to_jsonb(OLD) ->> TG_ARGV[0] = ANY (TG_ARGV[1:]) THEN
         RAISE EXCEPTION 'flagsite: % never changes once it has ended', TG_TABLE_NAME
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
@@ -220,6 +222,6 @@ def _postgresql(table: str, guard: Guard) -> list[str]:
         names = ", ".join(f"'{name}'" for name in guard.once)
         trigger("once", ("UPDATE",), f"flagsite_once({names})")
     if guard.final:
-        trigger("final", ("UPDATE",), f"flagsite_final({', '.join(map(repr, guard.final))})")
+        trigger("final", ("UPDATE",), f"flagsite_final({', '.join(map(repr, (guard.final_column, *guard.final)))})")
     trigger("truncate", ("TRUNCATE",), "flagsite_refuse()", each="STATEMENT")
     return statements

@@ -8,6 +8,7 @@ __all__ = [
     "ApprovalMissing",
     "ApprovalRefused",
     "BundleNotReady",
+    "ChangesRequested",
     "ConcurrentUpdate",
     "DigestMismatch",
     "ExceptionRefused",
@@ -15,8 +16,8 @@ __all__ = [
     "InvalidTransition",
     "MergeConflict",
     "NotDueYet",
-    "PartOfBundle",
     "NothingToRestore",
+    "PartOfBundle",
     "PolicyRefused",
     "RequestExpired",
     "RestoreConflict",
@@ -37,6 +38,14 @@ class ApprovalRefused(GovernanceError):
     code = "approval_refused"
     status = 403
     title = "You may not approve this request"
+
+
+class ChangesRequested(GovernanceError):
+    """Somebody asks for changes to the content, so those who shaped it do not apply it without an approval."""
+
+    code = "changes_requested"
+    status = 409
+    title = "Changes were asked for"
 
 
 class ApprovalMissing(GovernanceError):

@@ -74,10 +74,14 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
             "reason",
             "change_set",
             "digest",
+            "movement",
             "revision",
+            "correlation_id",
             "created_at",
             "review_due_at",
         ),
+        final=("justified", "not_justified"),
+        final_column="outcome",
     ),
     "rollouts_policyrule": Guard(
         environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "key", "created_at")

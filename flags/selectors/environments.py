@@ -96,10 +96,9 @@ def _count(environments: Collection[Environment], now: datetime) -> _Counts:
 def administers_project(user: AbstractUser, project: Project) -> bool:
     """Whether a person may change what belongs to no environment: teams and roles of the project. Two queries.
 
-    It takes the role administrator in every protected environment, and in some environment at all.
+    It takes the role administrator in every guarded environment, and in some environment at all.
     """
     if not user.is_active or user.is_superuser:
         return user.is_active
-    rows = Environment.objects.filter(project=project).values_list("pk", "is_protected")
-    held = environments_with(user, ADMINISTER)
-    return any(pk in held for pk, _ in rows) and all(pk in held for pk, is_protected in rows if is_protected)
+    rows, held = list(Environment.objects.filter(project=project)), environments_with(user, ADMINISTER)
+    return any(row.pk in held for row in rows) and all(row.pk in held for row in rows if row.is_guarded)

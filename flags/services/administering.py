@@ -29,14 +29,15 @@ def administered_project(project_id: uuid.UUID, actor: Actor, purpose: str) -> P
 
 
 def require_everywhere(project: Project, actor: Actor, why: str, purpose: str) -> None:
-    """Raise PermissionMissing for whoever does not administer all protected environments of the project.
+    """Raise PermissionMissing for whoever does not administer all guarded environments of the project.
 
     `why` says what depends on it there: “reviewers there rely on what is declared”.
     """
     if permissions.is_superuser(actor):
         return
-    protected = Environment.objects.filter(project=project, is_protected=True).order_by("position", "key")
-    lacking = [item.name for item in protected if not permissions.holds(actor, permissions.ADMINISTER, item)]
+    environments = Environment.objects.filter(project=project).order_by("position", "key")
+    guarded = [item for item in environments if item.is_guarded]
+    lacking = [item.name for item in guarded if not permissions.holds(actor, permissions.ADMINISTER, item)]
     if lacking:
         raise PermissionMissing(
             f"{actor.label} does not have the role administrator in {', '.join(lacking)}, and {why}. "

@@ -124,7 +124,7 @@ def _check_widening(
     change = SettingChange(
         kind="custom_role", project_id=str(role.project_id), subject=role.key, before=before, after=after
     )
-    authority.check(change, is_looser=is_wider and any(grant.environment.is_protected for grant in grants))
+    authority.check(change, is_looser=is_wider and any(grant.environment.is_guarded for grant in grants))
 
 
 def _administered(project_id: uuid.UUID, actor: Actor) -> Project:

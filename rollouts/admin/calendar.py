@@ -208,7 +208,7 @@ class CalendarWindowAdmin(CalendarImportViews, GovernedAdmin):
             coming=next_occurrence(window.as_window(), timezone.now()) if window else None,
             zones=zone_choices(),
             may_change=may_change(signed_in(request), places),
-            is_guarded=any(place.is_protected for place in places),
+            is_guarded=any(place.is_guarded for place in places),
         )
 
     def _done(

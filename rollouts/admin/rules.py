@@ -86,12 +86,12 @@ def project_rules(user: AbstractUser) -> list[ProjectRules]:
 
 
 def _deciding(projects: Collection[Project]) -> dict[uuid.UUID, set[uuid.UUID]]:
-    """The environments whose administrators decide about the rules of each project: the protected ones, else all."""
+    """The environments whose administrators decide about the rules of each project: the guarded ones, else all."""
     found: dict[uuid.UUID, set[uuid.UUID]] = {project.pk: set() for project in projects}
     guarded: dict[uuid.UUID, set[uuid.UUID]] = {project.pk: set() for project in projects}
     for row in Environment.objects.filter(project__in=projects):
         found[row.project_id].add(row.pk)
-        if row.is_protected:
+        if row.is_guarded:
             guarded[row.project_id].add(row.pk)
     return {pk: guarded[pk] or every for pk, every in found.items()}
 

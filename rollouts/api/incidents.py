@@ -45,7 +45,7 @@ class IncidentInput(serializers.Serializer[dict[str, object]]):
 class ClosingInput(serializers.Serializer[dict[str, object]]):
     """Why an incident is over."""
 
-    reason = serializers.CharField(max_length=4000, required=False, allow_blank=True, default="")
+    reason = serializers.CharField(max_length=4000)
 
 
 class IncidentSerializer(serializers.Serializer[Incident]):

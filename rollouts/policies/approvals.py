@@ -132,6 +132,16 @@ def stricter(first: Policy, second: Policy) -> Policy:
     )
 
 
+def may_apply_at_once(case: Case, person_id: str) -> str | None:
+    """None if no objection keeps the person from applying without approvals, else the sentence that says why."""
+    if not case.objector_ids or person_id not in case.contributor_ids | {case.requester_id}:
+        return None
+    return (
+        "Somebody asks for changes to this, and you had a hand in it, so you do not apply it past them. Edit it, or ask "
+        "another editor or release manager to apply it."
+    )
+
+
 def may_approve(case: Case, person_id: str) -> str | None:
     """None if the person may approve the present content now, else the sentence that says why not and what to do."""
     if person_id == case.requester_id:

@@ -9,7 +9,9 @@ from django.db.models import Q, QuerySet
 
 from flags import permissions
 from flags.models import Environment
-from rollouts.models import Incident, Severity
+from rollouts.models import ChangeRequest, Incident, Severity
+from rollouts.selectors.rules import active_rules, judgements_of
+from rollouts.transitions import OPEN_STATES
 
 _ORDER = {Severity.CRITICAL: 0, Severity.MAJOR: 1, Severity.MINOR: 2}
 
@@ -29,6 +31,22 @@ def visible_incidents(user: AbstractUser) -> QuerySet[Incident]:
     environments = permissions.visible_environments(user)
     seen = Q(environment__in=environments) | Q(environment=None, project__in=environments.values("project_id"))
     return Incident.objects.filter(seen).select_related("project", "environment", "opened_by", "closed_by")
+
+
+def request_held_by_incident(incident: Incident, person_id: str) -> ChangeRequest | None:
+    """An open request that the person shaped, where the incident is, under a rule that asks about incidents."""
+    requests = ChangeRequest.objects.filter(project=incident.project_id, state__in=[*OPEN_STATES])
+    if incident.environment_id is not None:
+        requests = requests.filter(environment=incident.environment_id)
+    own = [request for request in requests if person_id in request.contributor_ids]
+    if not own:
+        return None
+    present, former = active_rules(incident.project_id), judgements_of(own)
+    for request in own:
+        stored = former[request.pk].rules if request.pk in former else ()
+        if any(condition.kind == "incident" for rule in (*present, *stored) for condition in rule.conditions):
+            return request
+    return None
 
 
 def _about(environments: Collection[Environment]) -> QuerySet[Incident]:

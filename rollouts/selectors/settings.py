@@ -38,14 +38,14 @@ def scope_of(proposal: SettingsProposal) -> Scope:
 
 
 def concerned(scope: Scope) -> list[Environment]:
-    """The environments whose administrators decide: the setting's own, else the protected ones of its project.
+    """The environments whose administrators decide: the setting's own, else the guarded ones of its project.
 
-    A project without protected environments is decided by the administrators of all its environments.
+    A project without guarded environments is decided by the administrators of all its environments.
     """
     if scope.environment is not None:
         return [scope.environment]
     environments = list(Environment.objects.filter(project=scope.project).order_by("position", "key"))
-    return [item for item in environments if item.is_protected] or environments
+    return [item for item in environments if item.is_guarded] or environments
 
 
 def possible_confirmers(environments: Collection[Environment], *, but: uuid.UUID | str) -> list[Any]:
@@ -135,14 +135,13 @@ def proposals_to_confirm(user: AbstractUser, now: datetime) -> list[DeskTask]:
 
 
 def _concerned_by_project(projects: Collection[Project]) -> dict[uuid.UUID, set[uuid.UUID]]:
-    rows = Environment.objects.filter(project__in=projects).values_list("project_id", "pk", "is_protected")
     every: dict[uuid.UUID, set[uuid.UUID]] = {}
-    protected: dict[uuid.UUID, set[uuid.UUID]] = {}
-    for project_id, environment_id, is_protected in rows if projects else ():
-        every.setdefault(project_id, set()).add(environment_id)
-        if is_protected:
-            protected.setdefault(project_id, set()).add(environment_id)
-    return {project.pk: protected.get(project.pk) or every.get(project.pk, set()) for project in projects}
+    guarded: dict[uuid.UUID, set[uuid.UUID]] = {}
+    for item in Environment.objects.filter(project__in=projects) if projects else ():
+        every.setdefault(item.project_id, set()).add(item.pk)
+        if item.is_guarded:
+            guarded.setdefault(item.project_id, set()).add(item.pk)
+    return {project.pk: guarded.get(project.pk) or every.get(project.pk, set()) for project in projects}
 
 
 def _task(proposal: SettingsProposal) -> DeskTask:

@@ -15,6 +15,7 @@ from flags.errors import NotFound, PermissionMissing
 from flags.models import Environment, Project
 from flags.services.attempts import attempt
 from flags.services.keys import problem
+from flags.services.locks import lock_environments
 from flags.services.tickets import governed_write
 from flags.settings_authority import SettingsAuthority
 from rollouts.errors import ConcurrentUpdate
@@ -117,8 +118,7 @@ def write_window(
     """
 
     def act() -> None:
-        rows = Environment.objects.select_for_update(of=("self",), no_key=True).filter(project=scope.project)
-        environments = list(rows.order_by("pk"))
+        environments = lock_environments(Environment.objects.filter(project=scope.project))
         kind = CalendarWindowKind()
         before, wanted = kind.read(scope), kind.clean(scope, after)
         why = checked_prose(reason, field="reason", required=True)
@@ -126,7 +126,7 @@ def write_window(
         _require_role(actor, environments, [before, wanted], is_looser=looser)
         if before == wanted:
             return
-        is_guarded = any(environment.is_protected for environment in environments)
+        is_guarded = any(environment.is_guarded for environment in environments)
         authority.check(scope.change(KIND, before, wanted), is_looser=is_guarded and looser)
         _write(scope, wanted, actor=actor, now=now)
         _record(scope, before, wanted, actor=actor, authority=authority, now=now, reason=why)
@@ -211,8 +211,8 @@ def _require_role(
     require_person(actor)
     concerned = [place for place in environments if any(_is_about(place, document) for document in documents)]
     if is_looser:
-        protected = [place for place in environments if place.is_protected]
-        for place in protected or concerned:
+        guarded = [place for place in environments if place.is_guarded]
+        for place in guarded or concerned:
             permissions.require(actor, permissions.ADMINISTER, place)
         return
     for place in concerned:

@@ -128,7 +128,7 @@ def _planned(
         return PlannedWindow(entry.title, "unusable", error.message)
     before = kind.read(scope)
     step: Step = "new" if before is None else "same" if before == after else "changed"
-    is_guarded = any(place.is_protected for place in environments)
+    is_guarded = any(place.is_guarded for place in environments)
     return PlannedWindow(
         title=entry.title,
         step=step,

@@ -19,6 +19,7 @@ from flags.services.keys import problem
 from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate
 from rollouts.models import Incident, Severity
+from rollouts.selectors.incidents import request_held_by_incident
 from rollouts.services.checks import checked_prose, checked_title
 from rollouts.services.writing import require_person
 
@@ -74,8 +75,9 @@ def open_incident(
 def close_incident(incident_id: uuid.UUID, *, actor: Actor, reason: str, now: datetime) -> Incident:
     """End an incident; one that is closed already comes back as it is.
 
-    Takes the role release manager or administrator there. A service closes what a service declared, in the environment
-    of its token. Raises PermissionMissing, NotFound, InvalidInput.
+    Takes a reason and the role release manager or administrator there. A service closes what a service declared, in
+    the environment of its token. While a rule asks about incidents, nobody who shaped an open request there closes one
+    that he did not declare. Raises PermissionMissing, NotFound, InvalidInput.
     """
 
     def act() -> Incident:
@@ -88,9 +90,10 @@ def close_incident(incident_id: uuid.UUID, *, actor: Actor, reason: str, now: da
         _require(actor, CLOSERS, incident.environment, project, now=now)
         if actor.kind is ActorKind.SERVICE and incident.opened_by is not None:
             raise PermissionMissing("A person declared this incident, so a person closes it. Ask a release manager.")
-        why = checked_prose(reason, field="reason")
         if incident.closed_at is not None:
             return incident
+        why = checked_prose(reason, field="reason", required=True)
+        _refuse_interest(incident, actor)
         fields = {"closed_at": now, **_who(actor, "closed_by")}
         with governed_write(project.pk):
             written = Incident.objects.filter(pk=incident.pk, closed_at=None).update(**fields)
@@ -102,6 +105,26 @@ def close_incident(incident_id: uuid.UUID, *, actor: Actor, reason: str, now: da
         return incident
 
     return attempt(act)
+
+
+def _refuse_interest(incident: Incident, actor: Actor) -> None:
+    """Raise PermissionMissing for whoever waits for this incident to be over, unless it is his own."""
+    person_id, is_own = _behind(incident, actor)
+    held = None if is_own else request_held_by_incident(incident, person_id)
+    if held is not None:
+        raise PermissionMissing(
+            f"A rule of {incident.project.name} asks about incidents, and you had a hand in #{held.number}, which it "
+            "concerns. Ask another release manager or administrator to close this incident."
+        )
+
+
+def _behind(incident: Incident, actor: Actor) -> tuple[str, bool]:
+    """The person who closes the incident, for a service whoever issued its token, and whether he declared it."""
+    if actor.kind is ActorKind.PERSON:
+        return actor.id, str(incident.opened_by_id) == actor.id
+    token = EnvironmentToken.objects.get(pk=actor.id)
+    is_own = incident.opened_by_service == token.name and token.created_at <= incident.opened_at
+    return str(token.created_by_id), is_own
 
 
 def _locked(project_id: uuid.UUID) -> Project:

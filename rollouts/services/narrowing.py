@@ -16,11 +16,16 @@ from flags.errors import NotFound, StaleChange
 from flags.models import Environment, FlagConfig
 from flags.services.attempts import attempted
 from flags.services.configs import AppliedChange, apply_change_set
-from rollouts.errors import DigestMismatch, PartOfBundle
+from rollouts.errors import ChangesRequested, DigestMismatch, PartOfBundle
 from rollouts.models import BundleMember, ChangeRequest
-from rollouts.selectors.verdicts import policy_of
+from rollouts.policies import may_apply_at_once
+from rollouts.selectors.facts import facts_of
+from rollouts.selectors.rules import ruled
+from rollouts.selectors.verdicts import case_of, policy_of
 from rollouts.services.checks import checked_change_set, checked_prose, refuse_moved_ground
 from rollouts.services.drafting import expiry, refuse_expired
+from rollouts.services.judging import findings_data, keep_judgement
+from rollouts.services.reversals import finish_rollback
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import Act, next_state
 
@@ -73,7 +78,8 @@ def apply_request_at_once(
 ) -> ChangeRequest:
     """Apply an open request that only narrows, without its approvals and before its time. `digest` is what was seen.
 
-    Raises DigestMismatch, InvalidTransition, RequestExpired, NotNarrowing, and what the write path raises.
+    While somebody asks for changes, whoever shaped it does not do this. Raises DigestMismatch, InvalidTransition,
+    RequestExpired, ChangesRequested, NotNarrowing, and what the write path raises.
     """
     require_person(actor)
     reason = checked_prose(reason, field="reason", required=True)
@@ -85,7 +91,11 @@ def apply_request_at_once(
     refuse_expired(request, now)
     if request.digest != digest:
         raise DigestMismatch("The request changed since you opened this page. Look at it again, then apply it.")
+    if refusal := may_apply_at_once(case_of(request), actor.id):
+        raise ChangesRequested(refusal)
     refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
+    facts = facts_of(request, now=now)
+    findings = ruled([request], read=lambda row: facts)[request.pk].findings
     with correlation(request.correlation_id):
         applied = apply_change_set(
             request.content,
@@ -96,6 +106,7 @@ def apply_request_at_once(
         )
         unblocked = {"blocked_code": "", "blocked_detail": {}}
         ended = {"applied_at": now, "applied_revision": applied.revision, **unblocked, **_submitted(request, now)}
+        keep_judgement(request, Act.APPLY_AT_ONCE, facts, findings, now=now)
         move(request, Act.APPLY_AT_ONCE, **ended)
         record(
             Action.CHANGE_REQUEST_APPLIED,
@@ -107,7 +118,9 @@ def apply_request_at_once(
             revision=applied.revision,
             versions=dict(applied.versions),
             authority=Narrowing.kind,
+            **findings_data(findings),
         )
+        finish_rollback(request, actor=actor, now=now)
     return request
 
 

@@ -63,7 +63,7 @@ def set_approval_policy(
             before=before.as_json(),
             after=wanted.as_json(),
         )
-        authority.check(change, is_looser=environment.is_protected and is_looser(before, wanted))
+        authority.check(change, is_looser=environment.is_guarded and is_looser(before, wanted))
         row.required_approvals, row.named_approvers = required_approvals, sorted(wanted.named_approvers or ())
         row.expires_after_hours, row.updated_at = expires_after_hours, now
         with governed_write(environment.pk):

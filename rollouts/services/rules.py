@@ -17,6 +17,7 @@ from flags.errors import InvalidInput, NotFound
 from flags.models import Environment, Project, Team
 from flags.services.attempts import attempt
 from flags.services.keys import checked_key, problem
+from flags.services.locks import lock_environments
 from flags.services.tickets import governed_write
 from flags.settings_authority import SettingsAuthority
 from rollouts.errors import ConcurrentUpdate
@@ -99,7 +100,7 @@ def write_rule(
     """
 
     def act() -> None:
-        environments = _lock_environments(scope.project)
+        environments = lock_environments(Environment.objects.filter(project=scope.project))
         for environment in concerned(scope):
             permissions.require(actor, permissions.ADMINISTER, environment)
         row, wanted = _row(scope), checked_rule(scope.project, after)
@@ -107,7 +108,7 @@ def write_rule(
         before = row.document if row else None
         if before == wanted:
             return
-        is_guarded = any(environment.is_protected for environment in environments)
+        is_guarded = any(environment.is_guarded for environment in environments)
         looser = is_guarded and PolicyRuleKind().is_looser(before, wanted)
         authority.check(scope.change(KIND, before, wanted), is_looser=looser)
         version = _write(scope, row, wanted, actor=actor, reason=why, now=now)
@@ -145,11 +146,6 @@ def _rule(document: Any) -> Rule | None:
 
 def _row(scope: Scope) -> PolicyRule | None:
     return PolicyRule.objects.filter(project=scope.project, key=scope.subject).first()
-
-
-def _lock_environments(project: Project) -> list[Environment]:
-    rows = Environment.objects.select_for_update(of=("self",), no_key=True).filter(project=project)
-    return list(rows.order_by("pk"))
 
 
 def _write(

@@ -34,7 +34,7 @@ def approve_as_service(
 
     With the last missing approval the request is approved and, once that is committed, applied if it is due. Raises
     NotFound, PermissionMissing (another environment or scope, revoked), ApprovalRefused where no rule asks for a
-    service, DigestMismatch, RequestExpired, InvalidTransition, ConcurrentUpdate for a second yes.
+    service or the token was issued by somebody who shaped the request, DigestMismatch, RequestExpired, InvalidTransition, ConcurrentUpdate for a second yes.
     """
     said = partial(_approve, request_id, token_id=token_id, digest=digest, comment=comment, now=now)
     request = attempt(said)
@@ -87,6 +87,11 @@ def _token(request: ChangeRequest, token_id: uuid.UUID, now: datetime) -> Enviro
         raise NotFound("There is no such change request in the environment of this token.", request_id=str(request.pk))
     if token.scope != TokenScope.MANAGE:
         raise PermissionMissing("Only tokens with the scope “manage” approve. Use one of those.", scope=token.scope)
+    if str(token.created_by_id) in request.contributor_ids:
+        raise ApprovalRefused(
+            f"The token {token.name} was issued by somebody who shaped #{request.number}, so its yes is nobody else's. "
+            "Use a token that another administrator issued."
+        )
     return token
 
 

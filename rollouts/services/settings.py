@@ -42,7 +42,7 @@ def propose_setting(
         handler, place = kind_named(kind), _locked(scope)
         why = checked_prose(reason, field="reason", required=True)
         before, wanted = handler.read(place), handler.clean(place, after)
-        is_guarded = any(item.is_protected for item in concerned(place))
+        is_guarded = any(item.is_guarded for item in concerned(place))
         if before == wanted or not is_guarded or not handler.is_looser(before, wanted):
             handler.apply(place, wanted, actor=actor, authority=ALONE, now=now, reason=why)
             return None

@@ -65,7 +65,7 @@ def test_incident__declared_twice_and_closed__is_one(plane: Plane) -> None:
     body = {"title": "Checkout is down", "severity": "critical", "link": "https://status.example"}
 
     first, again = post(sender, "/api/v1/incidents", body), post(sender, "/api/v1/incidents", body)
-    closed = post(sender, f"/api/v1/incidents/{first.json()['id']}/close", {})
+    closed = post(sender, f"/api/v1/incidents/{first.json()['id']}/close", {"reason": "Fixed"})
 
     assert (first.status_code, again.status_code, closed.status_code) == (201, 201, 200)
     assert first.json()["id"] == again.json()["id"] == closed.json()["id"]
@@ -90,6 +90,6 @@ def test_incident__of_a_person_or_another_environment__stays_open(plane: Plane) 
     elsewhere = declare(world, actor_of(world.ada), environment=world.staging)
     sender = client(plane)
 
-    assert post(sender, f"/api/v1/incidents/{by_person.pk}/close", {}).status_code == 403
-    assert post(sender, f"/api/v1/incidents/{elsewhere.pk}/close", {}).status_code == 404
+    assert post(sender, f"/api/v1/incidents/{by_person.pk}/close", {"reason": "Fixed"}).status_code == 403
+    assert post(sender, f"/api/v1/incidents/{elsewhere.pk}/close", {"reason": "Fixed"}).status_code == 404
     assert Incident.objects.filter(closed_at=None).count() == 2

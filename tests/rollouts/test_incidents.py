@@ -60,10 +60,10 @@ def test_incident__people__declare_and_close_by_role(world: World, name: str, de
             declare(world, person)
     incident = declare(world, actor_of(world.ada), title="Another")
     if closes:
-        assert close_incident(incident.pk, actor=person, reason="", now=NOW).closed_at == NOW
+        assert close_incident(incident.pk, actor=person, reason="Fixed", now=NOW).closed_at == NOW
     else:
         with pytest.raises(PermissionMissing):
-            close_incident(incident.pk, actor=person, reason="", now=NOW)
+            close_incident(incident.pk, actor=person, reason="Fixed", now=NOW)
 
 
 def test_incident__declared_twice__is_one(world: World) -> None:
@@ -71,8 +71,8 @@ def test_incident__declared_twice__is_one(world: World) -> None:
 
     assert declare(world, actor_of(world.ada)).pk == first.pk
     assert AuditEvent.objects.filter(action="incident.opened").count() == 1
-    close_incident(first.pk, actor=actor_of(world.ada), reason="", now=NOW)
-    close_incident(first.pk, actor=actor_of(world.ada), reason="", now=NOW)
+    close_incident(first.pk, actor=actor_of(world.ada), reason="Fixed", now=NOW)
+    close_incident(first.pk, actor=actor_of(world.ada), reason="Fixed", now=NOW)
     assert AuditEvent.objects.filter(action="incident.closed").count() == 1
     assert declare(world, actor_of(world.ada)).pk != first.pk
 
@@ -83,7 +83,7 @@ def test_incident__service__declares_and_closes_in_its_own_environment(world: Wo
     incident = declare(world, pager)
 
     assert (incident.opener, incident.opened_by) == ("Pager", None)
-    assert close_incident(incident.pk, actor=pager, reason="", now=NOW).closed_by_service == "Pager"
+    assert close_incident(incident.pk, actor=pager, reason="Fixed", now=NOW).closed_by_service == "Pager"
 
 
 def test_incident__service__reaches_no_further(world: World) -> None:
@@ -94,7 +94,7 @@ def test_incident__service__reaches_no_further(world: World) -> None:
         with pytest.raises(PermissionMissing):
             declare(world, pager, environment=place)
     with pytest.raises(PermissionMissing, match="a person closes it"):
-        close_incident(by_person.pk, actor=pager, reason="", now=NOW)
+        close_incident(by_person.pk, actor=pager, reason="Fixed", now=NOW)
     with pytest.raises(PermissionMissing):
         declare(world, service(world, scope="evaluate"), title="Other")
     revoke_token(uuid.UUID(pager.id), actor=actor_of(world.ada), reason="Test", now=NOW)
@@ -130,7 +130,7 @@ def test_open_incidents__by_place_and_instant__the_worst_first(world: World) -> 
     minor = declare(world, actor_of(world.ada), title="Slow", severity="minor", environment=None)
     critical = declare(world, actor_of(world.ada), now=NOW + HOUR)
     declare(world, actor_of(world.ada), title="Staging", environment=world.staging)
-    close_incident(minor.pk, actor=actor_of(world.ada), reason="", now=NOW + 2 * HOUR)
+    close_incident(minor.pk, actor=actor_of(world.ada), reason="Fixed", now=NOW + 2 * HOUR)
 
     def titles(hours: int) -> list[str]:
         return [found.title for found in open_incidents(world.production, now=NOW + hours * HOUR)]

@@ -284,7 +284,7 @@ def test_soak__incident_upstream__stops_it_and_begins_anew(bench: Bench) -> None
     open_incident(world.project.pk, environment_id=world.production.pk, now=NOW, **facts)  # type: ignore[arg-type]
 
     during = soak_of(request, now=NOW)
-    close_incident(incident.pk, actor=rolf, reason="", now=NOW - HOUR)
+    close_incident(incident.pk, actor=rolf, reason="Fixed", now=NOW - HOUR)
 
     assert during is not None
     assert (during.hours, during.is_healthy, during.incidents) == (0, False, ("Slow",))

@@ -9,6 +9,7 @@ from flags import permissions
 from flags.directions import Direction, Movement
 from flags.selectors.movements import movement_of_change_set
 from rollouts.models import BundleMember
+from rollouts.policies import may_apply_at_once
 from rollouts.selectors import RequestPage
 from rollouts.transitions import Act, is_possible
 
@@ -31,7 +32,10 @@ def at_once_panel(page: RequestPage, user: AbstractUser, now: datetime) -> AtOnc
     if not is_possible(request.current_state, Act.APPLY_AT_ONCE) or page.has_moved or request.has_expired(now):
         return None
     roles = permissions.roles_of(user, request.environment) if user.is_active else set()
-    if not roles & {permissions.Role.EDITOR, permissions.Role.RELEASE_MANAGER}:
+    if may_apply_at_once(page.case, str(user.pk)) or not roles & {
+        permissions.Role.EDITOR,
+        permissions.Role.RELEASE_MANAGER,
+    }:
         return None
     movement = movement_of_change_set(request.content, request.environment)
     is_wide = movement.direction is Direction.WIDENS

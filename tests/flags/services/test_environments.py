@@ -82,7 +82,7 @@ def test_set_targeting_key_mode__protected_environment__takes_two_people(world: 
     assert AuditEvent.objects.get(action="environment.updated").details["proposed_by"] == str(world.ada.pk)
 
 
-def test_set_targeting_key_mode__opened_by_the_same_person__takes_another_one(world: World) -> None:
+def test_set_targeting_key_mode__protection_taken_off__takes_two_and_not_whoever_did_that(world: World) -> None:
     world.grant(world.otto, world.production, Role.ADMINISTRATOR)
     set_protection(
         world.production.pk,
@@ -95,9 +95,12 @@ def test_set_targeting_key_mode__opened_by_the_same_person__takes_another_one(wo
 
     with pytest.raises(ProtectedEnvironment, match="yourself"):
         turn(world.production, world.ada)
+    with pytest.raises(SecondPersonNeeded):
+        turn(world.production, world.otto)
     assert stored(world.production)[0] is False
 
-    turn(world.production, world.otto)
+    both = strict(world.production, is_required=True, by=world.ada, confirmed_by=world.otto)
+    turn(world.production, world.otto, authority=both)
     assert stored(world.production)[0] is True
 
 

@@ -37,7 +37,7 @@ def test_declare__for_the_whole_project__and_close(world: World) -> None:
     incident = Incident.objects.get()
     assert incident.environment is None
 
-    client.post(reverse("admin:rollouts_incident_close", args=[incident.pk]))
+    client.post(reverse("admin:rollouts_incident_close", args=[incident.pk]), {"reason": "Fixed"})
 
     incident.refresh_from_db()
     assert incident.closed_at is not None
