@@ -154,7 +154,7 @@ def summary(rows: Iterable[Sequence[Comparison]]) -> str:
     )
     parts = [
         f"{unexplained} {'differs' if unexplained == 1 else 'differ'} without a reason" if unexplained else "",
-        f"{differing} {'differs' if differing == 1 else 'differ'} since lately" if differing else "",
+        f"{differing} {'differs' if differing == 1 else 'differ'} of late" if differing else "",
         f"{intended} {'differs' if intended == 1 else 'differ'} on purpose" if intended else "",
     ]
     told = [part for part in parts if part]

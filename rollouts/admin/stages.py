@@ -146,6 +146,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     Action.CHANGE_REQUEST_APPLIED: ("made it live", "rocket_launch", "good"),
     Action.CHANGE_REQUEST_ROLLED_BACK: ("rolled it back", "restore", "wait"),
     Action.CHANGE_REQUEST_APPLY_REFUSED: ("could not apply it", "report", "bad"),
+    Action.CHANGE_REQUEST_IMPACT_COUNTED: ("counted who will flip", "groups", "quiet"),
     Action.FREEZE_EXCEPTION_ASKED: ("asked for an exception from a freeze", "ac_unit", "wait"),
     Action.FREEZE_EXCEPTION_GRANTED: ("granted the exception from a freeze", "ac_unit", "good"),
     Action.FREEZE_EXCEPTION_DECLINED: ("declined the exception from a freeze", "ac_unit", "bad"),

@@ -33,6 +33,11 @@ class Soak:
     incidents: tuple[str, ...] = ()
 
     @property
+    def words(self) -> str:
+        """How long, in hours, and in days once those are easier to read."""
+        return f"{self.hours} h" if self.hours < 72 else f"{self.hours // 24} days"
+
+    @property
     def is_healthy(self) -> bool:
         """Whether nothing is broken there now."""
         return not self.incidents

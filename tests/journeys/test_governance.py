@@ -170,6 +170,7 @@ def test_break_glass__is_live_at_once__and_somebody_else_reviews_it(world: World
     rolf.read("You broke the glass yourself, so somebody else reviews it.")
     own = rolf.is_offered("Save the review")
     abel.open("index")
+    abel.read("One thing to do")
     abel.read("Not reviewed")
     abel.press("Review a break-glass in Production")
     abel.read("The old checkout charges twice")
@@ -236,7 +237,7 @@ def test_who_will_flip__is_counted_for_the_reviewer(bench: Bench, visit: Visitor
     abel = visit(bench.world.abel)
 
     abel.open("rollouts_changerequest_change", request.pk)
-    abel.press("Who will flip?")
+    abel.press("Count them")
     abel.page.locator("#impact progress").wait_for()
     tasks.run_waiting_impacts()
     headline = abel.read("gain checkout-redesign; nobody loses it.").inner_text()

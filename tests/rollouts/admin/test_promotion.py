@@ -135,7 +135,7 @@ def test_promote__through_the_page__drafts_a_request_that_says_where_it_comes_fr
 def test_promote__soaked__says_for_how_long(world: World, apart: Flag) -> None:
     request = promoted(world, chosen(world, Aspect.RULES))
 
-    assert "216 h" in text_of(signed_in(world.rita).get(page_url(request)))
+    assert ">9 days</b>" in text_of(signed_in(world.rita).get(page_url(request)))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ export function shareBar(ctx, parts, { label } = {}) {
     .map((part) => h(
       "span",
       { class: `fe-bar-part ${ctx.colour(part.variant)}`, style: `flex-grow:${part.weight}`, title: `${shareText(part.weight)} ${part.variant}` },
-      part.weight >= 12000 ? `${shareText(part.weight)} ${part.variant}` : "",
+      part.weight < 18000 ? "" : part.weight < 40000 ? shareText(part.weight) : `${shareText(part.weight)} ${part.variant}`,
     ));
   return h("div", { class: "fe-bar", role: "img", "aria-label": label ?? parts.map((part) => `${shareText(part.weight)} ${part.variant}`).join(", ") }, segments);
 }
