@@ -67,3 +67,16 @@ def test_waiting_for__any_requests__is_what_judging_each_in_full_says(bench: Ben
         assert [row.pk for row in waiting_for(person, now=NOW)] == expected
 
     assert any(found.values())
+
+
+def test_waiting_for__objection_and_another_team_to_ask__does_not_ask_people_who_cannot_help(bench: Bench) -> None:
+    world = bench.world
+    world.grant(world.rolf, bench.production, Role.APPROVER)
+    demand = Requirement(teams=(TeamDemand(team(world, "Legal", world.anna), 1),))
+    put(world, rule("legal", conditions=WIDENS, requirement=demand))
+    request = bench.submitted(apply_at=SOON)
+    bench.approve(request)
+    perform(bench, request, Act.REQUEST_CHANGES, by=world.anna)
+
+    assert waiting_ids(world.rolf, now=NOW) == []
+    assert waiting_ids(world.anna, now=NOW) == [request.pk]
