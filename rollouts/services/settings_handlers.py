@@ -113,7 +113,7 @@ class StrictMode:
 
 
 class ContextSampling:
-    """Whether hashed contexts of those who ask an environment are kept: keeping anything of people is the looser way."""
+    """Whether hashed contexts of those who ask an environment are kept: to keep anything of people is looser."""
 
     name = "context_sampling"
 
