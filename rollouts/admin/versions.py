@@ -16,7 +16,7 @@ from flags import permissions
 from flags.admin.forms import ReasonForm
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
 from flags.admin.places import find_place
-from flags.directions import Direction, FlagMovement
+from flags.directions import FlagMovement
 from flags.errors import InvalidInput
 from flags.models import Environment, FlagConfig, Segment
 from flags.showing import DiffRow, diff_rows
@@ -226,7 +226,7 @@ class VersionViews(GovernedAdmin):
             newer=[card for card in cards if card.line.fate is Fate.NEWER],
             same=sum(card.line.fate is Fate.SAME for card in cards),
             kept=[card for card in cards if card.line.fate is Fate.KEPT],
-            widening=[flag for flag in plan.movement.flags if flag.direction is Direction.WIDENS],
+            widening=plan.movement.held,
             indirect=[flag for flag in plan.movement.flags if flag.is_indirect],
             **context,
         )
@@ -290,6 +290,9 @@ def _card(plan: Plan, line: Line) -> LineCard:
 def _tell(request: HttpRequest, done: Restoration) -> None:
     """Say what happened, and whether it is really served."""
     name = done.plan.environment.name
+    if done.applied is None and done.request is None:
+        messages.success(request, f"All of it was taken back in {name} before. The request is marked as rolled back.")
+        return
     if done.applied is None or done.verification is None:
         words = f"Going back shows something to people who do not get it now, so {name} needs its approvals first. "
         messages.warning(request, words + "The draft below holds everything: look at it and submit it for review.")

@@ -21,7 +21,7 @@ from flags.changes import (
     diff_segments,
     document_digest,
 )
-from flags.directions import Direction, FlagMovement, Movement, movement_of
+from flags.directions import FlagMovement, Movement, movement_of
 from flags.documents import normalise_config, normalise_segment
 from flags.errors import NotFound
 from flags.merging import Conflict, merge_documents
@@ -110,8 +110,19 @@ class Plan:
 
     @property
     def is_at_once(self) -> bool:
-        """Whether it needs no approval: nothing is protected, or nobody is exposed to anything new."""
-        return not self.environment.is_protected or self.movement.direction is not Direction.WIDENS
+        """Whether it needs no approval: nothing is protected, or nobody is exposed to anything new, now or later."""
+        return not self.environment.is_protected or not self.movement.held
+
+    @property
+    def is_back(self) -> bool:
+        """Whether everything that a request changed was taken back already."""
+        is_whole = bool(self.source.get("is_whole"))
+        return is_whole and bool(self.lines) and all(line.fate is Fate.SAME for line in self.lines)
+
+    @property
+    def is_before_everything(self) -> bool:
+        """Whether nothing of today existed at the instant to go back to, and nothing is ticked."""
+        return bool(self.lines) and all(line.fate is Fate.NEWER for line in self.lines)
 
     @property
     def moved(self) -> Mapping[str, FlagMovement]:

@@ -7,6 +7,7 @@ from audits.actions import Action
 from audits.context import Actor
 from flags.changes import change_digest
 from rollouts.models import ChangeRequest
+from rollouts.services.rollback_checks import check_once_committed
 from rollouts.services.writing import lock_request, move, record
 from rollouts.transitions import Act, is_possible
 
@@ -20,7 +21,11 @@ def mark_rolled_back(request_id: uuid.UUID, *, actor: Actor, now: datetime, reas
 
 
 def finish_rollback(request: ChangeRequest, *, actor: Actor, now: datetime) -> None:
-    """After `request` was applied: what it was drafted to undo is rolled back, if the draft stayed as it was."""
+    """After `request` was applied: what it was drafted to undo is rolled back, if the draft stayed as it was.
+
+    Whatever became of the draft: a request that goes back is checked against what is served once it is committed.
+    """
+    check_once_committed(request, actor=actor, now=now)
     source = request.source
     if source.get("what") != "request" or source.get("digest") != change_digest(request.content, apply_at=None):
         return

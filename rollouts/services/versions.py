@@ -11,12 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from audits import trail
-from audits.actions import Action
 from audits.context import Actor, correlation, open_correlation_id
 from flags import permissions
 from flags.authority import Reversal
-from flags.changes import document_digest
 from flags.errors import InvalidInput, NotFound, StaleChange
 from flags.models import Environment, FlagConfig, Segment
 from flags.services.attempts import attempt
@@ -24,12 +21,12 @@ from flags.services.configs import AppliedChange, apply_change_set
 from flags.services.locks import lock_environment
 from rollouts.errors import NothingToRestore, RestoreConflict
 from rollouts.models import ChangeRequest
-from rollouts.selectors.contents import kind_and_key
 from rollouts.selectors.versions import Plan, plan_restore, plan_roll_back, plan_undo, plan_undo_request
 from rollouts.services.checks import LONGEST_TITLE, checked_prose
 from rollouts.services.drafting import create_change_request
 from rollouts.services.reversals import mark_rolled_back
-from rollouts.services.verifying import Verification, verify
+from rollouts.services.rollback_checks import check_served, record_check
+from rollouts.services.verifying import Verification
 from rollouts.services.writing import lock_request, require_person
 from rollouts.transitions import Act, next_state
 
@@ -39,7 +36,10 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What came of it: applied at once and verified, or a draft that waits to be submitted."""
+    """What came of it: applied at once and verified, or a draft that waits to be submitted.
+
+    Neither: what a request changed was taken back before, so only the request is marked.
+    """
 
     plan: Plan
     applied: AppliedChange | None = None
@@ -152,6 +152,8 @@ def roll_back_request(
 ) -> Restoration:
     """Undo what an applied request changed and keep what came later; the request is rolled back when all of it is.
 
+    Where somebody took it all back by hand, nothing is written but that.
+
     Raises as `roll_back_flag`, RestoreConflict, InvalidTransition for a request that is not live.
     """
     order = _Order(actor, reason, now, seen, clock)
@@ -184,9 +186,19 @@ def _carry_out(
         done = attempt(partial(_act, environment_id, build, order, conclude))
         if done.applied is None:
             return done
-        expected = {kind_and_key(edit): document_digest(edit.document) for edit in done.plan.change_set.edits}
-        verification = verify(environment_id, expected, seconds=order.clock() - began)
-        attempt(partial(_record_verification, done.plan, verification, order))
+        plan, change_set = done.plan, done.plan.change_set
+        verification = check_served(change_set, plan.environment, since=began, clock=order.clock)
+        attempt(
+            lambda: record_check(
+                verification,
+                change_set,
+                plan.environment,
+                title=plan.title,
+                target=plan.target,
+                actor=order.actor,
+                now=order.now,
+            )
+        )
     return replace(done, verification=verification)
 
 
@@ -198,6 +210,9 @@ def _act(
     permissions.require_any(order.actor, (permissions.PROPOSE, permissions.APPLY), environment)
     reason = checked_prose(order.reason, field="reason", required=True)
     plan = build()
+    if conclude is not None and plan.is_back:
+        conclude(plan)
+        return Restoration(plan)
     _refuse(plan, order, environment)
     if not plan.is_at_once:
         return Restoration(plan, request=_draft(plan, order, reason))
@@ -218,6 +233,8 @@ def _refuse(plan: Plan, order: _Order, environment: Environment) -> None:
             "Leave these out, or edit them by hand.",
             conflicts=[{"key": line.key, "paths": [one.path for one in line.conflicts]} for line in plan.conflicts],
         )
+    if plan.is_before_everything:
+        raise NothingToRestore("Nothing existed then. Tick what is to be switched off; everything else stays.")
     if not plan.change_set.edits:
         raise NothingToRestore(f"{environment.name} serves exactly this already. Nothing was changed.")
     if order.seen is not None and order.seen != plan.digest:
@@ -237,32 +254,7 @@ def _draft(plan: Plan, order: _Order, reason: str) -> ChangeRequest:
         change_set=plan.change_set,
         apply_at=None,
         now=order.now,
-        source={**plan.source, "digest": plan.digest},
-    )
-
-
-def _record_verification(plan: Plan, verification: Verification, order: _Order) -> None:
-    environment = plan.environment
-    only = plan.lines[0] if len(plan.lines) == 1 and plan.lines[0].kind == "flag" else None
-    trail.record(
-        Action.ROLLBACK_VERIFIED if verification.is_good else Action.ROLLBACK_MISMATCH,
-        actor=order.actor,
-        target=trail.Target("environment", str(environment.pk), environment.key),
-        now=order.now,
-        project_id=environment.project_id,
-        project_key=environment.project.key,
-        environment_key=environment.key,
-        flag_key=only.key if only else "",
-        reason=plan.title,
-        data={
-            "target": plan.target,
-            "checked": len(plan.change_set.edits),
-            "revision": verification.revision,
-            "milliseconds": round(verification.seconds * 1000),
-            "mismatches": list(verification.mismatches),
-            "forced": list(verification.forced),
-            "problem": verification.problem,
-        },
+        source={**plan.source, "target": plan.target, "digest": plan.digest},
     )
 
 

@@ -163,6 +163,28 @@ def test_roll_back__served_state_is_another__is_recorded_as_a_mismatch(
     assert events("rollback.verified") == []
 
 
+@pytest.mark.parametrize("is_stuck", [False, True])
+def test_roll_back__widening__is_checked_once_its_request_is_applied(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any, is_stuck: bool
+) -> None:
+    for one in (50, 25):
+        bench.world.serve(bench.flag, bench.production, percent_document(bench.flag.key, one))
+    stuck = snapshots.build(bench.production.pk)
+    request = back(bench, 2).request
+    assert request is not None
+    assert events("rollback.verified") == []
+    if is_stuck:
+        monkeypatch.setattr(snapshots, "build", lambda _: stuck)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        bench.approve(bench.submit(request))
+
+    assert state_of(request) is RequestState.APPLIED
+    [checked] = events("rollback.mismatch" if is_stuck else "rollback.verified")
+    assert checked.correlation_id == request.correlation_id == events("flag_config.applied")[-1].correlation_id
+    assert (checked.details["target"], checked.details["checked"], checked.flag_key) == ("version 2", 1, bench.flag.key)
+
+
 def test_roll_back__plan_is_another_than_the_one_seen__is_stale(bench: Bench) -> None:
     bench.world.serve(bench.flag, bench.production, percent_document(bench.flag.key, 25))
     seen = back_plan_digest(bench)
@@ -268,6 +290,29 @@ def test_roll_back_request__its_draft_was_edited__is_not_called_rolled_back(benc
 
     assert share(config(bench.flag, bench.production).document) == 40
     assert state_of(narrowed) is RequestState.APPLIED
+
+
+def test_roll_back_request__taken_back_by_hand__is_marked_and_nothing_is_written(bench: Bench) -> None:
+    request = bench.approved()
+    back(bench, 1)
+    before = bench.version()
+
+    done = versions.roll_back_request(request.pk, actor=actor_of(bench.world.rolf), reason=WHY, now=NOW)
+
+    assert (done.applied, done.request, bench.version()) == (None, None, before)
+    assert state_of(request) is RequestState.ROLLED_BACK
+    assert [event.reason for event in events("change_request.rolled_back")] == [WHY]
+
+
+def test_restore__before_anything_existed__says_what_can_be_done(bench: Bench) -> None:
+    with pytest.raises(NothingToRestore, match="Nothing existed then"):
+        versions.restore_environment(
+            bench.production.pk,
+            instant=NOW - timedelta(days=9),
+            actor=actor_of(bench.world.rita),
+            reason=WHY,
+            now=NOW + timedelta(minutes=1),
+        )
 
 
 def test_roll_back_request__one_edit_in_conflict__others_go_back_when_it_is_left(bench: Bench) -> None:
