@@ -66,7 +66,7 @@ def _passes(window: Window, before: list[str], after: list[str], now: datetime) 
 
 def _counting(project_id: uuid.UUID) -> _Counting:
     awaiting = ChangeRequest.objects.filter(project=project_id, state__in=[state.value for state in AWAITING_STATES])
-    rules, teams = list(active_rules(project_id)), set()
+    rules, teams = list(active_rules(project_id)), set[str]()
     for stored, facts in Judgement.objects.filter(request__in=awaiting).values_list("rules", "facts"):
         rules += [Rule.from_json(item, key=item["key"], version=item["version"]) for item in stored]
         teams.update(team for flag in Facts.from_json(facts).flags for team in flag.owner_teams)

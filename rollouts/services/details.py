@@ -126,7 +126,8 @@ def _flag(scope: Scope) -> Flag:
 def _team_and_person(scope: Scope) -> tuple[Team, Any]:
     key, _, person_id = scope.subject.partition("/")
     team = Team.objects.select_related("project").filter(project=scope.project, key=key).first()
-    person = get_user_model().objects.filter(pk=_id(person_id)).first()
+    pk = _id(person_id)
+    person = get_user_model().objects.filter(pk=pk).first() if pk else None
     if team is None or person is None:
         raise NotFound("This team or this person does not exist. Reload the page.")
     return team, person

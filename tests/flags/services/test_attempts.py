@@ -19,6 +19,7 @@ WRITERS: list[Callable[..., Any]] = [
     configs.edit_config,
     configs.edit_segment,
     flags.create_flag,
+    flags.set_flag_details,
     flags.update_flag,
     people.change_password,
     people.change_person,
