@@ -65,7 +65,7 @@ def looser_settings(world: World) -> dict[str, Any]:
     place = Scope.of_environment(production)
     longer = {"required_approvals": 1, "named_approvers": None, "expires_after_hours": 999}
     window = CalendarWindow.objects.get()
-    by = {"actor": otto, "reason": "x", "now": NOW}
+    by: dict[str, Any] = {"actor": otto, "reason": "x", "now": NOW}
     return {
         "rule": lambda: put(world, dataclasses.replace(TWO, is_active=False), by=world.otto),
         "window": lambda: set_window(project.pk, window_id=window.pk, document=None, **by),
@@ -270,17 +270,19 @@ def test_break_glass__past_the_service__is_final_in_the_database(bench: Bench) -
     use = break_glass(
         world.production.pk, change_set=bench.content(), actor=actor_of(world.rolf), reason="Down", now=NOW
     )
-    for fields in ({"movement": []}, {"correlation_id": use.pk}):
-        refused(use, fields)
+    refused(use, movement=[])
+    refused(use, correlation_id=use.pk)
 
     review_break_glass(
         use.pk, actor=actor_of(world.abel), outcome=BreakGlassOutcome.NOT_JUSTIFIED, comment="No", now=NOW
     )
 
-    for fields in ({"outcome": "justified"}, {"reviewer": world.ada}, {"comment": "Yes"}, {"escalated_at": NOW}):
-        refused(use, fields)
+    refused(use, outcome="justified")
+    refused(use, reviewer=world.ada)
+    refused(use, comment="Yes")
+    refused(use, escalated_at=NOW)
 
 
-def refused(use: BreakGlassUse, fields: dict[str, Any]) -> None:
+def refused(use: BreakGlassUse, **fields: Any) -> None:
     with pytest.raises(IntegrityError), transaction.atomic(), governed_write(use.environment_id):
         BreakGlassUse.objects.filter(pk=use.pk).update(**fields)
