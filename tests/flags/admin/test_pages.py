@@ -38,6 +38,7 @@ def pages(world: World, flag: Flag, token: EnvironmentToken) -> dict[str, tuple[
     production, key = world.production.pk, world.project.key
     outside = {"otto": 404}
     editors = {"ada": 403, "keeper": 403, "abel": 403, "vera": 403, "otto": 404}
+    describing = {"abel": 403, "vera": 403, "otto": 404}
     administrators = {"rita": 403, "abel": 403, "vera": 403}
     superusers = dict.fromkeys(("keeper", "rita", "abel", "vera", "otto"), 403)
     return {
@@ -45,7 +46,7 @@ def pages(world: World, flag: Flag, token: EnvironmentToken) -> dict[str, tuple[
         "matrix": (reverse("admin:flags_flag_changelist") + f"?project={key}", outside),
         "flag": (reverse("admin:flags_flag_change", args=[flag.pk]), outside),
         "new flag": (reverse("admin:flags_flag_add") + f"?project={key}", editors),
-        "details": (reverse("admin:flags_flag_edit", args=[flag.pk]), editors),
+        "details": (reverse("admin:flags_flag_edit", args=[flag.pk]), describing),
         "environments": (reverse("admin:flags_environment_changelist"), {}),
         "environment": (reverse("admin:flags_environment_change", args=[production]), outside),
         "protection": (reverse("admin:rollouts_setting_protection", args=[production]), {**administrators, **outside}),
