@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Any
 
+from rollouts.impact.populations import MAX_SIZE
 from rollouts.policies.facts import Facts, FlagFacts
 from rollouts.policies.parameters import Form, Parameter, Params, Wider, clock, zone
 
@@ -77,6 +78,13 @@ def _any_flag(facts: Facts, wanted: Callable[[FlagFacts], bool]) -> bool:
 
 def _at_least(known: int | None, wanted: int) -> bool | None:
     return None if known is None else known >= wanted
+
+
+def _flips(facts: Facts, params: Params) -> bool | None:
+    """Not known where fewer were asked than would have to flip."""
+    if facts.flipped is None or facts.flipped >= params["at_least"]:
+        return _at_least(facts.flipped, params["at_least"])
+    return None if (facts.population or 0) < params["at_least"] else False
 
 
 def _flips_share(facts: Facts, params: Params) -> bool | None:
@@ -204,10 +212,10 @@ _ALL = (
     Kind(
         "flips",
         "At least so many people get another answer",
-        lambda facts, params: _at_least(facts.flipped, params["at_least"]),
+        _flips,
         lambda params: f"gives another answer to {params['at_least']:,} people or more",
-        (_whole("at_least", "People", 1_000, 1_000_000_000, "people"),),
-        "how many people get another answer, because nobody has looked yet who will flip",
+        (_whole("at_least", "People", 1_000, MAX_SIZE, "people"),),
+        "how many people get another answer, because no impact run that counts has asked so many",
     ),
     Kind(
         "flips_share",
@@ -215,13 +223,13 @@ _ALL = (
         _flips_share,
         lambda params: f"gives another answer to {params['at_least']} % of people or more",
         (_whole("at_least", "Percent", 10, 100, "%"),),
-        "which part of people gets another answer, because nobody has looked yet who will flip",
+        "which part of people gets another answer, because there is no impact run that counts",
     ),
     Kind(
         "no_impact_run",
         "Nobody has looked yet who will flip",
         lambda facts, params: facts.flipped is None,
-        lambda params: "has no impact run over 1,000 people or more",
+        lambda params: "has no impact run that counts, over 1,000 people or more",
     ),
     Kind(
         "flag_kind",

@@ -10,7 +10,8 @@ from typing import Any
 class FlagFacts:
     """One flag that the change moves, edited or through a segment or prerequisite (`is_indirect`).
 
-    Shares are in hundred-thousandths. `applied_at` are the instants of its recent versions in this environment.
+    Shares are in hundred-thousandths, and so is `jump`, the part of one and the same people that gets something new.
+    `applied_at` are the instants of its recent versions in this environment.
     `former_kinds` and `former_teams` are what else the flag was, and whose, since the change was put up for review.
     """
 
@@ -21,6 +22,7 @@ class FlagFacts:
     is_client_visible: bool = False
     share_before: int | None = None
     share_after: int | None = None
+    jump: int | None = None
     changes_prerequisites: bool = False
     dependents: int = 0
     applied_at: tuple[datetime, ...] | None = ()
@@ -49,6 +51,7 @@ class FlagFacts:
             "is_client_visible": self.is_client_visible,
             "share_before": self.share_before,
             "share_after": self.share_after,
+            "jump": self.jump,
             "changes_prerequisites": self.changes_prerequisites,
             "dependents": self.dependents,
             "applied_at": moments,
@@ -104,13 +107,8 @@ class Facts:
 
     @property
     def jump(self) -> int | None:
-        """The largest rise of a share, in hundred-thousandths; None where a share is not known."""
-        return self._largest(
-            [
-                None if flag.share_before is None or flag.share_after is None else flag.share_after - flag.share_before
-                for flag in self.flags
-            ]
-        )
+        """The largest rise of a share, in hundred-thousandths; None where one is not known."""
+        return self._largest([flag.jump for flag in self.flags])
 
     @property
     def reach(self) -> int | None:

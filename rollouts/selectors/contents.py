@@ -38,6 +38,15 @@ class EditView:
     summary_before: Summary | None
     summary_after: Summary | None
 
+    @property
+    def prepared(self) -> tuple[str, ...]:
+        """All that begins to be served where the edit switches a flag on: in one sentence, then one by one."""
+        before = self.current if self.has_moved else self.before
+        if self.kind != "flag" or before is None or before["enabled"] or not self.after["enabled"]:
+            return ()
+        _, *parts = diff_configs(None, self.after)
+        return (summarise(self.after).sentence, *(part.sentence for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class _Served:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flags.changes import ConfigEdit, SegmentEdit
 from flags.directions import FlagMovement, movement_of
-from flags.documents.references import flags_below, prerequisite_keys
+from flags.documents.references import flags_below
 from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.selectors.lint import findings_for_change_set
 from rollouts.models import ChangeRequest
@@ -108,7 +108,8 @@ def _flag(movement: FlagMovement, around: _Surroundings) -> FlagFacts:
         is_client_visible=_is_visible(before) or _is_visible(after),
         share_before=movement.share_before,
         share_after=movement.share_after,
-        changes_prerequisites=set(prerequisite_keys(before)) != set(prerequisite_keys(after)),
+        jump=movement.jump,
+        changes_prerequisites=_needs({} if _is_switched_on(before, after) else before) != _needs(after),
         dependents=len(set(flags_below(key, around.before)) | set(flags_below(key, around.after))),
         applied_at=around.applied_at.get(key, ()),
         is_indirect=movement.is_indirect,
@@ -116,11 +117,17 @@ def _flag(movement: FlagMovement, around: _Surroundings) -> FlagFacts:
 
 
 def _flips(request: ChangeRequest) -> tuple[int | None, int | None]:
-    """How many of how many people get another answer, in the gravest run: whoever asks chooses the people.
-
-    A run over a few says nothing.
-    """
+    """How many of how many people get another answer, in the gravest run that counts. A run over a few says nothing."""
     return gravest_flips(request, smallest=SMALLEST_POPULATION) or (None, None)
+
+
+def _needs(document: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    return {item["flag"]: frozenset(item["variants"]) for item in document.get("prerequisites", ())}
+
+
+def _is_switched_on(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether all that is set up begins to count."""
+    return bool(after.get("enabled")) and not before.get("enabled")
 
 
 def _is_visible(document: Mapping[str, Any]) -> bool:

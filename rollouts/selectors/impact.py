@@ -13,6 +13,8 @@ from flags.models import ContextAttribute, ContextSample, Environment, Flag
 from flags.snapshots.building import build
 from rollouts.impact import SMALLEST_SAMPLE, Population, Side, affected_flags, mentions_of, proposed_population
 from rollouts.impact.scope import related_documents
+from rollouts.impact.simulation import MOST_TARGETS
+from rollouts.impact.tallies import FLIPS
 from rollouts.models import ChangeRequest, ImpactRun, ImpactState, ImpactUpload
 
 # Answers of one run, people times flags: seconds of work, not minutes.
@@ -31,12 +33,31 @@ def latest_impact(request: ChangeRequest) -> ImpactRun | None:
 def gravest_flips(request: ChangeRequest, *, smallest: int) -> tuple[int, int] | None:
     """Of how many people how many flip, in the run for the present content that finds the largest part of them.
 
-    So another run over people who were chosen to be left alone hides nothing. Runs over fewer than `smallest` people
-    say nothing either; None where there is no other.
+    Whoever shaped the change does not choose the people: his runs count over the proposed population only, and a list
+    that was handed in is evidence for readers. Runs over fewer than `smallest` people say nothing either; None where
+    there is no other. Individual targets whose answer differs are counted on top. Five queries at most.
     """
-    runs = ImpactRun.objects.filter(request=request, digest=request.digest, state=ImpactState.DONE)
-    found = [(flipped, people) for flipped, people in runs.values_list("result__flipped", "result__population")]
+    done = ImpactRun.objects.filter(request=request, digest=request.digest, state=ImpactState.DONE)
+    runs = [run for run in done.select_related("token") if run.population["kind"] != "upload"]
+    shaped = {run.pk for run in runs if _asker(run) in request.contributor_ids}
+    proposed = {"kind": "synthetic", **default_population(request).as_json()} if shaped else {}
+    found = [_counted(run) for run in runs if run.pk not in shaped or run.population == proposed]
     return max((one for one in found if one[1] >= smallest), key=lambda one: one[0] / one[1], default=None)
+
+
+def _asker(run: ImpactRun) -> str:
+    """Whoever asked; for a service that is who issued its token."""
+    return str(run.token.created_by_id if run.token else run.asked_by_id)
+
+
+def _counted(run: ImpactRun) -> tuple[int, int]:
+    """How many flip of how many, with the keys of individual targets; those that nobody asked count as flipped."""
+    result: dict[str, Any] = run.result or {}
+    named = 0
+    for targets in filter(None, (flag["targets"] for flag in result["flags"])):
+        asked = min(targets["keys"], MOST_TARGETS)
+        named += targets["keys"] - asked + sum(targets[kind.value] for kind in FLIPS)
+    return result["flipped"] + named, result["population"] + named
 
 
 def last_run(request: ChangeRequest) -> ImpactRun | None:

@@ -7,14 +7,17 @@ from typing import Any
 
 from django.db.models import Q
 
-from flags.aspects import differing
+from flags.aspects import Aspect, differing
 from flags.changes import ConfigEdit, SegmentEdit, document_digest
+from flags.documents.references import prerequisite_keys
 from flags.models import Environment, FlagConfig, Segment
 from rollouts.models import ChangeRequest, Incident
 
 # Older versions are not read. That can only make a time shorter than it was.
 LOOK_BACK = timedelta(days=366)
 MOST_VERSIONS = 500
+# What these serve are variants, so theirs are looked at too where one of them changes.
+_SERVING = {Aspect.ON, Aspect.DEFAULT, Aspect.RULES, Aspect.TARGETS}
 Document = Mapping[str, Any]
 Moments = list[tuple[datetime, Document]]
 
@@ -47,9 +50,10 @@ def soak_of(request: ChangeRequest, *, now: datetime) -> Soak | None:
     """What stands above for the present content of a request: at most seven queries. None: no environment is before.
 
     An edit soaks while the environment before serves every aspect alike that the edit changes, with the flag switched
-    on wherever it will be on. Whoever edits such an aspect there, or rolls it back, begins anew, and so does an
-    incident there: time counts from the end of the last one. Segments that rules use are not looked into; those that
-    the request itself changes have to be the same.
+    on wherever it will be on, and with it all that it requires there. Where an edit changes who is served what, the
+    values of the variants have to be alike; where it switches a flag on, everything. Whoever edits such an aspect
+    there, or rolls it back, begins anew, and so does an incident there: time counts from the end of the last one.
+    Segments that rules use are not looked into; those that the request itself changes have to be the same.
     """
     before = environment_before(request.environment)
     if before is None:
@@ -79,14 +83,39 @@ def _configs_live(
     if not proposed:
         return []
     present = dict(_rows(request.environment, proposed).values_list("flag__key", "document"))
-    rows = _rows(before, proposed).values_list("flag__key", "updated_at", "document")
-    served = {key: [(at, document)] for key, at, document in rows}
-    recent = FlagConfig.history.filter(environment=before, flag__key__in=proposed, updated_at__gt=now - LOOK_BACK)
+    rows = FlagConfig.objects.filter(environment=before).values_list("flag__key", "updated_at", "document")
+    there = {key: [(at, document)] for key, at, document in rows}
+    required = {key: _required(key, there) if document["enabled"] else set() for key, document in proposed.items()}
+    keys = set(proposed).union(*required.values())
+    served = {key: there[key] for key in keys & there.keys()}
+    recent = FlagConfig.history.filter(environment=before, flag__key__in=keys, updated_at__gt=now - LOOK_BACK)
     _extend(served, recent.order_by("-version").values_list("flag__key", "updated_at", "document")[:MOST_VERSIONS])
-    return [
-        (key, _since(served.get(key, []), _ConfigMatch(document, present.get(key))))
+    live = [
+        (key, _since(served.get(key, []), _ConfigMatch(document, present.get(key), _needs(there.get(key)))))
         for key, document in proposed.items()
     ]
+    parents = sorted(set().union(*required.values()) - proposed.keys())
+    return live + [(key, _since(served.get(key, []), _is_on)) for key in parents]
+
+
+def _required(key: str, there: Mapping[str, Moments]) -> set[str]:
+    """The flags that must be on in the environment before for `key` to serve anything there, through all levels."""
+    found: set[str] = set()
+    pending = [key]
+    while pending:
+        for _, document in there.get(pending.pop(), [])[:1]:
+            fresh = set(prerequisite_keys(document)) - found
+            found |= fresh
+            pending.extend(fresh)
+    return found
+
+
+def _needs(moments: Moments | None) -> Any:
+    return moments[0][1].get("prerequisites", []) if moments else []
+
+
+def _is_on(served: Document) -> bool:
+    return bool(served["enabled"])
 
 
 def _segments_live(before: Environment, edits: Iterable[Any], *, now: datetime) -> list[tuple[str, datetime | None]]:
@@ -102,16 +131,23 @@ def _segments_live(before: Environment, edits: Iterable[Any], *, now: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class _ConfigMatch:
-    """Whether a document of the environment before serves what an edit brings."""
+    """Whether a document of the environment before serves what an edit brings, behind the prerequisites it has now."""
 
     proposed: Document
     present: Document | None
+    needs: Any
 
     def __call__(self, served: Document) -> bool:
-        if self.proposed["enabled"] and not served["enabled"]:
+        if self.proposed["enabled"] and not (served["enabled"] and served.get("prerequisites", []) == self.needs):
             return False
-        unlike = set(differing(served, self.proposed))
-        return not (unlike & set(differing(self.present, self.proposed)) if self.present else unlike)
+        return self._changed().isdisjoint(differing(served, self.proposed))
+
+    def _changed(self) -> set[Aspect]:
+        """The aspects that count as changed: all of them where the edit switches on what is prepared."""
+        if self.present is None or (self.proposed["enabled"] and not self.present["enabled"]):
+            return set(Aspect)
+        changed = set(differing(self.present, self.proposed))
+        return changed | {Aspect.VARIANTS} if changed & _SERVING else changed
 
 
 @dataclass(frozen=True, slots=True)

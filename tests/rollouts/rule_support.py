@@ -21,6 +21,7 @@ FLAG = FlagFacts(
     is_client_visible=True,
     share_before=10_000,
     share_after=50_000,
+    jump=40_000,
     changes_prerequisites=False,
     dependents=0,
     applied_at=(AT - timedelta(hours=1), AT - timedelta(hours=2), AT - timedelta(hours=30)),

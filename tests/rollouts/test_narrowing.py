@@ -16,6 +16,8 @@ from flags.services import gates
 from flags.services.tickets import governed_write
 from rollouts.errors import DigestMismatch, InvalidTransition, PartOfBundle, RequestExpired
 from rollouts.models import BundleMember, ChangeBundle, ChangeRequest
+from rollouts.selectors.contents import edits_of
+from rollouts.selectors.facts import facts_of
 from rollouts.services import change_requests as acts
 from rollouts.services.narrowing import apply_narrowing, apply_request_at_once, switch_off
 from tests.factories import NOW, SOON, World, actor_of, make_served_world, percent_document
@@ -129,6 +131,34 @@ def test_apply_narrowing__open_environment__demands_narrowing_there_too(bench):
             reason="More",
             now=NOW,
         )
+
+
+def test_apply_narrowing__content_for_a_switched_off_flag__is_for_review(bench):
+    off = percent_document(bench.flag.key, 10, enabled=False)
+    bench.world.serve(bench.flag, bench.production, off)
+    edit = ConfigEdit(bench.flag.key, bench.version(), percent_document(bench.flag.key, 90, enabled=False))
+    content = ChangeSet(str(bench.production.pk), (edit,))
+
+    with pytest.raises(NotNarrowing, match="is switched off, but this prepares something new"):
+        apply_narrowing(bench.production.pk, change_set=content, actor=actor_of(bench.world.rita), reason="x", now=NOW)
+    assert served(bench) == off
+
+
+def test_facts__switched_on__all_that_is_prepared_counts_as_changed(bench):
+    parent = bench.world.flag("parent")
+    bench.world.serve(parent, bench.production, percent_document("parent", 50))
+    needing = percent_document(bench.flag.key, 10) | {"prerequisites": [{"flag": "parent", "variants": ["on"]}]}
+    bench.world.serve(bench.flag, bench.production, {**needing, "enabled": False})
+    request = bench.draft(
+        change_set=ChangeSet(str(bench.production.pk), (ConfigEdit(bench.flag.key, bench.version(), needing),))
+    )
+
+    [fact] = facts_of(request, now=NOW).flags
+    [edit] = edits_of(request)
+
+    assert (fact.changes_prerequisites, fact.jump) == (True, 10_000)
+    assert edit.prepared[0].startswith("Switched on: ")
+    assert any("parent" in sentence for sentence in edit.prepared[1:])
 
 
 def test_switch_off__a_flag_behind_it_would_widen__is_refused(bench):

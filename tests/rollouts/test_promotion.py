@@ -257,6 +257,42 @@ def test_soak__what_upstream_served__hour_by_hour(bench: Bench, case: str) -> No
     assert hours(request_for(bench), NOW) == expected
 
 
+ON_IS_NOT_FALSE = [{**item, "value": True} for item in SHARE["variants"]]
+
+
+def test_soak__rules_move_and_a_variant_has_another_value_there__does_not_count(bench: Bench) -> None:
+    serve(bench.world, bench.world.staging, {**SHARE, "variants": ON_IS_NOT_FALSE}, at=NOW - 5 * HOUR)
+
+    assert hours(request_for(bench), NOW) == 0
+
+
+def test_soak__switched_on__everything_prepared_has_to_be_live_there(bench: Bench) -> None:
+    serve(bench.world, bench.world.staging, percent_document(bench.flag.key, 0), at=NOW - 5 * HOUR)
+    bench.world.serve(bench.flag, bench.production, {**SHARE, "enabled": False})
+    request = request_for(bench)
+    assert hours(request, NOW) == 0
+
+    serve(bench.world, bench.world.staging, SHARE, at=NOW - 2 * HOUR)
+
+    assert hours(request, NOW) == 2
+
+
+def test_soak__what_it_requires_is_off_there__is_missing_until_it_is_on(bench: Bench) -> None:
+    world, parent = bench.world, bench.world.flag("parent")
+    needing = {**SHARE, "prerequisites": [{"flag": "parent", "variants": ["on"]}]}
+    world.serve(parent, world.production, percent_document("parent", 50))
+    world.serve(parent, world.staging, percent_document("parent", 50, enabled=False))
+    serve(world, world.staging, needing, at=NOW - 9 * HOUR)
+    request = request_for(bench, needing)
+
+    soak = soak_of(request, now=NOW)
+
+    assert soak is not None
+    assert (soak.hours, soak.missing) == (0, ("parent",))
+    world.serve(parent, world.staging, percent_document("parent", 50))
+    assert hours(request, NOW + 3 * HOUR) == 3
+
+
 def test_soak__edited_after_it_was_promoted__does_not_count(bench: Bench) -> None:
     serve(bench.world, bench.world.staging, SHARE, at=NOW - 5 * HOUR)
     request = promoted(bench.world, chosen(bench.world))

@@ -38,7 +38,6 @@ def at_once_panel(page: RequestPage, user: AbstractUser, now: datetime) -> AtOnc
     }:
         return None
     movement = movement_of_change_set(request.content, request.environment)
-    is_wide = movement.direction is Direction.WIDENS
-    if is_wide or BundleMember.objects.filter(request=request).exists():
+    if movement.held or BundleMember.objects.filter(request=request).exists():
         return None
     return AtOnce(movement)

@@ -11,8 +11,10 @@ from django.db import IntegrityError, connection, transaction
 from audits.actions import Action
 from audits.context import Actor
 from audits.models import AuditEvent
+from flags.changes import ChangeSet, ConfigEdit
 from flags.errors import InvalidInput, PermissionMissing
 from flags.models.tokens import TokenScope
+from flags.permissions import Role
 from flags.services.tickets import governed_write
 from flags.services.tokens import issue_token
 from rollouts import tasks
@@ -23,7 +25,7 @@ from rollouts.selectors.impact import default_population, gravest_flips, latest_
 from rollouts.services import impact as service
 from rollouts.services.impact import carry_out_impact, drop_upload, revive_impact, start_impact
 from rollouts.transitions import RequestState
-from tests.factories import NOW, SOON, actor_of
+from tests.factories import NOW, SOON, actor_of, percent_document
 from tests.rollouts.impact.support import PEOPLE, asked, counted
 from tests.rollouts.support import Bench, bring_to
 
@@ -332,12 +334,54 @@ def test_approval__with_a_run_of_this_content__names_it(bench: Bench, request_: 
 def test_gravest_flips__whichever_run_came_last__is_the_one_that_moves_most(
     bench: Bench, request_: ChangeRequest, last: int
 ) -> None:
-    nobody = json.dumps([{"plan": "free"}] * 600).encode()
-    asked_for: list[dict[str, Any]] = [{"contexts": nobody}, {"population": PEOPLE}]
-    runs = [counted(bench, request_, **asked_for[place]) for place in (1 - last, last)]
-    grave = next(run.result for run in runs if run.population["kind"] == "synthetic")
+    abel = bench.world.abel
+    asked_for: list[dict[str, Any]] = [{**PEOPLE, "seed": seed} for seed in (2, 3)]
+    runs = [counted(bench, request_, by=abel, population=asked_for[place]) for place in (1 - last, last)]
+    grave = max(run.result["flipped"] for run in runs if run.result)
 
-    assert grave is not None
-    assert grave["flipped"] > 0
-    assert gravest_flips(request_, smallest=500) == (grave["flipped"], 500)
-    assert gravest_flips(request_, smallest=601) is None
+    assert grave > 0
+    assert gravest_flips(request_, smallest=500) == (grave, 500)
+    assert gravest_flips(request_, smallest=501) is None
+
+
+LISTED = json.dumps([{"targetingKey": f"user-{number}", "plan": "free"} for number in range(600)]).encode()
+
+
+def test_gravest_flips__people_chosen_by_who_shaped_the_change__do_not_count(
+    bench: Bench, request_: ChangeRequest
+) -> None:
+    counted(bench, request_)
+    counted(bench, request_, by=bench.world.abel, contexts=LISTED)
+    assert gravest_flips(request_, smallest=1) is None
+
+    run = counted(bench, request_, population=default_population(request_).as_json())
+
+    assert run.result is not None
+    assert gravest_flips(request_, smallest=1_000) == (run.result["flipped"], 20_000)
+
+
+def test_gravest_flips__token_that_the_requester_issued__counts_as_his(bench: Bench, request_: ChangeRequest) -> None:
+    bench.world.grant(bench.world.rita, bench.production, Role.EDITOR, Role.ADMINISTRATOR)
+    for issuer, counts in ((bench.world.rita, False), (bench.world.ada, True)):
+        issued = issue_token(
+            bench.production.pk, actor=actor_of(issuer), name="ci", scope="manage", expires_at=None, now=NOW
+        )
+        run = start_impact(request_.pk, actor=Actor.service(issued.token.pk, "ci"), now=NOW, population=PEOPLE)
+        assert carry_out_impact(run.pk, clock=lambda: NOW)
+        assert (gravest_flips(request_, smallest=1) is not None) is counts
+
+
+def test_gravest_flips__individual_targets__are_counted_on_top(bench: Bench) -> None:
+    document = percent_document(bench.flag.key, 5) | {
+        "targets": [{"variant": "on", "keys": [f"user-{number}" for number in range(3_000)]}]
+    }
+    bench.world.serve(bench.flag, bench.production, percent_document(bench.flag.key, 5))
+    edit = ConfigEdit(bench.flag.key, bench.version(), document)
+    request = bench.submitted(change_set=ChangeSet(str(bench.production.pk), (edit,)))
+    run = counted(bench, request, by=bench.world.abel)
+    assert run.result is not None
+
+    flipped, people = gravest_flips(request, smallest=1) or (0, 0)
+
+    assert run.result["flipped"] == 0
+    assert 2_500 < flipped == people - 500
