@@ -23,6 +23,20 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name="environmenttoken",
+            name="scope",
+            field=models.CharField(
+                choices=[
+                    ("evaluate", "Evaluate flags"),
+                    ("client", "Evaluate client-visible flags"),
+                    ("flagd", "Read the flagd definition"),
+                    ("manage", "Use the management API"),
+                    ("audit", "Read audit events"),
+                ],
+                max_length=20,
+            ),
+        ),
         migrations.AddField(
             model_name="environment",
             name="samples_contexts",

@@ -13,7 +13,7 @@ class TokenScope(models.TextChoices):
     EVALUATE = "evaluate", "Evaluate flags"
     CLIENT = "client", "Evaluate client-visible flags"
     FLAGD = "flagd", "Read the flagd definition"
-    MANAGE = "manage", "Explain evaluations"
+    MANAGE = "manage", "Use the management API"
     AUDIT = "audit", "Read audit events"
 
 
