@@ -20,8 +20,8 @@ class Guard:
 
     `environment_column` names the column that says to which environment a row belongs; `ticketed` the statements that
     need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert,
-    `once` those that never change again once they hold something. A row whose `state`, or `final_column`, is among `final`
-    never changes.
+    `once` those that never change again once they hold something. A row whose `state`, or `final_column`, is among
+    `final` never changes.
     """
 
     environment_column: str = "environment_id"

@@ -1,7 +1,7 @@
 """Gates: rules of apps above this one that every write of served state has to pass.
 
-`flags` knows no calendar. An app that does registers a gate when it is loaded, and the single write path asks every gate
-before it writes, whoever writes with whatever authority. A gate raises a GovernanceError to refuse.
+`flags` knows no calendar. An app that does registers a gate when it is loaded, and the single write path asks every
+gate before it writes, whoever writes with whatever authority. A gate raises a GovernanceError to refuse.
 """
 
 from datetime import datetime

@@ -137,8 +137,8 @@ def may_apply_at_once(case: Case, person_id: str) -> str | None:
     if not case.objector_ids or person_id not in case.contributor_ids | {case.requester_id}:
         return None
     return (
-        "Somebody asks for changes to this, and you had a hand in it, so you do not apply it past them. Edit it, or ask "
-        "another editor or release manager to apply it."
+        "Somebody asks for changes to this, and you had a hand in it, so you do not apply it past them. Edit it, or "
+        "ask another editor or release manager to apply it."
     )
 
 

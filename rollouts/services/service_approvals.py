@@ -34,7 +34,8 @@ def approve_as_service(
 
     With the last missing approval the request is approved and, once that is committed, applied if it is due. Raises
     NotFound, PermissionMissing (another environment or scope, revoked), ApprovalRefused where no rule asks for a
-    service or the token was issued by somebody who shaped the request, DigestMismatch, RequestExpired, InvalidTransition, ConcurrentUpdate for a second yes.
+    service or the token was issued by somebody who shaped the request, DigestMismatch, RequestExpired,
+    InvalidTransition, ConcurrentUpdate for a second yes.
     """
     said = partial(_approve, request_id, token_id=token_id, digest=digest, comment=comment, now=now)
     request = attempt(said)

@@ -153,7 +153,9 @@ def bring_to(bench: Bench, state: RequestState) -> ChangeRequest:
             return acts.withdraw_change_request(bench.submitted().pk, actor=actor, reason="", now=NOW)
 
 
-def perform(bench: Bench, request: ChangeRequest, act: Act, *, by: Any, now: datetime = NOW) -> Any:
+def perform(  # noqa: C901 - a table of acts
+    bench: Bench, request: ChangeRequest, act: Act, *, by: Any, now: datetime = NOW
+) -> Any:
     """One act of a person through its service, with input that is right in itself."""
     actor, world_request = actor_of(by), ChangeRequest.objects.get(pk=request.pk)
     digest = world_request.digest
