@@ -1,13 +1,13 @@
 """Pure: on which days a window begins again, as the recurrence rules of calendars (RFC 5545) say it.
 
 Taken are rules that repeat by days, weeks, months or years, by weekday, day of the month and month. The days are found
-period by period inside the span that is asked for, so no rule, also none that never comes true, costs more than that
-span: a general implementation goes on looking for 30 February until the year 9999.
+month by month inside the span that is asked for, and only in months that the rule names. So no rule, also none that
+never comes true, costs more than that: a general implementation goes on looking for 30 February until the year 9999.
 """
 
 import calendar
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -85,6 +85,8 @@ class Recurrence:
         # A day more on both sides than any zone can be away.
         since = (starts_at.astimezone(UTC) - self.duration - timedelta(days=2)).date()
         until = (ends_at.astimezone(UTC) + timedelta(days=2)).date()
+        if self.rule.until is not None:
+            until = min(until, (self.rule.until + timedelta(days=2)).date())
         for day in days_of(self.rule, self.local_start.date(), since=since, until=until):
             wall = self.local_start + timedelta(days=(day - self.local_start.date()).days)
             start = instant_in(zone, wall)
@@ -97,20 +99,19 @@ class Recurrence:
 
 def days_of(rule: Rule, first: date, *, since: date, until: date) -> Iterator[date]:
     """The days of a rule that begins on `first`, from `since` up to and with `until`."""
-    number, seen = 0 if rule.count is not None else _period_number(rule, first, since), 0
-    while True:
-        days = _period(rule, first, number)
-        if not days or days[0] > until:
-            return
-        for day in _chosen(rule, first, days):
-            if day < first:
+    rule, seen = _with_defaults(rule, first), 0
+    earliest, begin, end = first.toordinal(), since.toordinal(), until.toordinal()
+    for days in _periods(rule, first, first if rule.count is not None else max(first, since), until):
+        for day in days:
+            if day < earliest:
                 continue
             seen += 1
-            if day > until or (rule.count is not None and seen > rule.count):
+            if day > end:
                 return
-            if day >= since:
-                yield day
-        number += 1
+            if day >= begin:
+                yield date.fromordinal(day)
+            if seen == rule.count:
+                return
 
 
 def _is_over(until: datetime | None, wall: datetime, start: datetime) -> bool:
@@ -119,84 +120,85 @@ def _is_over(until: datetime | None, wall: datetime, start: datetime) -> bool:
     return start > until if until.tzinfo else wall > until
 
 
-def _period_number(rule: Rule, first: date, since: date) -> int:
-    """The number of the last period that begins on `since` or earlier, 0 at least; periods count by the interval."""
-    match rule.frequency:
-        case Frequency.DAILY:
-            passed = (since - first).days
-        case Frequency.WEEKLY:
-            passed = (since - _week_of(first, rule.week_start)).days // 7
-        case Frequency.MONTHLY:
-            passed = (since.year - first.year) * 12 + since.month - first.month
-        case Frequency.YEARLY:
-            passed = since.year - first.year
-    return max(passed // rule.interval, 0)
-
-
-def _period(rule: Rule, first: date, number: int) -> list[date]:
-    """All days of one period; none beyond the years that windows may have."""
-    steps = number * rule.interval
-    match rule.frequency:
-        case Frequency.DAILY:
-            begin, length = first + timedelta(days=steps), 1
-        case Frequency.WEEKLY:
-            begin, length = _week_of(first, rule.week_start) + timedelta(weeks=steps), 7
-        case Frequency.MONTHLY:
-            year, month = divmod(first.year * 12 + first.month - 1 + steps, 12)
-            if year > LAST_YEAR:
-                return []
-            begin, length = date(year, month + 1, 1), calendar.monthrange(year, month + 1)[1]
-        case Frequency.YEARLY:
-            year = first.year + steps
-            if year > LAST_YEAR:
-                return []
-            begin, length = date(year, 1, 1), 366 if calendar.isleap(year) else 365
-    if begin.year > LAST_YEAR:
-        return []
-    return [begin + timedelta(days=offset) for offset in range(length)]
-
-
-def _week_of(day: date, week_start: int) -> date:
-    return day - timedelta(days=(day.weekday() - week_start) % 7)
-
-
-def _chosen(rule: Rule, first: date, days: list[date]) -> list[date]:
-    months, month_days, weekdays = _with_defaults(rule, first)
-    found = [
-        day
-        for day in days
-        if (not months or day.month in months)
-        and (not month_days or day.day in month_days or day.day - 1 - _month_length(day) in month_days)
-        and (not weekdays or any(_is_weekday(rule, day, *wanted) for wanted in weekdays))
-    ]
-    if not rule.positions:
-        return found
-    wanted = {number - 1 if number > 0 else len(found) + number for number in rule.positions}
-    return [day for index, day in enumerate(found) if index in wanted]
-
-
-def _with_defaults(rule: Rule, first: date) -> tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...]]:
+def _with_defaults(rule: Rule, first: date) -> Rule:
     """What a rule leaves open comes from its first day."""
-    months, month_days, weekdays = rule.months, rule.month_days, rule.weekdays
-    if not month_days and not weekdays:
-        if rule.frequency is Frequency.WEEKLY:
-            weekdays = ((0, first.weekday()),)
-        if rule.frequency in (Frequency.MONTHLY, Frequency.YEARLY):
-            month_days = (first.day,)
-        if rule.frequency is Frequency.YEARLY:
-            months = months or (first.month,)
-    return months, month_days, weekdays
+    if rule.month_days or rule.weekdays:
+        return rule
+    match rule.frequency:
+        case Frequency.DAILY:
+            return rule
+        case Frequency.WEEKLY:
+            return replace(rule, weekdays=((0, first.weekday()),))
+        case Frequency.MONTHLY:
+            return replace(rule, month_days=(first.day,))
+        case Frequency.YEARLY:
+            return replace(rule, month_days=(first.day,), months=rule.months or (first.month,))
 
 
-def _is_weekday(rule: Rule, day: date, ordinal: int, weekday: int) -> bool:
-    """Whether a day is, say, the second Tuesday: of its month, or of its year where a yearly rule names no month."""
-    if day.weekday() != weekday or not ordinal:
-        return day.weekday() == weekday
-    index, length = day.day - 1, _month_length(day)
-    if rule.frequency is Frequency.YEARLY and not rule.months:
-        index, length = day.timetuple().tm_yday - 1, 366 if calendar.isleap(day.year) else 365
-    return index // 7 + 1 == ordinal if ordinal > 0 else -((length - 1 - index) // 7 + 1) == ordinal
+def _periods(rule: Rule, first: date, since: date, until: date) -> Iterator[list[int]]:
+    """The days of the rule by year or month, from that of `since` to that of `until`; days and months are numbers.
+
+    Rules by days and weeks go by months too: they choose no positions, so nothing depends on where a period ends.
+    """
+    is_yearly = rule.frequency is Frequency.YEARLY
+    size = 12 if is_yearly else 1
+    step = size * rule.interval if is_yearly or rule.frequency is Frequency.MONTHLY else 1
+    origin = first.year * 12 + (0 if is_yearly else first.month - 1)
+    begin = origin + (since.year * 12 + since.month - 1 - origin) // step * step
+    end = min(until.year, LAST_YEAR) * 12 + (until.month if until.year <= LAST_YEAR else 12)
+    for period in range(begin, end, step):
+        months = [month for month in range(period, period + size) if not rule.months or month % 12 + 1 in rule.months]
+        found = [day for month in months for day in _days_in(rule, first, month)]
+        yield _at_positions(rule, found) if rule.positions else found
 
 
-def _month_length(day: date) -> int:
-    return calendar.monthrange(day.year, day.month)[1]
+def _at_positions(rule: Rule, days: list[int]) -> list[int]:
+    wanted = {number - 1 if number > 0 else len(days) + number for number in rule.positions}
+    return [day for index, day in enumerate(days) if index in wanted]
+
+
+def _days_in(rule: Rule, first: date, month: int) -> list[int]:
+    """The days of one month that the rule chooses."""
+    year, index = divmod(month, 12)
+    length, begin = calendar.monthrange(year, index + 1)[1], date(year, index + 1, 1).toordinal()
+    chosen: Iterable[int] = range(length)
+    if rule.month_days:
+        chosen = sorted({day - 1 if day > 0 else length + day for day in rule.month_days if abs(day) <= length})
+    days = [begin + day for day in chosen]
+    if rule.weekdays:
+        if rule.frequency is Frequency.YEARLY and not rule.months:
+            length, begin = 366 if calendar.isleap(year) else 365, date(year, 1, 1).toordinal()
+        days = _on_weekdays(rule, days, begin, length)
+    if rule.interval == 1:
+        return days
+    return [day for day in days if _is_in_turn(rule, first, day)]
+
+
+def _on_weekdays(rule: Rule, days: list[int], begin: int, length: int) -> list[int]:
+    """Those of the days that are, say, the second Tuesday of the month or year that begins with the day `begin`."""
+    weekdays = {weekday for _, weekday in rule.weekdays}
+    days = [day for day in days if (day - 1) % 7 in weekdays]
+    if not any(ordinal for ordinal, _ in rule.weekdays):
+        return days
+    wanted, found = set(rule.weekdays), []
+    for day in days:
+        weekday, index = (day - 1) % 7, day - begin
+        ordinals = (0, index // 7 + 1, -((length - 1 - index) // 7 + 1))
+        if any((ordinal, weekday) in wanted for ordinal in ordinals):
+            found.append(day)
+    return found
+
+
+def _is_in_turn(rule: Rule, first: date, day: int) -> bool:
+    """Whether the interval of a rule by days or weeks does not skip the day."""
+    match rule.frequency:
+        case Frequency.DAILY:
+            return (day - first.toordinal()) % rule.interval == 0
+        case Frequency.WEEKLY:
+            weeks = (_week_of(day, rule.week_start) - _week_of(first.toordinal(), rule.week_start)) // 7
+            return weeks % rule.interval == 0
+    return True
+
+
+def _week_of(day: int, week_start: int) -> int:
+    return day - (day - 1 - week_start) % 7

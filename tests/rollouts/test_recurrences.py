@@ -134,10 +134,15 @@ def test_words__rule__is_said_plainly(rule: str, words: str) -> None:
         "FREQ=DAILY;INTERVAL=7;BYDAY=TU",
         "FREQ=MONTHLY;BYDAY=MO;BYSETPOS=366",
         "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;COUNT=1000",
+        "FREQ=DAILY;BYMONTH=2,4,6,9,11;BYMONTHDAY=31",
+        "FREQ=MONTHLY;BYDAY=1MO;BYMONTHDAY=20",
+        "FREQ=YEARLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYSETPOS=366;BYMONTH=1,2,3,4,5,6,7,8,9,10,11",
     ],
 )
-def test_days__rule_that_never_comes_true__ends_with_the_span(rule: str) -> None:
-    first, began = date(2026, 3, 2), time.perf_counter()
+def test_days__rule_that_never_comes_true__costs_next_to_nothing(rule: str) -> None:
+    first, parsed, began = date(2026, 3, 2), parse_rule(rule), time.process_time()
 
-    assert list(days_of(parse_rule(rule), first, since=first, until=date(2035, 3, 2))) == []
-    assert time.perf_counter() - began < 2
+    for _ in range(20):
+        assert list(days_of(parsed, first, since=first, until=date(2035, 3, 2))) == []
+
+    assert time.process_time() - began < 1

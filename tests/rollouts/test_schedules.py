@@ -1,6 +1,7 @@
 """Windows on real clocks: both edges of daylight-saving time, month ends, leap days, and what holds a change back."""
 
 import itertools
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -275,6 +276,25 @@ def test_next_occurrence__leap_day_over_a_century_that_has_none__is_found() -> N
 
     assert found is not None
     assert found.starts_at == at("2104-02-29T10:00")
+
+
+@pytest.mark.parametrize(
+    ("rule", "opens"),
+    [
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29", True),
+        ("FREQ=DAILY;UNTIL=20260301T000000Z", False),
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=29;UNTIL=20260301T000000Z", False),
+        ("FREQ=YEARLY;BYDAY=20MO;COUNT=2", False),
+    ],
+)
+def test_holds__calendar_full_of_rare_or_ended_allow_windows__is_quick(rule: str, opens: bool) -> None:
+    windows = [recurring("2024-02-29T22:00", 8, rule, "Europe/Berlin", kind="allow")] * 200
+    began = time.process_time()
+
+    found = holds(windows, "production", [], NOW)
+
+    assert time.process_time() - began < 1
+    assert [hold.ends_at for hold in found] == [at("2028-02-29T21:00")] * opens
 
 
 NIGHTS = recurring("2026-01-01T22:00", 8, "FREQ=DAILY", "Europe/Berlin")
