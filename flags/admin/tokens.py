@@ -28,8 +28,8 @@ SCOPE_WORDS = {
     TokenScope.EVALUATE: "Asks what flags serve (OFREP). This is what a service needs.",
     TokenScope.CLIENT: "For browsers and apps, where anybody can read it: sees flags marked client-visible only.",
     TokenScope.FLAGD: "Reads every rule of the environment as a flagd definition. Never for browsers.",
-    TokenScope.MANAGE: "Reads change requests, drift and the calendar, asks who flips, declares incidents, explains answers. Shows rules, so "
-    "keep it with people and tools.",
+    TokenScope.MANAGE: "Reads change requests, drift and the calendar, asks who flips, declares incidents, explains "
+    "answers. Shows rules, so keep it with people and tools.",
     TokenScope.AUDIT: "Reads audit events of this environment through the API.",
 }
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])
