@@ -7,11 +7,7 @@ from collections.abc import Iterator
 # Greek and Coptic, Cyrillic, Armenian, Cherokee, full-width letters, letters for mathematics: all else is told apart.
 _OTHER = re.compile("[\u0370-\u058f\u1c80-\u1c8f\u13a0-\u13ff\uab70-\uabbf\uff21-\uff5a\U0001d400-\U0001d7ff]")
 _WORD = re.compile(r"[^\W_]+(?:[-_.’'][^\W_]+)*")
-_LIKE_LATIN = frozenset(
-    "аеорсухіјѕԁһԛԝӏѵАВЕЅІЈКМНОРСТУХԌԚԜѴ"
-    "οναρτυχικΑΒΕΖΗΙΚΜΝΟΡΤΥΧ"
-    "օսոհցԼՕՍ"
-)
+_LIKE_LATIN = frozenset("аеорсухіјѕԁһԛԝӏѵАВЕЅІЈКМНОРСТУХԌԚԜѴοναρτυχικΑΒΕΖΗΙΚΜΝΟΡΤΥΧօսոհցԼՕՍ")
 _ALWAYS = ("FULLWIDTH", "MATHEMATICAL", "CHEROKEE")
 
 

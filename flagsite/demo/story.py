@@ -21,8 +21,8 @@ from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share
 from flagsite.demo.drills import tell_drills
 from flagsite.demo.emergencies import tell_emergencies
 from flagsite.demo.impact import tell_impacts
-from flagsite.demo.reviews import tell_reviews
 from flagsite.demo.promotions import tell_promotions
+from flagsite.demo.reviews import tell_reviews
 from flagsite.demo.rules import tell_rules
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
