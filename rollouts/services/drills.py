@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -63,7 +63,10 @@ def add_drill(environment_id: uuid.UUID, plan: DrillPlan, *, actor: Actor, now: 
 
 
 def change_drill(drill_id: uuid.UUID, plan: DrillPlan, *, actor: Actor, now: datetime) -> RollbackDrill:
-    """Change a drill; which flag it is about stays. Needs the role release manager."""
+    """Change a drill; which flag it is about stays. Needs the role release manager.
+
+    It is due at once when it goes back to something else, and no later than a shorter interval allows.
+    """
 
     def act() -> RollbackDrill:
         drill = _locked(drill_id)
@@ -71,8 +74,8 @@ def change_drill(drill_id: uuid.UUID, plan: DrillPlan, *, actor: Actor, now: dat
         fields = _checked(plan, drill.environment)
         if fields.pop("flag_id") != drill.flag_id:
             raise problem("flag", "A drill stays about what it was set up for. Set up another one instead.")
-        before = _facts(drill)
-        _write(drill, **fields)
+        before, due = _facts(drill), _due(drill, fields, now=now)
+        _write(drill, next_due_at=due, **fields)
         _record(Action.DRILL_CHANGED, drill, actor=actor, now=now, before=before, **_facts(drill))
         return drill
 
@@ -171,6 +174,16 @@ def _checked(plan: DrillPlan, environment: Environment) -> dict[str, Any]:
         "interval_days": plan.interval_days,
         "is_active": plan.is_active,
     }
+
+
+def _due(drill: RollbackDrill, fields: Mapping[str, Any], *, now: datetime) -> datetime:
+    """When a drill is due next once it has these fields."""
+    if any(fields[name] != getattr(drill, name) for name in ("target", "target_version", "target_hours")):
+        return min(drill.next_due_at, now)
+    passed = DrillRun.objects.filter(drill=drill, has_passed=True).order_by("-started_at").first()
+    if passed is None:
+        return drill.next_due_at
+    return min(drill.next_due_at, passed.started_at + timedelta(days=fields["interval_days"]))
 
 
 def _require_between(field: str, value: int | None, most: int, what: str) -> None:

@@ -293,3 +293,25 @@ def test_evidence__bare_sql__is_refused_by_the_database(bench: Bench, statement:
 
     with pytest.raises(IntegrityError, match="flagsite:"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ({"interval_days": 1}, LATER + timedelta(days=1)),
+        ({"interval_days": 366}, LATER + timedelta(days=30)),
+        ({"target": "version", "target_version": 1}, LATER + timedelta(hours=1)),
+    ],
+)
+def test_change__passed_before__is_due_no_later_than_the_new_plan_says(
+    bench: Bench, fields: dict[str, Any], due: datetime
+) -> None:
+    serve(bench, 10)
+    drill = add(bench)
+    assert run(bench, drill).has_passed
+
+    changed = drills.change_drill(
+        drill.pk, plan(bench, **fields), actor=actor_of(bench.world.rolf), now=LATER + timedelta(hours=1)
+    )
+
+    assert changed.next_due_at == due
