@@ -31,7 +31,9 @@ BROKEN_OFF = "The file breaks off, or its parts do not end where they should. Ex
 Kind = Literal["freeze", "allow"]
 _PRODUCT = "-//Flagsite//Calendar//EN"
 _KIND, _ENVIRONMENTS, _TAGS = "X-FLAGSITE-KIND", "X-FLAGSITE-ENVIRONMENTS", "X-FLAGSITE-TAGS"
+_FOLD = re.compile(rb"\r?\n[ \t]")
 _EDGE = re.compile(rb"^(BEGIN|END):([A-Z0-9-]*)", re.IGNORECASE | re.MULTILINE)
+_MINUTE = timedelta(minutes=1)
 _LEFT_OUT = {
     "EXDATE": "leaves single days out",
     "RDATE": "adds single days",
@@ -92,9 +94,9 @@ def read_calendar(data: bytes, *, zone: str, kind: Kind, now: datetime) -> ReadC
 
     Raises UnusableCalendar for a file that is too large, nested too deep, broken off or no calendar at all.
     """
-    _refuse_hostile(data)
+    text = _unfolded(data)
     try:
-        calendar = Calendar.from_ical(data)
+        calendar = Calendar.from_ical(text)
         events = [event for event in calendar.walk("VEVENT") if isinstance(event, Event)]
         if calendar.name != "VCALENDAR":
             raise ValueError(calendar.name)
@@ -139,10 +141,20 @@ def _event(entry: CalendarEntry) -> Event:
     return event
 
 
-def _refuse_hostile(data: bytes) -> None:
-    """Look at size, depth and end before anything is built from the file."""
+def _unfolded(data: bytes) -> str:
+    """The lines of a file as its author meant them: a fold may lie in the middle of a letter."""
     if len(data) > MAX_BYTES:
         raise UnusableCalendar(f"The file is larger than {MAX_BYTES // 1024} kB. Export fewer events.")
+    data = _FOLD.sub(b"", data.removeprefix(b"\xef\xbb\xbf"))
+    _refuse_hostile(data)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnusableCalendar("The file is not in UTF-8, so its titles could be garbled. Save it as UTF-8.") from None
+
+
+def _refuse_hostile(data: bytes) -> None:
+    """Look at depth and end before anything is built from the file."""
     begun: list[bytes] = []
     for edge in _EDGE.finditer(data):
         if edge[1].upper() == b"BEGIN":
@@ -159,6 +171,8 @@ def _entry(event: Event, *, zone: str, kind: Kind, now: datetime) -> CalendarEnt
     for name, words in _LEFT_OUT.items():
         if name in event:
             raise UnusableSchedule(f"It {words} ({name}), which windows cannot. Make separate events.")
+    for name, _ in event.errors:
+        raise UnusableSchedule(f"Its {name or 'line'} cannot be read, so it may mean another time. Export it again.")
     if _text(event, "STATUS").upper() == "CANCELLED":
         raise UnusableSchedule("It is cancelled.")
     uid, title = _text(event, "UID"), _text(event, "SUMMARY")
@@ -193,26 +207,39 @@ def _kind(event: Event, otherwise: Kind) -> Kind:
 
 
 def _timing(event: Event, zone: str) -> Span | Recurrence:
+    """When an event is, in whole minutes: one that begins or ends within a minute has all of it."""
     start, place = _moment(event, "DTSTART", zone)
-    end = _end(event, start, zone)
+    end = _end(event, zone)
+    begin = start.replace(second=0)
     if "RRULE" not in event:
-        begin = _instant(start, place)
-        return Span(begin, _later(begin, end) if isinstance(end, timedelta) else _instant(*end))
+        ends_at = _after(start, place, end) if isinstance(end, timedelta) else _instant(*end)
+        return Span(_instant(begin, place), _whole_minute(ends_at))
     rule = event["RRULE"]
     if not isinstance(rule, vRecur):
         raise UnusableSchedule("Its rule of repetition cannot be read, or it has several. Make separate events.")
-    length = end if isinstance(end, timedelta) else _length(start, place, *end)
-    return recurring(place, start, length, rule.to_ical().decode())
+    wall = _later(start, end) if isinstance(end, timedelta) else _on_clock(*end, place)
+    return recurring(place, begin, _whole_minute(wall) - begin, rule.to_ical().decode())
 
 
-def _length(start: datetime, place: str, end: datetime, end_place: str) -> timedelta:
-    """How long an event lasts on the clocks of the place where it begins."""
-    if end_place != place:
-        end = _instant(end, end_place).astimezone(zone_of(place)).replace(tzinfo=None)
-    return end - start
+def _after(start: datetime, place: str, length: timedelta) -> datetime:
+    """The instant at which a length is over: its days are counted on the clock, the rest in time."""
+    days = timedelta(days=length.days)
+    return _later(_instant(_later(start, days), place), length - days)
 
 
-def _end(event: Event, start: datetime, zone: str) -> tuple[datetime, str] | timedelta:
+def _on_clock(wall: datetime, zone: str, place: str) -> datetime:
+    """What the clocks of a place show at a time of another zone."""
+    if zone == place:
+        return wall
+    return _instant(wall, zone).astimezone(zone_of(place)).replace(tzinfo=None)
+
+
+def _whole_minute(moment: datetime) -> datetime:
+    whole = moment.replace(second=0, microsecond=0)
+    return whole if whole == moment else _later(whole, _MINUTE)
+
+
+def _end(event: Event, zone: str) -> tuple[datetime, str] | timedelta:
     if "DTEND" in event:
         return _moment(event, "DTEND", zone)
     length = getattr(event.get("DURATION"), "dt", None)
@@ -236,7 +263,7 @@ def _moment(event: Event, name: str, zone: str) -> tuple[datetime, str]:
         named = str(value.params.get("TZID", ""))
         place = WINDOWS_TO_OLSON.get(named, named) or ("UTC" if found.tzinfo else zone)
         zone_of(place)
-        return found.replace(tzinfo=None, second=0, microsecond=0, fold=0), place
+        return found.replace(tzinfo=None, microsecond=0, fold=0), place
     if isinstance(found, date):
         zone_of(zone)
         return datetime(found.year, found.month, found.day), zone  # noqa: DTZ001 - wall time

@@ -1,5 +1,6 @@
 """Windows as iCalendar: what goes out comes back, what others write is taken as meant, what is hostile is refused."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollouts.ical import MAX_BYTES, CalendarEntry, UnusableCalendar, read_calendar, write_calendar
+from rollouts.ical import MAX_BYTES, MAX_EVENTS, CalendarEntry, UnusableCalendar, read_calendar, write_calendar
 from rollouts.schedules import Recurrence, Span, recurring
 from tests.rollouts.test_schedules import ZONES, at, wall
 
@@ -104,6 +105,24 @@ def span(starts: str, ends: str) -> Span:
         # Days, and times without a zone, are those of the zone that was chosen.
         (("DTSTART;VALUE=DATE:20261224", "DTEND;VALUE=DATE:20261227"), span("2026-12-23T23:00", "2026-12-26T23:00")),
         (("DTSTART;VALUE=DATE:20261224",), span("2026-12-23T23:00", "2026-12-24T23:00")),
+        # A day lasts from midnight to midnight, also one of 25 or 23 hours; hours are hours.
+        (("DTSTART;VALUE=DATE:20261025",), span("2026-10-24T22:00", "2026-10-25T23:00")),
+        (("DTSTART;VALUE=DATE:20260329", "DURATION:P1D"), span("2026-03-28T23:00", "2026-03-29T22:00")),
+        (
+            ("DTSTART;TZID=Europe/Berlin:20261024T180000", "DURATION:P1W"),
+            span("2026-10-24T16:00", "2026-10-31T17:00"),
+        ),
+        (
+            ("DTSTART;TZID=Europe/Berlin:20261024T230000", "DURATION:PT5H"),
+            span("2026-10-24T21:00", "2026-10-25T02:00"),
+        ),
+        # One that begins or ends within a minute has all of it.
+        (("DTSTART:20261127T000000Z", "DTEND:20261127T235959Z"), span("2026-11-27T00:00", "2026-11-28T00:00")),
+        (("DTSTART:20261127T100030Z", "DURATION:PT1H"), span("2026-11-27T10:00", "2026-11-27T11:01")),
+        (
+            ("DTSTART:20261127T000000Z", "DTEND:20261127T235959Z", "RRULE:FREQ=WEEKLY"),
+            recurring("UTC", wall("2026-11-27T00:00"), timedelta(days=1), "FREQ=WEEKLY"),
+        ),
         (("DTSTART:20261127T100000", "DTEND:20261127T110000"), span("2026-11-27T09:00", "2026-11-27T10:00")),
         (
             (
@@ -153,7 +172,11 @@ USUAL = ("DTSTART:20261127T000000Z", "DTEND:20261127T080000Z")
     [
         (file("DTSTART:20261127T000000Z"), "when it ends"),
         (file("DTEND:20261127T000000Z"), "when it begins"),
-        (file("DTSTART:soon", "DTEND:20261127T000000Z"), "when it begins"),
+        (file("DTSTART:soon", "DTEND:20261127T000000Z"), "Its DTSTART cannot be read"),
+        (file(*USUAL, "RRULE:FREQ=DAILY;COUNT=abc"), "Its RRULE cannot be read"),
+        (file(*USUAL, "RRULE:FREQ=DAILY", "EXDATE:soon"), "Its EXDATE cannot be read"),
+        (file("DTSTART:20261127T000000Z", "DURATION:P1X"), "Its DURATION cannot be read"),
+        (file(*USUAL, "nothing that is a line"), "Its line cannot be read"),
         (file(*USUAL, "RRULE:FREQ=SECONDLY"), "cannot repeat secondly"),
         (file(*USUAL, "RRULE:FREQ=DAILY;BYHOUR=1,2"), "BYHOUR"),
         (file(*USUAL, "RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY"), "several"),
@@ -181,6 +204,26 @@ def test_read__event_no_window_can_hold__is_left_out_with_a_sentence(data: bytes
     assert why in left_out.why
 
 
+def test_read__mark_at_the_start_and_a_letter_that_is_folded__are_no_obstacle() -> None:
+    data = b"\xef\xbb\xbf" + file(*USUAL, title="J\xe4hrlich").replace(b"\xc3\xa4", b"\xc3\r\n \xa4")
+
+    (entry,) = read(data).entries
+
+    assert entry.title == "J\xe4hrlich"
+
+
+def test_read__file_full_of_rules_that_never_come_true__is_answered_soon() -> None:
+    lines = ("DTSTART:20240101T220000Z", "DURATION:PT8H", "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30")
+    event = file(*lines).split(b"PRODID:other\r\n")[1].removesuffix(b"END:VCALENDAR\r\n")
+    events = b"".join(event.replace(b"UID:one", b"UID:%d" % number) for number in range(MAX_EVENTS))
+    began = time.process_time()
+
+    found = read(file(*USUAL).split(b"BEGIN:VEVENT")[0] + events + b"END:VCALENDAR\r\n")
+
+    assert time.process_time() - began < 5
+    assert len(found.left_out) == MAX_EVENTS
+
+
 def test_read__same_uid_twice__keeps_the_first() -> None:
     both = file(*USUAL).replace(b"END:VCALENDAR\r\n", b"") + file(*USUAL, title="Again").split(b"PRODID:other\r\n")[1]
 
@@ -195,7 +238,9 @@ def test_read__same_uid_twice__keeps_the_first() -> None:
     [
         (b"", "breaks off"),
         (b"hello", "no calendar"),
-        (b"\xff\xfe\x00", "no calendar"),
+        (b"\xff\xfe\x00", "not in UTF-8"),
+        (file(*USUAL, title="J\xe4hrlich").decode().encode("latin-1"), "not in UTF-8"),
+        (b"BEGIN:VCALENDAR\r\n" + b"BEGIN:VEV\r\n ENT\r\n" * 9 + b"END:VEVENT\r\n" * 9, "nests"),
         (file(*USUAL)[:-20], "breaks off"),
         (b"BEGIN:VCALENDAR\r\n" * 9_000, "nests"),
         (b"BEGIN:VCALENDAR\r\n" + b"BEGIN:VEVENT\r\n" * 9 + b"END:VEVENT\r\n" * 9 + b"END:VCALENDAR\r\n", "nests"),
@@ -205,7 +250,7 @@ def test_read__same_uid_twice__keeps_the_first() -> None:
         (b"BEGIN:VEVENT\r\nEND:VCALENDAR\r\n", "breaks off"),
         (b"BEGIN:VEVENT\r\nEND:VEVENT\r\n", "no calendar"),
     ],
-    ids=[f"file {number}" for number in range(11)],
+    ids=[f"file {number}" for number in range(13)],
 )
 def test_read__hostile_file__is_refused_with_a_sentence(data: bytes, why: str) -> None:
     with pytest.raises(UnusableCalendar, match=why):
