@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from .populations import MAX_SIZE, Context, PopulationProblem
 MAX_BYTES = 20 * 1024 * 1024
 MAX_KEYS = 1_000
 _KEY_NAMES = ("targetingKey", "targeting_key", "key", "user", "userId", "user_id", "id")
+_DELIMITERS = (",", ";", "\t")
 _TRUTH = {"true": True, "false": False}
 
 
@@ -52,9 +54,12 @@ def _checked(context: Any, number: int) -> Context:
     if not isinstance(context, dict) or len(context) > MAX_KEYS:
         raise PopulationProblem("contexts", f"Context {number} is no JSON object with at most {MAX_KEYS:,} attributes.")
     key = context.get("targetingKey")
-    if key is None:
-        context.pop("targetingKey", None)
-    elif not isinstance(key, str):
+    if key is None or key == "":
+        raise PopulationProblem(
+            "contexts",
+            f"Context {number} has no targeting key, so it stands for nobody. Give every context one.",
+        )
+    if not isinstance(key, str):
         raise PopulationProblem("contexts", f"The targeting key of context {number} is no text.")
     return context
 
@@ -87,32 +92,59 @@ def _depth(text: bytes) -> int:
 def _from_csv(body: bytes) -> list[Context]:
     """A head of attribute names, then a context a line. Numbers, true and false are read as such; blank is missing."""
     try:
-        rows = csv.reader(io.StringIO(body.decode("utf-8"), newline=""), strict=True)
-        names = [name.strip() for name in next(rows)]
-        if len(set(names)) != len(names) or not all(names) or len(names) > MAX_KEYS:
-            raise PopulationProblem("contexts", "The first line of a CSV names the attributes, each of them once.")
-        if "targetingKey" not in names:
-            found = next((name for name in _KEY_NAMES if name in names), None)
-            names = ["targetingKey" if name == found else name for name in names]
-        return [_from_row(names, row) for row in rows if row]
-    except (csv.Error, UnicodeDecodeError):
-        raise PopulationProblem("contexts", "The list is neither JSON nor a CSV in UTF-8.") from None
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise PopulationProblem("contexts", "The list is not in UTF-8. Save it as UTF-8 and try again.") from None
+    head = text.splitlines()[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True)
+    try:
+        names = _names(next(rows))
+        return [_from_row(names, row, rows.line_num) for row in rows if row]
+    except csv.Error:
+        raise PopulationProblem(
+            "contexts",
+            f"Line {rows.line_num} of the CSV cannot be read: a quote is not closed, or a cell is longer than 128 kB.",
+        ) from None
 
 
-def _from_row(names: list[str], row: list[str]) -> Context:
+def _names(head: list[str]) -> list[str]:
+    """The attributes of a CSV, the one that says who somebody is by its proper name."""
+    names = [name.strip() for name in head]
+    if len(set(names)) != len(names) or not all(names) or len(names) > MAX_KEYS:
+        raise PopulationProblem("contexts", "The first line of a CSV names the attributes, each of them once.")
+    written = {name.lower(): name for name in reversed(names)}
+    found = next((written[name.lower()] for name in _KEY_NAMES if name.lower() in written), None)
+    if "targetingKey" not in names and found is None:
+        raise PopulationProblem(
+            "contexts",
+            "The list is no JSON, and as a CSV its first line names no column that says who somebody is. Call that "
+            "column targetingKey.",
+        )
+    return names if "targetingKey" in names else ["targetingKey" if name == found else name for name in names]
+
+
+def _from_row(names: list[str], row: list[str], line: int) -> Context:
+    if len(row) != len(names):
+        raise PopulationProblem(
+            "contexts",
+            f"Line {line} of the CSV has {len(row)} cells, its first line names {len(names)}. Quote cells that hold "
+            "the separator.",
+        )
     return {
         name: text if name == "targetingKey" else _value(text)
-        for name, text in zip(names, row, strict=False)
+        for name, text in zip(names, row, strict=True)
         if text != ""
     }
 
 
 def _value(text: str) -> Any:
+    """What a cell holds. What JSON has no number for, such as -Infinity or 1e999, stays text."""
     if text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     if text[0] in "-0123456789" and len(text) < 17:
         try:
-            return json.loads(text)
+            number = json.loads(text)
         except ValueError:
             return text
+        return number if math.isfinite(number) else text
     return text

@@ -67,7 +67,7 @@ def test_impact__asked_and_read__goes_from_queued_to_counts(bench: Bench, reques
         ({}, "application/json", "synthetic", 20_000),
         (b"", "application/json", "synthetic", 20_000),
         ({"contexts": [{"targetingKey": "a"}]}, "application/json", "upload", 1),
-        (b'{"n": 1}\n{"n": 2}', "application/x-ndjson", "upload", 2),
+        (b'{"targetingKey": "a"}\n{"targetingKey": "b"}', "application/x-ndjson", "upload", 2),
         (b"targetingKey\na\nb\nc", "text/csv; charset=utf-8", "upload", 3),
     ],
 )

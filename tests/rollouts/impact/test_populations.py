@@ -116,8 +116,11 @@ def test_proposal__split_by_attribute__has_many_of_them() -> None:
 @pytest.mark.parametrize(
     ("body", "contexts"),
     [
-        (b'{"targetingKey": "a"}\n\n{"n": 1}\n', [{"targetingKey": "a"}, {"n": 1}]),
-        (b'\xef\xbb\xbf[{"targetingKey": null, "n": 1}]', [{"n": 1}]),
+        (
+            b'{"targetingKey": "a"}\n\n{"targetingKey": "b", "n": 1}\n',
+            [{"targetingKey": "a"}, {"targetingKey": "b", "n": 1}],
+        ),
+        (b'\xef\xbb\xbf[{"targetingKey": "a", "n": 1}]', [{"targetingKey": "a", "n": 1}]),
         (b'[{"context": {"targetingKey": "a"}}]', [{"targetingKey": "a"}]),
         (
             b"targetingKey,plan,age,beta\r\n007,gold,42,true\r\n8,,1e3,no\r\n",
@@ -127,8 +130,20 @@ def test_proposal__split_by_attribute__has_many_of_them() -> None:
             ],
         ),
         (b"user_id,plan\n12,gold\n", [{"targetingKey": "12", "plan": "gold"}]),
+        (b"TargetingKey,ID\na,7\n", [{"targetingKey": "a", "ID": 7}]),
+        (b"USERID;plan\na;gold\nb;\n", [{"targetingKey": "a", "plan": "gold"}, {"targetingKey": "b"}]),
+        (b'targetingKey\tplans\na\t"gold, silver"\n', [{"targetingKey": "a", "plans": "gold, silver"}]),
+        (
+            b"key,x\na,-Infinity\nb,1e999\nc,-1e999\nd,-0\n",
+            [
+                {"targetingKey": "a", "x": "-Infinity"},
+                {"targetingKey": "b", "x": "1e999"},
+                {"targetingKey": "c", "x": "-1e999"},
+                {"targetingKey": "d", "x": 0},
+            ],
+        ),
     ],
-    ids=["lines", "array", "wrapped", "csv", "csv with another name for the key"],
+    ids=["lines", "array", "wrapped", "csv", "another name", "another case", "semicolons", "tabs", "no numbers"],
 )
 def test_upload__three_forms__are_read(body: bytes, contexts: list[Any]) -> None:
     assert read_contexts(body) == contexts
@@ -155,6 +170,28 @@ def test_upload__unusable__says_so_without_repeating_it(body: bytes) -> None:
         read_contexts(body)
 
     assert caught.value.path == "contexts"
+    assert "MARKER" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"Email,country\nMARKER,DE", "names no column that says who"),
+        (b"MARKER", "names no column that says who"),
+        (b'{"targetingKey": "a"}\n{"n": 1}', "Context 2 has no targeting key"),
+        (b'[{"targetingKey": null}]', "Context 1 has no targeting key"),
+        (b"targetingKey,country\na,DE\n,DE", "Context 2 has no targeting key"),
+        (b"targetingKey,country\na,DE\nb,DE,MARKER", "Line 3 of the CSV has 3 cells, its first line names 2"),
+        (b"targetingKey,country\nMARKER", "Line 2 of the CSV has 1 cells"),
+        (b"targetingKey,country\na," + b"y" * 140_000, "Line 2 of the CSV cannot be read"),
+        (b'targetingKey,country\na,"MARKER', "Line 2 of the CSV cannot be read"),
+        (b"targetingKey,country\na,M\xfcnchen", "not in UTF-8"),
+    ],
+)
+def test_upload__list_that_means_something_else__says_where(body: bytes, why: str) -> None:
+    with pytest.raises(PopulationProblem, match=why) as caught:
+        read_contexts(body)
+
     assert "MARKER" not in caught.value.message
 
 
