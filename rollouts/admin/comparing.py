@@ -13,7 +13,8 @@ from flags.aspects import Aspect, aspect_of
 from flags.changes import diff_configs
 from flags.models import Environment, Project
 from rollouts.models import IntendedDifference
-from rollouts.selectors.drift import AspectLine, Comparison, DriftState, Pair, compare, differences_of, neighbours
+from rollouts.selectors.drift import AspectLine, Comparison, DriftState, compare, differences_of, neighbours
+from rollouts.selectors.unlike import Pair
 from rollouts.services.differences import SAYERS
 
 PAGE_SIZE = 50
@@ -200,6 +201,8 @@ def _sentences(cell: Comparison) -> dict[Aspect | None, list[str]]:
     if cell.upper is not None and cell.lower is not None:
         for difference in diff_configs(cell.lower.document, cell.upper.document):
             found.setdefault(aspect_of(difference.path), []).append(difference.sentence)
+    for key in cell.segments:
+        found.setdefault(Aspect.RULES, []).append(f"The segment {key} does not hold the same people in both.")
     return found
 
 

@@ -17,14 +17,14 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Q
 
 from flags import permissions
-from flags.aspects import Aspect, differing
+from flags.aspects import Aspect
 from flags.models import Environment, Flag, FlagConfig, Project
 from flags.permissions import visible_environments
 from flags.selectors.teams import teams_of
 from rollouts.models import ChangeRequest, Drift, IntendedDifference
 from rollouts.selectors.lists import open_requests_by_flag
+from rollouts.selectors.unlike import Configs, Pair, configs_in, read_documents
 
-Pair = tuple[Environment, Environment]
 Place = tuple[uuid.UUID, uuid.UUID, uuid.UUID]
 
 
@@ -50,7 +50,10 @@ class AspectLine:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One flag in two environments; a config is None where the flag is not set up."""
+    """One flag in two environments; a config is None where the flag is not set up.
+
+    `segments` are those that its rules name and that do not hold the same people in both.
+    """
 
     flag: Flag
     upstream: Environment
@@ -60,6 +63,7 @@ class Comparison:
     lower: FlagConfig | None
     lines: tuple[AspectLine, ...] = ()
     requests: tuple[ChangeRequest, ...] = ()
+    segments: tuple[str, ...] = ()
 
     @property
     def unexplained(self) -> tuple[AspectLine, ...]:
@@ -87,21 +91,40 @@ def neighbours(environments: Iterable[Environment]) -> list[Pair]:
 
 
 def compare(project: Project, pairs: Sequence[Pair], *, now: datetime, flag_key: str = "") -> list[list[Comparison]]:
-    """Every flag of a project, or the one named, in each pair of environments, by key: five queries."""
+    """Every flag of a project, or the one named, in each pair of environments, by key: seven queries."""
     flags = Flag.objects.filter(project=project).select_related("owner", "owner_team").order_by("key")
     flags = flags.filter(key=flag_key) if flag_key else flags
-    environments = {environment.pk for pair in pairs for environment in pair}
-    rows = FlagConfig.objects.filter(environment__in=environments, flag__in=flags.values("pk"))
-    configs = {(row.flag_id, row.environment_id): row for row in rows}
-    known = known_about(project, environments, now=now)
+    configs = configs_in(pairs, flags)
+    read_documents(configs, [flag.pk for flag in flags], pairs)
+    known = known_about(project, {environment.pk for pair in pairs for environment in pair}, now=now)
     return [[_compared(flag, pair, configs, known, now=now) for pair in pairs] for flag in flags]
 
 
 def drift_of(project: Project, *, now: datetime) -> list[Comparison]:
-    """What neighbouring environments of a project do not serve alike, by flag key: six queries."""
+    """What neighbouring environments of a project do not serve alike, by flag key: eight queries."""
     pairs = neighbours(Environment.objects.filter(project=project))
     cells = [cell for row in compare(project, pairs, now=now) for cell in row]
     return [cell for cell in cells if cell.state is not DriftState.SAME]
+
+
+def drift_page(
+    environment: Environment, *, after: str, most: int, now: datetime
+) -> tuple[list[Comparison], str | None]:
+    """What an environment and its neighbours do not serve alike, and the flag key after which the next page begins.
+
+    Digests choose the flags of a page, at most so many, and only these are read: eight queries.
+    """
+    project = environment.project
+    pairs = [pair for pair in neighbours(Environment.objects.filter(project=project)) if environment in pair]
+    flags = Flag.objects.filter(project=project, key__gt=after).order_by("key")
+    configs = configs_in(pairs, flags)
+    found = [flag for flag in flags if any(configs.may_differ(flag.pk, pair) for pair in pairs)]
+    page = found[:most]
+    read_documents(configs, [flag.pk for flag in page], pairs)
+    known = known_about(project, {one.pk for pair in pairs for one in pair}, now=now)
+    cells = [_compared(flag, pair, configs, known, now=now) for flag in page for pair in pairs]
+    following = page[-1].key if len(found) > most else None
+    return [cell for cell in cells if cell.state is not DriftState.SAME], following
 
 
 def known_about(project: Project, environments: Collection[uuid.UUID], *, now: datetime) -> Known:
@@ -133,26 +156,25 @@ def differences_of(project: Project) -> list[IntendedDifference]:
 def _compared(
     flag: Flag,
     pair: Pair,
-    configs: Mapping[tuple[uuid.UUID, uuid.UUID], FlagConfig],
+    configs: Configs,
     known: Known,
     *,
     now: datetime,
 ) -> Comparison:
-    upper, lower = (configs.get((flag.pk, environment.pk)) for environment in pair)
+    upper, lower = configs.of(flag.pk, pair)
     requests = tuple(request for one in pair for request in known.requests.get((one.pk, flag.key), ()))
     if upper is None or lower is None:
         state = DriftState.SAME if upper is lower else DriftState.MISSING
         return Comparison(flag, *pair, state, upper, lower, requests=requests)
     place = (flag.pk, pair[0].pk, pair[1].pk)
-    latest = max(upper.updated_at, lower.updated_at)
     dates = known.since.get(place, {})
-    aspects = () if upper.digest == lower.digest else differing(upper.document, lower.document)
-    since = {one: datetime.fromisoformat(dates[one]) if one in dates else latest for one in aspects}
+    aspects, segments = configs.unlike(upper, lower) if configs.may_differ(flag.pk, pair) else ({}, [])
+    since = {one: datetime.fromisoformat(dates[one]) if one in dates else at for one, at in aspects.items()}
     lines = tuple(
         explained(one, moment, known.intended.get(place, ()), is_proposed=bool(requests), now=now)
         for one, moment in since.items()
     )
-    return Comparison(flag, *pair, _worst(lines), upper, lower, lines, requests)
+    return Comparison(flag, *pair, _worst(lines), upper, lower, lines, requests, tuple(segments))
 
 
 def explained(

@@ -3,13 +3,12 @@
 import uuid
 from datetime import datetime
 from itertools import product
-from typing import Any
 
-from flags.aspects import differing
-from flags.models import Environment, FlagConfig, Project
+from flags.models import Environment, Flag, Project
 from flags.services.attempts import attempt
 from rollouts.models import Drift
 from rollouts.selectors.drift import neighbours
+from rollouts.selectors.unlike import configs_in, read_documents
 
 Found = dict[tuple[uuid.UUID, uuid.UUID, uuid.UUID], dict[str, str]]
 
@@ -43,19 +42,19 @@ def refresh_drift(project_id: uuid.UUID, *, now: datetime) -> bool:
 def _found(project: Project, former: Found) -> Found:
     """Every aspect that differs, with the instant since when, by flag and pair."""
     pairs = neighbours(Environment.objects.filter(project=project))
-    configs: dict[tuple[uuid.UUID, uuid.UUID], Any] = {}
-    for config in FlagConfig.objects.filter(environment__project=project):
-        configs[config.flag_id, config.environment_id] = config
+    flags = Flag.objects.filter(project=project)
+    flag_ids = list(flags.values_list("pk", flat=True))
+    configs = configs_in(pairs, flags)
+    read_documents(configs, flag_ids, pairs)
     found: Found = {}
-    for flag_id, (upstream, downstream) in product({flag_id for flag_id, _ in configs}, pairs):
-        upper, lower = configs.get((flag_id, upstream.pk)), configs.get((flag_id, downstream.pk))
-        if upper is None or lower is None or upper.digest == lower.digest:
+    for flag_id, pair in product(flag_ids, pairs):
+        upper, lower = configs.of(flag_id, pair)
+        if upper is None or lower is None or not configs.may_differ(flag_id, pair):
             continue
-        place = (flag_id, upstream.pk, downstream.pk)
-        latest, known = max(upper.updated_at, lower.updated_at).isoformat(), former.get(place, {})
-        aspects = differing(upper.document, lower.document)
+        place = (flag_id, pair[0].pk, pair[1].pk)
+        known, (aspects, _) = former.get(place, {}), configs.unlike(upper, lower)
         if aspects:
-            found[place] = {aspect.value: known.get(aspect.value, latest) for aspect in aspects}
+            found[place] = {one.value: known.get(one.value, at.isoformat()) for one, at in aspects.items()}
     return found
 
 

@@ -9,10 +9,12 @@ from django.db import IntegrityError, transaction
 from audits.actions import Action
 from audits.models import AuditEvent
 from flags.aspects import Aspect
+from flags.changes import document_digest
 from flags.errors import InvalidInput, PermissionMissing
-from flags.models import Environment, Flag
+from flags.models import Environment, Flag, Segment
 from flags.permissions import Role
 from flags.services.flags import update_flag
+from flags.services.tickets import governed_write
 from rollouts.models import Drift, IntendedDifference
 from rollouts.selectors.drift import Comparison, DriftState, compare, drift_for, drift_of, neighbours
 from rollouts.selectors.drift_tasks import SHOWN, drift_tasks
@@ -75,6 +77,40 @@ def test_compare__same_and_missing(world: World, apart: Flag) -> None:
     assert [(one.flag.key, one.downstream, one.state) for one in drift_of(world.project, now=LATER)] == [
         (apart.key, world.production, DriftState.UNEXPLAINED),
         ("new", world.production, DriftState.MISSING),
+    ]
+
+
+def segment(world: World, environment: Environment, key: str, condition: dict[str, Any]) -> None:
+    """A segment that nobody asked about, as of LATER."""
+    document = {"schema": 1, "condition": condition}
+    with governed_write(environment.pk):
+        row = Segment(environment=environment, key=key, name=key, document=document, version=1, updated_at=LATER)
+        row.digest = document_digest(document)
+        Segment.objects.bulk_create([row])
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_compare__segment_holds_other_people__counts_to_the_rules(
+    world: World, apart: Flag, *, is_nested: bool
+) -> None:
+    for environment, plan in ((world.development, "beta"), (world.staging, "beta"), (world.production, "gold")):
+        segment(world, environment, "plan", {"attribute": "plan", "operator": "equals", "value": plan})
+        segment(world, environment, "outer", {"segment": "plan"})
+    named = "outer" if is_nested else "plan"
+    ruled = {**percent_document(apart.key, 10)}
+    ruled["rules"] = [{**ruled["rules"][0], "condition": {"segment": named}}]
+    for environment in (world.development, world.staging):
+        serve(world, environment, ruled)
+    world.serve(apart, world.production, ruled)
+
+    found = between(world, LATER)
+
+    assert (found.state, found.segments) == (DriftState.DIFFERS, (named,))
+    assert [(line.aspect, line.since) for line in found.lines] == [(Aspect.RULES, LATER)]
+    assert between(world, LATER, world.development, world.staging).state is DriftState.SAME
+    refresh_drift(world.project.pk, now=LATER)
+    assert [(row.downstream, row.aspects) for row in Drift.objects.all()] == [
+        (world.production, {"rules": LATER.isoformat()})
     ]
 
 
@@ -239,5 +275,5 @@ def test_compare__more_flags__same_number_of_queries(
     world.serve(world.flag("other"), world.production)
     pairs = neighbours(world.environments)
 
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(7):
         assert len(compare(world.project, pairs, now=LATER)) == 2
