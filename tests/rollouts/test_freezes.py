@@ -1,7 +1,7 @@
 """Freezes on every path of a write: what is held back, what passes, who gives leave, and what clocks may do."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -275,6 +275,41 @@ def test_clock__jumps__applies_nothing_early_and_nothing_twice(bench: Bench, jum
         sweep(NOW + timedelta(hours=hours))
     assert (state_of(due), served(bench)) == (RequestState.APPLIED, before + 1)
     assert AuditEvent.objects.filter(action="change_request.applied", target_id=due.pk).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("zone", "ends_at"),
+    [
+        ("Europe/Berlin", "2026-03-29T04:00"),
+        ("Europe/Berlin", "2026-10-25T05:00"),
+        ("Europe/London", "2026-03-29T05:00"),
+        ("Europe/London", "2026-10-25T06:00"),
+        ("America/New_York", "2026-03-08T10:00"),
+        ("America/New_York", "2026-11-01T11:00"),
+        ("America/Sao_Paulo", "2018-11-04T08:00"),
+        ("America/Sao_Paulo", "2018-02-18T09:00"),
+        ("Australia/Lord_Howe", "2026-10-03T19:00"),
+        ("Australia/Lord_Howe", "2026-04-04T19:30"),
+        ("Pacific/Auckland", "2026-09-26T17:00"),
+        ("Pacific/Auckland", "2026-04-04T18:00"),
+        # Their clocks never change now.
+        ("Asia/Kolkata", "2026-03-29T00:30"),
+        ("Asia/Tokyo", "2026-10-24T21:00"),
+    ],
+)
+def test_nightly_freeze__night_in_which_clocks_change__ends_at_six_by_the_clock(
+    bench: Bench, zone: str, ends_at: str
+) -> None:
+    end = datetime.fromisoformat(ends_at).replace(tzinfo=UTC)
+    freeze(bench.world, timing=weekly("2018-01-01T22:00", 480, "FREQ=DAILY", zone), now=end - 12 * HOUR)
+
+    request = bench.approved(change_set=wider(bench), now=end - 2 * HOUR)
+
+    row = ChangeRequest.objects.get(pk=request.pk)
+    assert (row.state, row.blocked_code) == ("approved", "frozen")
+    assert f"{end:%d %B %Y at %H:%M} UTC" in row.blocked_detail["message"]
+    assert [sweep(end - timedelta(seconds=1)), sweep(end)] == [0, 1]
+    assert state_of(request) is RequestState.APPLIED
 
 
 class Asking:
