@@ -112,6 +112,7 @@ class DriftLineSerializer(serializers.Serializer[Facts]):
 
 
 class DriftSerializer(serializers.Serializer[Facts]):
-    """Everything that neighbouring environments of a project do not serve alike. Aspects, never values."""
+    """A page of what an environment and its neighbours do not serve alike. Aspects, never values."""
 
     results = DriftLineSerializer(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page; null on the last.")

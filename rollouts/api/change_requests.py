@@ -1,6 +1,7 @@
 """Reading change requests and drift, for programs. Nothing is written here."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -16,14 +17,14 @@ from rest_framework.views import APIView
 from audits.api.problems import COMMON, problems
 from flags.api.authentication import TokenAuthentication
 from flags.errors import NotFound
-from flags.models import Project
+from flags.models import Environment
 from flags.models.tokens import TokenScope
 from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 from rollouts.api.change_request_shapes import DriftSerializer, RequestDetailSerializer, RequestPageSerializer
 from rollouts.models import ChangeRequest
 from rollouts.selectors.api_reads import Judgeable, judgeable, requests_in
-from rollouts.selectors.drift import Comparison, drift_of
+from rollouts.selectors.drift import Comparison, drift_page
 from rollouts.selectors.verdicts import name_of
 from rollouts.transitions import RequestState
 
@@ -70,11 +71,7 @@ class ChangeRequestsView(_ReadingView):
     def get(self, request: Request) -> Response:
         asked = _parameters(request)
         part = requests_in(cast(TokenFacts, request.auth).environment_id, **asked)
-        kept = {name: value for name, value in request.query_params.items() if name != "cursor"}
-        following = None
-        if part.next_number is not None:
-            following = request.build_absolute_uri(f"?{urlencode({**kept, 'cursor': part.next_number})}")
-        return Response({"results": [_line(one) for one in part.requests], "next": following})
+        return Response({"results": [_line(one) for one in part.requests], "next": _next(request, part.next_number)})
 
 
 class ChangeRequestView(_ReadingView):
@@ -99,41 +96,75 @@ class ChangeRequestView(_ReadingView):
 
 
 class DriftView(_ReadingView):
-    """What neighbouring environments of a project do not serve alike."""
+    """What the token's environment and its neighbours do not serve alike."""
 
     @extend_schema(
         operation_id="project_drift",
-        summary="Read the drift of a project",
-        description="Flags that neighbouring environments do not serve alike, and which of it is explained.",
+        summary="Read the drift of an environment",
+        description="Flags that the token's environment and its neighbours do not serve alike, and what explains it.",
         tags=["Management"],
-        parameters=[OpenApiParameter("key", str, OpenApiParameter.PATH, description="The key of the token's project.")],
+        parameters=[
+            OpenApiParameter("key", str, OpenApiParameter.PATH, description="The key of the token's project."),
+            OpenApiParameter("cursor", str, description="From `next` of the page before."),
+            OpenApiParameter("page_size", int, description=f"1 to {LARGEST_PAGE} flags; {PAGE_SIZE} unless given."),
+        ],
         responses={
             200: OpenApiResponse(DriftSerializer, description="By flag key; aspects and never values."),
-            **problems({**_REFUSALS, 404: "The token belongs to another project."}),
+            **problems(
+                {
+                    **_REFUSALS,
+                    400: "A parameter cannot be used; nothing was read.",
+                    404: "The token belongs to another project.",
+                }
+            ),
         },
     )
     def get(self, request: Request, key: str) -> Response:
         token = cast(TokenFacts, request.auth)
-        project = Project.objects.filter(key=key, environments=token.environment_id).first()
-        if project is None:
+        environments = Environment.objects.select_related("project").filter(pk=token.environment_id, project__key=key)
+        environment = environments.first()
+        if environment is None:
             raise NotFound(f"This token reads the drift of the project “{token.project_key}” only.")
-        return Response({"results": [_drift(cell) for cell in drift_of(project, now=timezone.now())]})
+        _refuse_unknown(request, ("cursor", "page_size"))
+        _refuse_no_key(request, "cursor")
+        size = _number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
+        after = request.query_params.get("cursor", "")
+        cells, following = drift_page(environment, after=after, most=size, now=timezone.now())
+        return Response({"results": [_drift(cell) for cell in cells], "next": _next(request, following)})
 
 
 def _parameters(request: Request) -> dict[str, Any]:
     """The arguments of `requests_in`. Raises InvalidInput for what it does not know."""
     given = request.query_params
-    unknown = [name for name in given if name not in {"state", "flag", "cursor", "page_size"}]
-    if unknown:
-        raise problem(unknown[0][:60], "This parameter is not known. Known are state, flag, cursor and page_size.")
+    _refuse_unknown(request, ("state", "flag", "cursor", "page_size"))
     state, flag_key = given.get("state", ""), given.get("flag", "")
     if "state" in given and state not in STATES:
         raise problem("state", f"Choose one of: {', '.join(STATES)}.")
-    if "flag" in given and not all(char.isascii() and (char.isalnum() or char in "-_.") for char in flag_key or "/"):
-        raise problem("flag", "This is no key of a flag.")
+    _refuse_no_key(request, "flag")
     size = _number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
     below = _number(request, "cursor", largest=2**31 - 1)
     return {"state": state, "flag_key": flag_key, "below": below, "size": size}
+
+
+def _refuse_unknown(request: Request, known: Sequence[str]) -> None:
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        listed = f"{', '.join(known[:-1])} and {known[-1]}"
+        raise problem(unknown[0][:60], f"This parameter is not known. Known are {listed}.")
+
+
+def _refuse_no_key(request: Request, name: str) -> None:
+    key = request.query_params.get(name)
+    if key is not None and not all(char.isascii() and (char.isalnum() or char in "-_.") for char in key or "/"):
+        raise problem(name, "This is no key of a flag.")
+
+
+def _next(request: Request, cursor: int | str | None) -> str | None:
+    """The address of the next page."""
+    if cursor is None:
+        return None
+    kept = {name: value for name, value in request.query_params.items() if name != "cursor"}
+    return request.build_absolute_uri(f"?{urlencode({**kept, 'cursor': cursor})}")
 
 
 def _number(request: Request, name: str, *, largest: int) -> int | None:

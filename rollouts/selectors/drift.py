@@ -100,13 +100,6 @@ def compare(project: Project, pairs: Sequence[Pair], *, now: datetime, flag_key:
     return [[_compared(flag, pair, configs, known, now=now) for pair in pairs] for flag in flags]
 
 
-def drift_of(project: Project, *, now: datetime) -> list[Comparison]:
-    """What neighbouring environments of a project do not serve alike, by flag key: eight queries."""
-    pairs = neighbours(Environment.objects.filter(project=project))
-    cells = [cell for row in compare(project, pairs, now=now) for cell in row]
-    return [cell for cell in cells if cell.state is not DriftState.SAME]
-
-
 def drift_page(
     environment: Environment, *, after: str, most: int, now: datetime
 ) -> tuple[list[Comparison], str | None]:

@@ -142,3 +142,22 @@ def test_drift__aspects_of_the_tokens_project_without_values(bench: Bench) -> No
     assert "rules" in {one["aspect"] for one in line["aspects"]}
     assert "50000" not in response.content.decode()
     assert client.get("/api/v1/projects/other/drift").status_code == 404
+
+
+def test_drift__pages_of_the_pairs_with_the_tokens_environment(bench: Bench) -> None:
+    world = bench.world
+    for key in ("a", "b", "c"):
+        world.serve(world.flag(key), world.production)
+    serve(world, world.development, percent_document(bench.flag.key, 50))
+    client = client_of(world)
+    address, found = f"/api/v1/projects/{world.project.key}/drift?page_size=2", []
+
+    while address:
+        page = client.get(address).json()
+        found.append([(line["flag"], line["upstream"], line["downstream"]) for line in page["results"]])
+        address = page["next"]
+
+    pair = ("staging", "production")
+    assert found == [[("a", *pair), ("b", *pair)], [("c", *pair), (bench.flag.key, *pair)]]
+    for wrong in ("page_size=0", "cursor=%00", "state=open"):
+        assert client.get(f"/api/v1/projects/{world.project.key}/drift?{wrong}").status_code == 400

@@ -16,7 +16,7 @@ from flags.permissions import Role
 from flags.services.flags import update_flag
 from flags.services.tickets import governed_write
 from rollouts.models import Drift, IntendedDifference
-from rollouts.selectors.drift import Comparison, DriftState, compare, drift_for, drift_of, neighbours
+from rollouts.selectors.drift import Comparison, DriftState, compare, drift_for, drift_page, neighbours
 from rollouts.selectors.drift_tasks import SHOWN, drift_tasks
 from rollouts.services.differences import end_difference, intend_difference
 from rollouts.services.drift import refresh_drift
@@ -74,7 +74,9 @@ def test_compare__same_and_missing(world: World, apart: Flag) -> None:
     world.flag("new")
 
     assert between(world, LATER, world.development, world.staging).state is DriftState.SAME
-    assert [(one.flag.key, one.downstream, one.state) for one in drift_of(world.project, now=LATER)] == [
+    cells, following = drift_page(world.production, after="", most=50, now=LATER)
+    assert following is None
+    assert [(one.flag.key, one.downstream, one.state) for one in cells] == [
         (apart.key, world.production, DriftState.UNEXPLAINED),
         ("new", world.production, DriftState.MISSING),
     ]
