@@ -24,7 +24,8 @@ def read_contexts(body: bytes) -> list[Context]:
     """The contexts of an upload, whichever of the three forms it has. Raises PopulationProblem."""
     if len(body) > MAX_BYTES:
         raise PopulationProblem("contexts", f"The list is larger than {MAX_BYTES >> 20} MB. Hand in fewer contexts.")
-    body = body.removeprefix(b"\xef\xbb\xbf").strip()
+    # A tab at the end may be a blank cell.
+    body = body.removeprefix(b"\xef\xbb\xbf").lstrip().rstrip(b" \r\n")
     if not body:
         raise PopulationProblem("contexts", "The list is empty. Hand in at least one context.")
     if body[:1] == b"[":
@@ -95,11 +96,11 @@ def _from_csv(body: bytes) -> list[Context]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         raise PopulationProblem("contexts", "The list is not in UTF-8. Save it as UTF-8 and try again.") from None
-    head = text.splitlines()[0]
+    head = text.split("\n", 1)[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True)
     try:
         names = _names(next(rows))
-        return [_from_row(names, row, rows.line_num) for row in rows if row]
+        return [_from_row(names, row, rows.line_num) for row in rows if any(row)]
     except csv.Error:
         raise PopulationProblem(
             "contexts",

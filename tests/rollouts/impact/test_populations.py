@@ -132,7 +132,10 @@ def test_proposal__split_by_attribute__has_many_of_them() -> None:
         (b"user_id,plan\n12,gold\n", [{"targetingKey": "12", "plan": "gold"}]),
         (b"TargetingKey,ID\na,7\n", [{"targetingKey": "a", "ID": 7}]),
         (b"USERID;plan\na;gold\nb;\n", [{"targetingKey": "a", "plan": "gold"}, {"targetingKey": "b"}]),
-        (b'targetingKey\tplans\na\t"gold, silver"\n', [{"targetingKey": "a", "plans": "gold, silver"}]),
+        (
+            b'targetingKey\tplans\na\t"gold, silver"\n\t\nb\t\n',
+            [{"targetingKey": "a", "plans": "gold, silver"}, {"targetingKey": "b"}],
+        ),
         (
             b"key,x\na,-Infinity\nb,1e999\nc,-1e999\nd,-0\n",
             [
