@@ -83,6 +83,7 @@ class Action(StrEnum):
     FREEZE_EXCEPTION_GRANTED = "freeze_exception.granted"
     FREEZE_EXCEPTION_DECLINED = "freeze_exception.declined"
     INCIDENT_OPENED = "incident.opened"
+    INCIDENT_RAISED = "incident.raised"
     INCIDENT_CLOSED = "incident.closed"
 
     DIFFERENCE_INTENDED = "difference.intended"

@@ -74,6 +74,7 @@ _SENTENCES: dict[str, str] = {
     Action.FREEZE_EXCEPTION_GRANTED: "granted an exception from a freeze for {target}{place}",
     Action.FREEZE_EXCEPTION_DECLINED: "declined an exception from a freeze for {target}{place}",
     Action.INCIDENT_OPENED: "declared {target}{place}",
+    Action.INCIDENT_RAISED: "raised the severity of {target}{place}",
     Action.INCIDENT_CLOSED: "closed {target}{place}",
     Action.DIFFERENCE_INTENDED: "said that {target} differs on purpose{place}",
     Action.DIFFERENCE_ENDED: "said that {target} does not differ on purpose any longer{place}",

@@ -77,7 +77,10 @@ class IncidentsView(_IncidentsView):
         tags=["Management"],
         request=IncidentInput,
         responses={
-            201: OpenApiResponse(IncidentSerializer, description="The incident, also where it was open already."),
+            200: OpenApiResponse(
+                IncidentSerializer, description="It was open already; a worse severity is taken over."
+            ),
+            201: OpenApiResponse(IncidentSerializer, description="The new incident."),
             **problems(_REFUSALS),
         },
     )
@@ -87,6 +90,7 @@ class IncidentsView(_IncidentsView):
         environment = Environment.objects.filter(pk=token.environment_id).first()
         if environment is None:
             raise NotFound("The environment of this token does not exist any more.")
+        known = set(Incident.objects.filter(environment=environment, closed_at=None).values_list("pk", flat=True))
         incident = open_incident(
             environment.project_id,
             environment_id=environment.pk,
@@ -96,7 +100,7 @@ class IncidentsView(_IncidentsView):
             actor=_actor(token),
             now=timezone.now(),
         )
-        return Response(IncidentSerializer(incident).data, status=201)
+        return Response(IncidentSerializer(incident).data, status=200 if incident.pk in known else 201)
 
 
 class CloseIncidentView(_IncidentsView):

@@ -39,7 +39,7 @@ def open_incident(
     now: datetime,
 ) -> Incident:
     """Declare an incident in one environment, or in the whole project. One that is open under this title already comes
-    back as it is, so that an alarm may ring twice.
+    back, so that an alarm may ring twice; it gets the new severity if that is worse.
 
     Takes any role but viewer there; of services, a management token of that environment. Raises PermissionMissing,
     InvalidInput, NotFound.
@@ -54,7 +54,8 @@ def open_incident(
             raise problem("severity", f"Choose one of: {', '.join(Severity.values)}.")
         present = Incident.objects.filter(project=project, environment=place, title=wanted, closed_at=None).first()
         if present is not None:
-            return present
+            present.project = project
+            return _raised(present, severity, actor=actor, now=now)
         incident = Incident(
             project=project,
             environment=place,
@@ -105,6 +106,18 @@ def close_incident(incident_id: uuid.UUID, *, actor: Actor, reason: str, now: da
         return incident
 
     return attempt(act)
+
+
+def _raised(incident: Incident, severity: str, *, actor: Actor, now: datetime) -> Incident:
+    """The incident with this severity if that is worse than what was said before; it never becomes milder."""
+    gravest_first = Severity.values
+    if gravest_first.index(severity) >= gravest_first.index(incident.severity):
+        return incident
+    with governed_write(incident.project_id):
+        Incident.objects.filter(pk=incident.pk).update(severity=severity)
+    incident.severity = severity
+    _record(Action.INCIDENT_RAISED, incident, actor=actor, now=now, reason="")
+    return incident
 
 
 def _refuse_interest(incident: Incident, actor: Actor) -> None:

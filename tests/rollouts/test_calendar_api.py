@@ -67,7 +67,7 @@ def test_incident__declared_twice_and_closed__is_one(plane: Plane) -> None:
     first, again = post(sender, "/api/v1/incidents", body), post(sender, "/api/v1/incidents", body)
     closed = post(sender, f"/api/v1/incidents/{first.json()['id']}/close", {"reason": "Fixed"})
 
-    assert (first.status_code, again.status_code, closed.status_code) == (201, 201, 200)
+    assert (first.status_code, again.status_code, closed.status_code) == (201, 200, 200)
     assert first.json()["id"] == again.json()["id"] == closed.json()["id"]
     assert (first.json()["openedBy"], first.json()["closedAt"]) == ("Pager", None)
     assert closed.json()["closedAt"] == "2026-03-02T09:00:00Z"

@@ -66,6 +66,23 @@ def test_incident__people__declare_and_close_by_role(world: World, name: str, de
             close_incident(incident.pk, actor=person, reason="Fixed", now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("before", "again", "severity"),
+    [("minor", "critical", "critical"), ("critical", "minor", "critical"), ("major", "major", "major")],
+)
+def test_incident__declared_again__is_raised_and_never_milder(
+    world: World, before: str, again: str, severity: str
+) -> None:
+    first = declare(world, service(world), severity=before)
+
+    assert declare(world, actor_of(world.rita), severity=again).pk == first.pk
+
+    first.refresh_from_db()
+    assert first.severity == severity
+    raised = AuditEvent.objects.filter(action="incident.raised")
+    assert [event.details["severity"] for event in raised] == ([severity] if severity != before else [])
+
+
 def test_incident__declared_twice__is_one(world: World) -> None:
     first = declare(world, actor_of(world.rita))
 
