@@ -162,6 +162,8 @@ def _days_in(rule: Rule, first: date, month: int) -> list[int]:
     year, index = divmod(month, 12)
     length, begin = calendar.monthrange(year, index + 1)[1], date(year, index + 1, 1).toordinal()
     chosen: Iterable[int] = range(length)
+    if rule.frequency is Frequency.DAILY:
+        chosen = range((first.toordinal() - begin) % rule.interval, length, rule.interval)
     if rule.month_days:
         chosen = sorted({day - 1 if day > 0 else length + day for day in rule.month_days if abs(day) <= length})
     days = [begin + day for day in chosen]

@@ -32,6 +32,7 @@ MONTH_DAYS = _joined(st.sampled_from(["1", "13", "28", "29", "30", "31", "-1", "
 ORDINALS = _joined(st.builds(lambda number, day: f"{number}{day}", st.sampled_from([1, 2, 5, -1, -2]), DAYS))
 RULES = st.one_of(
     _parts(INTERVAL=NUMBERS, COUNT=NUMBERS, BYDAY=_joined(DAYS), BYMONTH=MONTHS).map("FREQ=DAILY{}".format),
+    _parts(INTERVAL=NUMBERS, BYMONTHDAY=MONTH_DAYS, BYMONTH=MONTHS).map("FREQ=DAILY{}".format),
     _parts(INTERVAL=NUMBERS, COUNT=NUMBERS, BYDAY=_joined(DAYS), WKST=DAYS).map("FREQ=WEEKLY{}".format),
     _parts(INTERVAL=NUMBERS, COUNT=NUMBERS, BYDAY=ORDINALS, BYMONTH=MONTHS).map("FREQ=MONTHLY{}".format),
     _parts(INTERVAL=NUMBERS, COUNT=NUMBERS, BYMONTHDAY=MONTH_DAYS).map("FREQ=MONTHLY{}".format),
