@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, transaction
 
 from audits.models import AuditEvent
 from flags.models import Environment, Flag, FlagConfig
+from flags.services.tickets import governed_write
 from tests.factories import World, make_served_world, make_world
 from tests.support import remembered as module
 from tests.support.remembered import remembered
@@ -73,7 +74,8 @@ def test_remembered__what_a_test_did_to_it__is_not_kept() -> None:
         with transaction.atomic():
             world = make_served_world()
             assert [flag.name for flag in Flag.objects.all()] == ["Checkout redesign"] == [world.first_flag.name]
-            Flag.objects.update(name="Changed")
+            with governed_write(world.project.pk):
+                Flag.objects.update(name="Changed")
             world.first_flag.name = "Changed"
             world.flag("another")
             transaction.set_rollback(True)
