@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from audits.integrity import canonical_json
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
 from flags.directions import Direction, Movement, movement_of
 from flags.documents import initial_document, normalise_config, normalise_segment
-from flags.evaluation import ErrorCode, Resolution, Snapshot, compile_snapshot
+from flags.evaluation import ErrorCode, FlagSource, Generation, Resolution, Snapshot, compile_snapshot
 from tests.flags.changed_environments import changed_environments, contexts_near, documents_of
 from tests.flags.strategies import moments
 
 NEUTRAL, NARROWS, WIDENS = Direction.NEUTRAL, Direction.NARROWS, Direction.WIDENS
-EXAMPLES, CONTEXTS = 100, 50
+EXAMPLES, CONTEXTS = 60, 50
 
 
 def served(answer: Resolution) -> tuple[Any, ...]:
@@ -199,6 +200,33 @@ def test_movement_of__everyday_change__is_told_as_people_would(before, after, di
 
     assert (found.direction, found.why[: len(why)]) == (direction, why)
     assert not found.is_indirect
+
+
+KEYS = 5_000
+NOT_WIDER = [case for case in EVERYDAY if case[3] is not WIDENS]
+
+
+def environment(document: Any) -> Snapshot:
+    flags = {"parent": FlagSource("boolean", flag(share(50_000)), 1), "checkout": FlagSource("boolean", document, 1)}
+    return Snapshot("shop", "e", "production", 1, Generation.FLAGD_V2, flags, SEGMENTS)
+
+
+@pytest.mark.parametrize(("before", "after"), [case[1:3] for case in NOT_WIDER], ids=[case[0] for case in NOT_WIDER])
+def test_movement_of__what_does_not_widen__exposes_none_of_five_thousand_keys_anew(before, after):
+    old, new, now = environment(before), environment(after), datetime(2026, 2, 1, tzinfo=UTC)
+    was, becomes, off = compile_snapshot(old), compile_snapshot(new), off_value(old, "checkout")
+
+    contexts = [
+        {**context, "targetingKey": f"key-{number}"}
+        for number, context in enumerate(contexts_near(old, new, seed=1, amount=KEYS))
+    ]
+    exposed = [
+        [canonical_json(side.evaluate("checkout", context, now).value) != off for context in contexts]
+        for side in (was, becomes)
+    ]
+
+    assert len(contexts) == KEYS
+    assert not any(after and not before for before, after in zip(*exposed, strict=True))
 
 
 @pytest.mark.parametrize(
