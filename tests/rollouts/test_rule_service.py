@@ -452,18 +452,18 @@ def test_service__second_yes__is_refused(bench: Bench) -> None:
     assert ServiceApproval.objects.count() == 1
 
 
-def looked_at(request: ChangeRequest, *, flipped: int, population: int, **fields: Any) -> None:
-    """A finished impact run over the present content."""
+def looked_at(bench: Bench, request: ChangeRequest, *, flipped: int, population: int, **fields: Any) -> None:
+    """A finished impact run over the present content, asked for by somebody who did not shape it."""
     with governed_write(request.environment_id):
         ImpactRun.objects.create(
             request=request,
             environment=request.environment,
             digest=fields.pop("digest", request.digest),
-            population={},
+            population={"kind": "synthetic"},
             state="done",
             total=population,
-            asked_by=request.requester,
-            result={"flipped": flipped, "population": population},
+            asked_by=bench.world.abel,
+            result={"flipped": flipped, "population": population, "flags": []},
             created_at=NOW,
             finished_at=NOW + timedelta(seconds=population),
             correlation_id=request.correlation_id,
@@ -474,11 +474,11 @@ def test_facts__impact_runs__count_for_their_content_and_over_enough_people(benc
     request = bench.draft()
     assert facts_of(request, now=NOW).flipped is None
 
-    looked_at(request, flipped=9, population=999)
-    looked_at(request, flipped=8, population=5_000, digest="0" * 64)
+    looked_at(bench, request, flipped=9, population=999)
+    looked_at(bench, request, flipped=8, population=5_000, digest="0" * 64)
     assert facts_of(request, now=NOW).flipped is None
 
-    looked_at(request, flipped=7, population=1_000)
+    looked_at(bench, request, flipped=7, population=1_000)
     facts = facts_of(request, now=NOW)
     assert (facts.flipped, facts.population) == (7, 1_000)
 
@@ -495,6 +495,6 @@ def test_impact__rule_about_people__is_met_once_somebody_looked(bench: Bench) ->
     assert bench.approve(request).current_state is RequestState.IN_REVIEW
     assert judge(live_case_of(request, now=NOW)).findings[0].unknown
 
-    looked_at(request, flipped=499, population=10_000)
+    looked_at(bench, request, flipped=499, population=10_000)
 
     assert acts.pass_review_if_due(request.pk, now=NOW)
