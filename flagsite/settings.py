@@ -220,6 +220,20 @@ REST_FRAMEWORK = {
 }
 AUDIT_SCOPE = "flagsite.audit_scope.audit_scope"
 SPECTACULAR_SETTINGS = {
+    # Fields of different things are called “state”.
+    "ENUM_NAME_OVERRIDES": {
+        "RequestStateEnum": [
+            "draft",
+            "in_review",
+            "approved",
+            "applied",
+            "rejected",
+            "withdrawn",
+            "expired",
+            "rolled_back",
+        ],
+        "DriftStateEnum": ["same", "differs", "intended", "unexplained", "missing"],
+    },
     "TITLE": "Flagsite API",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",

@@ -32,7 +32,7 @@ class ServiceApprovalSerializer(serializers.Serializer[ChangeRequest]):
 
     id = serializers.UUIDField(help_text="The change request.")
     number = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=[(state.value, state.label) for state in RequestState])
+    state = serializers.ChoiceField(choices=[state.value for state in RequestState])
     digest = serializers.CharField()
 
 
