@@ -112,9 +112,25 @@ class _Change:
         if step.level is not Level.WIDER:
             return 0
         before, after = self._before.get(key), self._after[key]
-        if before is None or step.cause != "rules" or self._audiences.moved_in(before, after):
+        if before is None or self._audiences.moved_in(before, after):
             return None
-        return step.rise
+        if step.cause == "prerequisites" and self._is_indirect(key):
+            return self._jump_through_parents(after)
+        return step.rise if step.cause == "rules" else None
+
+    def _jump_through_parents(self, document: Document) -> int | None:
+        """Of one and the same people no more newly meet the prerequisites than newly get what they ask for."""
+        total = 0
+        for item in document.get("prerequisites") or ():
+            parent, level = item["flag"], self._levels.get(item["flag"], Level.SAME)
+            if level is Level.SAME:
+                continue
+            jump = self._found[parent].jump if parent in self._found else None
+            asks_for_off = not self._off_variants[parent].isdisjoint(item["variants"])
+            if level is not Level.WIDER or jump is None or asks_for_off:
+                return None
+            total += jump
+        return min(total, 100_000)
 
     def _latent(self, key: str, step: Step) -> tuple[Direction, str]:
         """Which way the flag would move if it were switched on, before where it was set up and after, and why.

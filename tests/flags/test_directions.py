@@ -328,6 +328,24 @@ def test_movement_of__parent_switched_off__prepares_nothing_for_a_switched_off_c
     assert movement_of(ChangeSet("e", (ConfigEdit("parent", 1, OFF_ALWAYS),)), configs=configs, segments={}).held == ()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "needs", "jump"),
+    [
+        (flag(share(5_000)), flag(share(25_000)), NEEDS, 20_000),
+        (flag(share(5_000)), flag(on()), NEEDS, 95_000),
+        (flag(share(50_000)), OFF_ALWAYS, NEEDS_OFF, None),
+        (flag(share(5_000)), flag(share(25_000)), [{"flag": "parent", "variants": ["on", "off"]}], None),
+        (flag(), flag(targets=targets(on=["a"])), NEEDS, None),
+    ],
+)
+def test_movement_of__parent_widens__the_flags_behind_it_gain_no_more_people(before, after, needs, jump):
+    configs = {"parent": before, "child": flag(on(), prerequisites=needs)}
+
+    found = movement_of(ChangeSet("e", (ConfigEdit("parent", 1, after),)), configs=configs, segments={}).flags
+
+    assert {item.flag_key: item.jump for item in found}["child"] == jump
+
+
 CHILD = flag(on(), prerequisites=NEEDS)
 CHILD_OF_OFF = flag(on(), prerequisites=NEEDS_OFF)
 
