@@ -394,5 +394,7 @@ def test_refuse__unusable_timing(timing: Span | Recurrence) -> None:
 
 
 def test_refuse__usable_timing__passes() -> None:
-    for timing in (BASE.timing, NIGHTS.timing):
-        refuse_unusable(timing)
+    for window in (BASE, NIGHTS):
+        refuse_unusable(window.timing)
+
+        assert next(iter(occurrences(window, NOW - timedelta(days=400), NOW + timedelta(days=400))), None)

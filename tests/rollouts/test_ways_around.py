@@ -281,6 +281,8 @@ def test_break_glass__past_the_service__is_final_in_the_database(bench: Bench) -
     refused(use, reviewer=world.ada)
     refused(use, comment="Yes")
     refused(use, escalated_at=NOW)
+    kept = BreakGlassUse.objects.get(pk=use.pk)
+    assert (kept.outcome, kept.comment, kept.reviewer) == (BreakGlassOutcome.NOT_JUSTIFIED, "No", world.abel)
 
 
 def refused(use: BreakGlassUse, **fields: Any) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connections, transaction
 from structlog.testing import capture_logs
 
 from audits.models import AuditEvent
@@ -289,8 +289,6 @@ def test_app__ready__registered_the_service() -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_flush__somebody_holds_the_environment__waits_for_the_next_look() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("needs row locks")
     plane = plane_of_its_own()
     sampling(plane)
     through_django(plane, None)
