@@ -204,3 +204,62 @@ class BreakGlass:
     def evidence(self) -> dict[str, object]:
         """What the audit trail keeps of this authority."""
         return {"authority": self.kind, "use_id": self.use_id}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStage:
+    """A stage of a rollout plan: what its documents are was laid down, and in a protected environment approved, before.
+
+    `stage` 0 is how it was before the plan. `request_id` is the approved change request, empty for a plan that somebody
+    started in an environment without protection; `approved_digest` what its approvers saw, `content_digest` that of the
+    change set to write. `goes_back`: to a stage that was served before, or to the start. Such a way back was part of
+    what was approved, and is open at any time.
+    """
+
+    plan_id: str
+    stage: int
+    attempt: int
+    content_digest: str
+    request_id: str = ""
+    approved_digest: str = ""
+    approver_ids: tuple[str, ...] = ()
+    required_approvals: int = 0
+    rules: tuple[str, ...] = ()
+    verdict_ids: tuple[str, ...] = ()
+    goes_back: bool = False
+
+    kind: ClassVar[str] = "plan_stage"
+    permissions: ClassVar[tuple[str, ...]] = (PROPOSE, APPLY)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """Every document of the plan is covered, also on the way back."""
+        return False
+
+    def check(self, *, is_protected: bool, digest: str) -> None:
+        """Raise ConsentMismatch unless the content is the stage's, and ProtectedEnvironment where it needs approval."""
+        if digest != self.content_digest:
+            raise ConsentMismatch("The content to apply is not that of the plan's stage. Look at the plan again.")
+        if not is_protected:
+            return
+        if not self.request_id:
+            raise ProtectedEnvironment(
+                "This environment is protected, and nobody approved this plan. Propose it for approval instead."
+            )
+        if not self.goes_back and len(set(self.approver_ids)) < max(self.required_approvals, 1):
+            raise ConsentMismatch("The approvals of this plan do not reach the number this environment requires.")
+
+    def evidence(self) -> dict[str, object]:
+        """What the audit trail keeps of this authority."""
+        return {
+            "authority": self.kind,
+            "plan_id": self.plan_id,
+            "stage": self.stage,
+            "attempt": self.attempt,
+            "goes_back": self.goes_back,
+            "request_id": self.request_id,
+            "approved_digest": self.approved_digest,
+            "approver_ids": list(self.approver_ids),
+            "required_approvals": self.required_approvals,
+            **({"rules": list(self.rules)} if self.rules else {}),
+            **({"verdict_ids": list(self.verdict_ids)} if self.verdict_ids else {}),
+        }

@@ -101,12 +101,13 @@ def change_digest(
     apply_at: datetime | None,
     round: int = 0,
     relies_on: Mapping[str, int] | None = None,
+    plan_digest: str = "",
 ) -> str:
     """SHA-256 (hex) of what an approver consents to: the edits, their base versions and the instant they take effect.
 
     `round` counts the edits after the first submit, so that the same content asked for anew is another question.
-    `relies_on` are the versions of the segments the documents refer to. Raises ValueError for an `apply_at` without
-    a time zone.
+    `relies_on` are the versions of the segments the documents refer to, `plan_digest` is that of the rollout plan by
+    which they are reached. Raises ValueError for an `apply_at` without a time zone.
     """
     if apply_at is not None and apply_at.utcoffset() is None:
         raise ValueError("The time to apply at must name its time zone.")
@@ -116,6 +117,8 @@ def change_digest(
         facts["round"] = round
     if relies_on:
         facts["relies_on"] = dict(relies_on)
+    if plan_digest:
+        facts["plan"] = plan_digest
     return _sha256(facts)
 
 

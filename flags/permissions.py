@@ -60,7 +60,10 @@ ROLE_PERMISSION: dict[Role, str] = {
 PERMISSION_ROLE: dict[str, Role] = {permission: role for role, permission in ROLE_PERMISSION.items()}
 SUPERUSER_HOLDS = frozenset({VIEW, ADMINISTER})
 # Rules of the system may apply what people approved; they never edit, approve or administer.
-SYSTEM_GRANTS: dict[str, frozenset[str]] = {"rollouts.apply_due_changes": frozenset({APPLY})}
+SYSTEM_GRANTS: dict[str, frozenset[str]] = {
+    "rollouts.apply_due_changes": frozenset({APPLY}),
+    "rollouts.advance_plans": frozenset({APPLY}),
+}
 
 
 def require(actor: Actor, permission: str, environment: Environment) -> None:

@@ -12,7 +12,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_changerequest": Guard(
         ticketed=("INSERT", "UPDATE"),
         refused=("DELETE",),
-        immutable=("id", "project_id", "environment_id", "requester_id", "number", "created_at"),
+        immutable=("id", "project_id", "environment_id", "requester_id", "number", "created_at", "plan_digest"),
     ),
     "rollouts_calendarwindow": Guard(
         environment_column="project_id",
@@ -126,6 +126,27 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
             "created_at",
             "expires_at",
         ),
+    ),
+    "rollouts_rolloutplan": Guard(
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=("id", "project_id", "environment_id", "number", "created_by_id", "created_at", "correlation_id"),
+    ),
+    "rollouts_planflag": Guard(),
+    "rollouts_planstep": EVIDENCE,
+    "rollouts_stageapproval": EVIDENCE,
+    "rollouts_guardverdict": EVIDENCE,
+    "rollouts_plantemplate": Guard(
+        environment_column="project_id",
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=("id", "project_id", "key", "version", "definition", "kinds", "created_by_id", "created_at"),
+    ),
+    "rollouts_guardmetric": Guard(
+        environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "key")
+    ),
+    "rollouts_releasetrain": Guard(
+        environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "created_by_id")
     ),
 }
 

@@ -10,6 +10,7 @@ from flags.models.roles import CustomRole, RoleGrant
 from flags.models.samples import ContextSample
 from flags.models.segments import Segment
 from flags.models.teams import Team, TeamMember
+from flags.models.telemetry import EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
 from flags.models.tickets import ApplyTicket
 from flags.models.tokens import EnvironmentToken
 
@@ -21,12 +22,16 @@ __all__ = [
     "Environment",
     "EnvironmentToken",
     "EnvironmentUserGrant",
+    "EvaluationCount",
     "Flag",
     "FlagConfig",
     "LocalKill",
+    "MetricCount",
     "Project",
+    "QuarantinedRow",
     "RoleGrant",
     "Segment",
     "Team",
     "TeamMember",
+    "TelemetryBatch",
 ]

@@ -15,6 +15,7 @@ class TokenScope(models.TextChoices):
     FLAGD = "flagd", "Read the flagd definition"
     MANAGE = "manage", "Use the management API"
     AUDIT = "audit", "Read audit events"
+    TELEMETRY = "telemetry", "Report telemetry"
 
 
 class EnvironmentToken(models.Model):

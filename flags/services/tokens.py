@@ -25,6 +25,7 @@ PREFIXES = {
     TokenScope.FLAGD: "fsf_",
     TokenScope.MANAGE: "fsm_",
     TokenScope.AUDIT: "fsa_",
+    TokenScope.TELEMETRY: "fst_",
 }
 PREFIX_LENGTH = 10
 

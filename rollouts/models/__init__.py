@@ -8,13 +8,16 @@ from rollouts.models.change_requests import ChangeRequest
 from rollouts.models.comments import Comment, ThreadMark
 from rollouts.models.dissent import Dissent, DissentKind
 from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
+from rollouts.models.guard_metrics import GuardMetric, GuardVerdict, GuardWatch, StageCheck
 from rollouts.models.impact import ImpactRun, ImpactState, ImpactUpload
 from rollouts.models.incidents import Incident, Severity
+from rollouts.models.plans import PlanFlag, PlanStep, PlanTemplate, RolloutPlan, StageApproval
 from rollouts.models.policies import ApprovalPolicy
 from rollouts.models.promotion import Drift, IntendedDifference
 from rollouts.models.rounds import Look, RequestRound
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
 from rollouts.models.settings_proposals import SettingsProposal
+from rollouts.models.trains import ReleaseTrain, TrainMember
 
 __all__ = [
     "Approval",
@@ -32,6 +35,9 @@ __all__ = [
     "DrillRun",
     "DrillTarget",
     "FreezeException",
+    "GuardMetric",
+    "GuardVerdict",
+    "GuardWatch",
     "ImpactRun",
     "ImpactState",
     "ImpactUpload",
@@ -39,13 +45,21 @@ __all__ = [
     "IntendedDifference",
     "Judgement",
     "Look",
+    "PlanFlag",
+    "PlanStep",
+    "PlanTemplate",
     "PolicyRule",
     "PolicyRuleVersion",
+    "ReleaseTrain",
     "RequestRound",
     "RollbackDrill",
+    "RolloutPlan",
     "ServiceApproval",
     "SettingsProposal",
     "Severity",
+    "StageApproval",
+    "StageCheck",
     "ThreadMark",
+    "TrainMember",
     "WindowKind",
 ]

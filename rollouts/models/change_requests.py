@@ -23,6 +23,7 @@ class ChangeRequest(models.Model):
     the segments that the documents refer to. `contributors` are the ids of everybody who shaped the content.
     `source` names where the content came from, such as a promotion or a rollback; empty: somebody wrote it.
     `ticket_url` is where the work is planned, outside of here.
+    `plan_digest` is that of the rollout plan by which the content is reached; empty: at once. It is part of `digest`.
     `policy_snapshot` is the approval policy at submit. `blocked_code` says why an approved request is held back.
     `lock_version` counts every write, so that of two writers exactly one wins on every database.
     """
@@ -43,6 +44,7 @@ class ChangeRequest(models.Model):
     contributors = models.JSONField(default=list)
     source = models.JSONField(default=dict, blank=True)
     ticket_url = models.CharField(max_length=500, blank=True)
+    plan_digest = models.CharField(max_length=64, blank=True)
     policy_snapshot = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField()
     submitted_at = models.DateTimeField(null=True, blank=True)

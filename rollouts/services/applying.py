@@ -177,7 +177,11 @@ def _refuse_early(request: ChangeRequest, now: datetime) -> None:
 
 def _require_consent(request: ChangeRequest, facts: Facts, *, now: datetime) -> Verdict:
     present = change_digest(
-        request.content, apply_at=request.apply_at, round=request.round, relies_on=request.relies_on
+        request.content,
+        apply_at=request.apply_at,
+        round=request.round,
+        relies_on=request.relies_on,
+        plan_digest=request.plan_digest,
     )
     if present != request.digest:
         raise ConsentMismatch("The stored content is not the content that was approved. Edit it and ask for review.")

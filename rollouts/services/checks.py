@@ -85,11 +85,11 @@ def checked_change_set(change_set: ChangeSet, environment: Environment, *, sourc
 
 
 def checked_digest(
-    change_set: ChangeSet, *, apply_at: datetime | None, round: int, relies_on: Mapping[str, int]
+    change_set: ChangeSet, *, apply_at: datetime | None, round: int, relies_on: Mapping[str, int], plan_digest: str
 ) -> str:
     """The digest an approval will be bound to. Raises InvalidInput for content that has no canonical form."""
     try:
-        return change_digest(change_set, apply_at=apply_at, round=round, relies_on=relies_on)
+        return change_digest(change_set, apply_at=apply_at, round=round, relies_on=relies_on, plan_digest=plan_digest)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput("The change holds values that cannot be stored as JSON text.", problems=[]) from error
 

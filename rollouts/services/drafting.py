@@ -61,11 +61,12 @@ def create_change_request(
     now: datetime,
     source: Mapping[str, Any] | None = None,
     ticket_url: str = "",
+    plan_digest: str = "",
 ) -> ChangeRequest:
     """A new draft; its reason may wait until it is submitted. `apply_at` None: as soon as it is approved.
 
     `source` says where the content came from, as JSON with a `kind`; services set it, never a person. `ticket_url` is
-    where the work is planned.
+    where the work is planned. `plan_digest` is that of the rollout plan that reaches the content.
 
     Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
     """
@@ -84,7 +85,10 @@ def create_change_request(
             reason=checked_prose(reason, field="reason", required=False),
             state=RequestState.DRAFT.value,
             change_set=content.as_json(),
-            digest=checked_digest(content, apply_at=schedule, round=FIRST_ROUND, relies_on=relies_on),
+            digest=checked_digest(
+                content, apply_at=schedule, round=FIRST_ROUND, relies_on=relies_on, plan_digest=plan_digest
+            ),
+            plan_digest=plan_digest,
             apply_at=schedule,
             round=FIRST_ROUND,
             relies_on=relies_on,
@@ -261,6 +265,12 @@ def _require_editor(request: ChangeRequest, act: Act, actor: Actor) -> None:
 
 def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datetime) -> dict[str, Any]:
     content, apply_at, relies_on = request.content, request.apply_at, request.relies_on
+    if wanted["change_set"] is not None and request.plan_digest:
+        raise problem(
+            "change_set",
+            "This request asks for a rollout plan, which says what is changed. Withdraw it, edit the plan, and propose "
+            "it again.",
+        )
     if wanted["change_set"] is not None:
         content = checked_change_set(wanted["change_set"], request.environment, source=request.source)
         relies_on = relied_on(content, request.environment)
@@ -270,7 +280,13 @@ def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datet
         "change_set": content.as_json(),
         "apply_at": apply_at,
         "relies_on": relies_on,
-        "digest": checked_digest(content, apply_at=apply_at, round=request.round, relies_on=relies_on),
+        "digest": checked_digest(
+            content,
+            apply_at=apply_at,
+            round=request.round,
+            relies_on=relies_on,
+            plan_digest=request.plan_digest,
+        ),
     }
     return fields | _edited_texts(request, wanted)
 
@@ -310,7 +326,13 @@ def _renewed_review(request: ChangeRequest, fields: dict[str, Any], *, now: date
         policy = stricter(policy, request.submitted_policy)
     return {
         "round": number,
-        "digest": checked_digest(content, apply_at=fields["apply_at"], round=number, relies_on=fields["relies_on"]),
+        "digest": checked_digest(
+            content,
+            apply_at=fields["apply_at"],
+            round=number,
+            relies_on=fields["relies_on"],
+            plan_digest=request.plan_digest,
+        ),
         "expires_at": expiry(policy, apply_at=fields["apply_at"], now=now),
     }
 

@@ -11,7 +11,7 @@ from audits import trail
 from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
-from flags.authority import ApprovedChange, Authority, BreakGlass
+from flags.authority import ApprovedChange, Authority, BreakGlass, PlanStage
 from flags.changes import ChangeSet
 from flags.directions import Movement
 from flags.errors import NotFound
@@ -42,16 +42,16 @@ def calendar_gate(
 ) -> None:
     """Raise Frozen for a write that widens exposure while a freeze runs or no allow window is open.
 
-    What narrows or moves nobody passes, and so does break-glass. A change request passes with leave from every window
-    that holds it back.
+    What narrows or moves nobody passes, and so do break-glass and a plan that goes back. A change request, or the plan
+    it asked for, passes with leave from every window that holds it back.
     """
     keys = widened_keys(movement)
-    if not keys or isinstance(authority, BreakGlass):
+    if not keys or isinstance(authority, BreakGlass) or (isinstance(authority, PlanStage) and authority.goes_back):
         return
-    request_id = authority.request_id if isinstance(authority, ApprovedChange) else None
+    request_id, digest = _leave(authority)
     freezes = freezes_on_keys(environment, keys, now=now, request_id=request_id)
-    if freezes and isinstance(authority, ApprovedChange):
-        excused = excused_windows(authority.request_id, digest=authority.digest, now=now)
+    if freezes and request_id:
+        excused = excused_windows(request_id, digest=digest, now=now)
         freezes = [freeze for freeze in freezes if freeze.window_id not in excused]
     if freezes:
         raise Frozen(
@@ -60,6 +60,15 @@ def calendar_gate(
             windows=[{"id": freeze.window_id, "title": freeze.title, "kind": freeze.kind} for freeze in freezes],
             flag_keys=keys,
         )
+
+
+def _leave(authority: Authority) -> tuple[str | None, str]:
+    """The request that may have been given leave from a freeze, and the digest for which."""
+    if isinstance(authority, ApprovedChange):
+        return authority.request_id, authority.digest
+    if isinstance(authority, PlanStage):
+        return authority.request_id or None, authority.approved_digest
+    return None, ""
 
 
 def refusal(freezes: Sequence[ActiveFreeze], environment: Environment) -> str:

@@ -1,0 +1,1 @@
+"""Pure: what services report, as rows that were checked."""

@@ -1,0 +1,1 @@
+"""Rollout plans: shaping them, starting them, what people and the engine do with them."""
