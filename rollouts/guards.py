@@ -12,7 +12,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_changerequest": Guard(
         ticketed=("INSERT", "UPDATE"),
         refused=("DELETE",),
-        immutable=("id", "project_id", "environment_id", "requester_id", "number", "created_at", "plan_digest"),
+        immutable=("id", "project_id", "environment_id", "requester_id", "number", "created_at"),
     ),
     "rollouts_calendarwindow": Guard(
         environment_column="project_id",
@@ -145,6 +145,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_guardmetric": Guard(
         environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "key")
     ),
+    "rollouts_trainmember": Guard(environment_column="project_id", immutable=("id", "project_id", "train_id")),
     "rollouts_releasetrain": Guard(
         environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "created_by_id")
     ),

@@ -364,6 +364,12 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("position", models.PositiveIntegerField()),
                 (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="flags.project"
+                    ),
+                ),
+                (
                     "plan",
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.PROTECT,

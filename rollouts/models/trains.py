@@ -35,6 +35,7 @@ class TrainMember(models.Model):
     """A plan's place in a train; a plan is in one train at most."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey("flags.Project", on_delete=models.PROTECT, related_name="+")
     train = models.ForeignKey(ReleaseTrain, on_delete=models.PROTECT, related_name="members")
     plan = models.OneToOneField("rollouts.RolloutPlan", on_delete=models.PROTECT, related_name="train_member")
     position = models.PositiveIntegerField()

@@ -18,7 +18,7 @@ from tests.factories import NOW, SOON, actor_of, make_world
 from tests.rollouts.support import Bench
 
 # They decide nothing: what somebody has seen, what is worked out anew.
-OPEN_TABLES = {"rollouts_look", "rollouts_drift"}
+OPEN_TABLES = {"rollouts_look", "rollouts_drift", "rollouts_guardwatch", "rollouts_stagecheck"}
 MODELS: tuple[type[models.Model], ...] = (ChangeRequest, Approval, Comment, ApprovalPolicy)
 
 
