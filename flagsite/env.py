@@ -98,10 +98,24 @@ class Environment(BaseSettings):
         le=8760,
         description="How long neighbouring environments may differ before somebody has to say why, in hours.",
     )
+    TELEMETRY_LATENESS_SECONDS: int = Field(
+        default=20,
+        ge=0,
+        le=600,
+        description="How long after its end a minute of telemetry still takes reports, in seconds.",
+    )
+    PROMETHEUS_URL: str = Field(
+        default="", description="The Prometheus that guards and checks of plans may ask; empty: none is asked."
+    )
+    PROBE_ALLOWED_HOSTS: Names = Field(
+        default=(), description="Hosts in private networks that checks of plans may ask, comma-separated."
+    )
     SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
     SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")
 
-    @field_validator("ALLOWED_HOSTS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", mode="before")
+    @field_validator(
+        "ALLOWED_HOSTS", "CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", "PROBE_ALLOWED_HOSTS", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -127,6 +141,15 @@ class Environment(BaseSettings):
     def _stream_address(cls, value: str) -> str:
         if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
             raise ValueError("use https://stream.example.org, without user, query or fragment, or leave it empty")
+        return value
+
+    @field_validator("PROMETHEUS_URL")
+    @classmethod
+    def _prometheus_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError(
+                "use http://prometheus.example.org:9090, without user, query or fragment, or leave it empty"
+            )
         return value
 
     @field_validator("SITE_URL")

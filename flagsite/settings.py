@@ -181,6 +181,9 @@ DEFAULT_FROM_EMAIL = ENV.EMAIL_FROM
 SITE_URL = ENV.SITE_URL
 BREAK_GLASS_REVIEW_HOURS = ENV.BREAK_GLASS_REVIEW_HOURS
 DRIFT_AFTER_HOURS = ENV.DRIFT_AFTER_HOURS
+TELEMETRY_LATENESS_SECONDS = ENV.TELEMETRY_LATENESS_SECONDS
+PROMETHEUS_URL = ENV.PROMETHEUS_URL.rstrip("/")
+PROBE_ALLOWED_HOSTS = frozenset(host.lower() for host in ENV.PROBE_ALLOWED_HOSTS)
 # Doorbells: a tick says "look now"; due times live in rows. A tick nobody heard is worthless after a while.
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": ENV.SWEEP_SECONDS, "options": {"expires": max(15.0, 3 * ENV.SWEEP_SECONDS)}}

@@ -41,6 +41,11 @@ BAD_VALUES = [
     ("SNAPSHOT_POLL_SECONDS", "nan"),
     ("SWEEP_SECONDS", "1e9"),
     ("SESSION_HOURS", "8.5"),
+    ("TELEMETRY_LATENESS_SECONDS", "-1"),
+    ("TELEMETRY_LATENESS_SECONDS", "601"),
+    ("PROMETHEUS_URL", "prometheus:9090"),
+    ("PROMETHEUS_URL", "http://user:word@prometheus:9090"),
+    ("PROMETHEUS_URL", "http://prometheus:9090/?query=up"),
 ]
 
 
