@@ -1,47 +1,40 @@
 """Resolutions as OFREP writes them. Answers that an environment gives again and again are rendered once."""
 
-import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from flags.api import metrics
 from flags.api.wire import to_json
 from flags.evaluation.compile import CompiledSnapshot
+from flags.evaluation.plans import Plan
 from flags.evaluation.resolution import ErrorCode, Reason, Resolution
 
 _OPAQUE_TAG = re.compile(r'"[^"]*"')
-
-
-class BulkAnswer(NamedTuple):
-    """The body of a bulk answer, and a digest of what it says."""
-
-    body: bytes
-    content: str
 
 
 class _Stale:
     """The answers of a snapshot as they state one age in seconds, by the identity of the resolution.
 
     The snapshot is kept beside them: as long as it lives, its resolutions live and no other object can have their
-    identity. Digests are of the answers without an age.
+    identity.
     """
 
-    __slots__ = ("_parts", "seconds", "snapshot")
+    __slots__ = ("_answers", "seconds", "snapshot")
 
     def __init__(self, snapshot: CompiledSnapshot, seconds: int) -> None:
         self.snapshot = snapshot
         self.seconds = seconds
-        self._parts: dict[int, tuple[bytes, bytes]] = {}
+        self._answers: dict[int, bytes] = {}
 
-    def part(self, flag_key: str, resolution: Resolution) -> tuple[bytes, bytes]:
-        """One answer and its digest."""
-        part = self._parts.get(id(resolution))
-        if part is None:
-            part = _rendered_with_digest(flag_key, resolution, self.seconds)
+    def answer(self, flag_key: str, resolution: Resolution) -> bytes:
+        """One answer."""
+        answer = self._answers.get(id(resolution))
+        if answer is None:
+            answer = _rendered(flag_key, resolution, self.seconds)
             if _belongs(resolution, flag_key, self.snapshot):
-                self._parts[id(resolution)] = part
-        return part
+                self._answers[id(resolution)] = answer
+        return answer
 
 
 # Stale answers are rendered anew each second, since they say it.
@@ -53,32 +46,37 @@ def render(
 ) -> bytes:
     """The JSON object of one flag's answer, a success or a failure."""
     if stale_seconds is not None:
-        return _stale_answers(snapshot, stale_seconds).part(flag_key, resolution)[0]
+        return _stale_answers(snapshot, stale_seconds).answer(flag_key, resolution)
     try:
         return resolution.written
     except AttributeError:
-        return _part(snapshot, flag_key, resolution)[0]
+        return _fresh(snapshot, flag_key, resolution)
 
 
 def render_all(
     snapshot: CompiledSnapshot,
-    resolutions: Mapping[str, Resolution],
+    plan: Plan,
+    decided: Sequence[Resolution],
     *,
     stale_seconds: int | None = None,
     streams: bytes = b"",
-) -> BulkAnswer:
-    """The JSON object of a bulk answer; `streams` is that of its streams.
+) -> bytes:
+    """The JSON object of a bulk answer: what a plan has fixed, then what was decided; `streams` is that of its streams.
 
-    Its digest is made of those of its parts, so a context that changes the answer changes it. The age of a stale answer
-    stays out of it, or no tag would last a second. Streams count: their tickets lapse, and a 304 has none.
+    What answers have in common is written once: only what the context decides is put together here.
     """
-    facts: dict[str, Any] = {"environment": snapshot.environment_key, "revision": snapshot.revision}
-    if stale_seconds is not None:
-        facts["staleSeconds"] = stale_seconds
+    if stale_seconds is None:
+        before, after = _frame(snapshot, plan)
+        try:
+            answers = [each.written for each in decided]
+        except AttributeError:
+            answers = [render(snapshot, key, each) for key, each in zip(plan.open_keys, decided, strict=True)]
+    else:
+        stale = _stale_answers(snapshot, stale_seconds)
+        before, after = _around([stale.answer(*each) for each in plan.fixed.items()], plan, snapshot, stale_seconds)
+        answers = [stale.answer(key, each) for key, each in zip(plan.open_keys, decided, strict=True)]
     further = b',"eventStreams":' + streams if streams else b""
-    answers, digests = _parts(snapshot, resolutions, stale_seconds)
-    body = b'{"flags":[%b],"metadata":%b%b}' % (b",".join(answers), to_json(facts), further)
-    return BulkAnswer(body, _content(snapshot, digests, further))
+    return b"%b%b%b%b}" % (before, b",".join(answers), after, further)
 
 
 def failure_document(flag_key: str | None, code: ErrorCode, message: str) -> bytes:
@@ -92,41 +90,37 @@ def is_known(etag: str, if_none_match: str) -> bool:
     return if_none_match.strip() == "*" or etag in _OPAQUE_TAG.findall(if_none_match)
 
 
-def _parts(
-    snapshot: CompiledSnapshot, resolutions: Mapping[str, Resolution], stale_seconds: int | None
-) -> tuple[list[bytes], list[bytes]]:
-    """The answers and their digests."""
-    if stale_seconds is None:
-        try:
-            given = resolutions.values()
-            return [each.written for each in given], [each.digest for each in given]
-        except AttributeError:
-            pairs = [_part(snapshot, key, resolution) for key, resolution in resolutions.items()]
-    else:
-        stale = _stale_answers(snapshot, stale_seconds)
-        pairs = [stale.part(key, resolution) for key, resolution in resolutions.items()]
-    return [answer for answer, _ in pairs], [digest for _, digest in pairs]
-
-
-def _part(snapshot: CompiledSnapshot, flag_key: str, resolution: Resolution) -> tuple[bytes, bytes]:
-    """A fresh answer and its digest, kept with the resolution if that is of this flag alone."""
+def _frame(snapshot: CompiledSnapshot, plan: Plan) -> tuple[bytes, bytes]:
+    """What stands before and behind fresh answers that the context decides."""
     try:
-        return resolution.written, resolution.digest
+        return plan.frame
     except AttributeError:
-        answer, digest = _rendered_with_digest(flag_key, resolution, None)
+        fixed = [render(snapshot, key, each) for key, each in plan.fixed.items()]
+        plan.frame = _around(fixed, plan, snapshot, None)
+        return plan.frame
+
+
+def _around(
+    fixed: list[bytes], plan: Plan, snapshot: CompiledSnapshot, stale_seconds: int | None
+) -> tuple[bytes, bytes]:
+    facts: dict[str, Any] = {"environment": snapshot.environment_key, "revision": snapshot.revision}
+    if stale_seconds is not None:
+        facts["staleSeconds"] = stale_seconds
+    between = b"," if fixed and plan.open_keys else b""
+    return b'{"flags":[%b%b' % (b",".join(fixed), between), b'],"metadata":' + to_json(facts)
+
+
+def _fresh(snapshot: CompiledSnapshot, flag_key: str, resolution: Resolution) -> bytes:
+    """A fresh answer, kept with the resolution if that is of this flag alone."""
+    answer = _rendered(flag_key, resolution, None)
     if _belongs(resolution, flag_key, snapshot):
-        resolution.keep(answer, digest)
-    return answer, digest
+        resolution.keep(answer)
+    return answer
 
 
 def _belongs(resolution: Resolution, flag_key: str, snapshot: CompiledSnapshot) -> bool:
     """Whether it is one of the flag's own, and not one that several keys share."""
     return any(resolution is known for known in snapshot.answers(flag_key))
-
-
-def _content(snapshot: CompiledSnapshot, digests: list[bytes], further: bytes) -> str:
-    facts = f"{snapshot.environment_key}\n{snapshot.revision}\n".encode()
-    return hashlib.sha256(facts + b"".join(digests) + further).hexdigest()[:32]
 
 
 def _stale_answers(snapshot: CompiledSnapshot, seconds: int) -> _Stale:
@@ -137,22 +131,13 @@ def _stale_answers(snapshot: CompiledSnapshot, seconds: int) -> _Stale:
     return stale
 
 
-def _rendered_with_digest(flag_key: str, resolution: Resolution, stale_seconds: int | None) -> tuple[bytes, bytes]:
+def _rendered(flag_key: str, resolution: Resolution, stale_seconds: int | None) -> bytes:
     metrics.rendered()
     document = _document(flag_key, resolution)
-    if stale_seconds is None or resolution.error_code is not None:
-        answer = to_json(document)
-        return answer, _digest(answer)
-    metadata = document["metadata"]
-    metadata["reason"] = document["reason"]
-    document["reason"] = Reason.STALE
-    digest = _digest(to_json(document))
-    metadata["staleSeconds"] = stale_seconds
-    return to_json(document), digest
-
-
-def _digest(answer: bytes) -> bytes:
-    return hashlib.sha256(answer).digest()[:16]
+    if stale_seconds is not None and resolution.error_code is None:
+        document["metadata"] |= {"reason": document["reason"], "staleSeconds": stale_seconds}
+        document["reason"] = Reason.STALE
+    return to_json(document)
 
 
 def _document(flag_key: str, resolution: Resolution) -> dict[str, Any]:

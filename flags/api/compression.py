@@ -6,6 +6,7 @@ its compressed length tells nothing about the token in a stream's address (BREAC
 """
 
 import gzip
+import hashlib
 from functools import lru_cache
 
 # Below it, an answer takes three packets, and compressing costs more than evaluating (65 µs before the first byte).
@@ -13,13 +14,13 @@ MIN_BYTES = 4_096
 _LEVEL = 3
 _KEPT = 32
 
-# The environment's last large answers, by the digest of what they say, and age.
-_compressed: dict[tuple[str, int | None], bytes] = {}
+# The last large answers, by their digests.
+_compressed: dict[bytes, bytes] = {}
 
 
-def compress(body: bytes, *, content: str, stale_seconds: int | None) -> bytes:
+def compress(body: bytes) -> bytes:
     """The body as gzip. Many users get the same answer, so the last few are kept."""
-    key = (content, stale_seconds)
+    key = hashlib.sha256(body).digest()
     compressed = _compressed.get(key)
     if compressed is None:
         compressed = gzip.compress(body, _LEVEL, mtime=0)

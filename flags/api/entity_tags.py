@@ -1,16 +1,15 @@
-"""Entity tags of bulk answers: what an answer says, and what it was the answer to.
+"""Entity tags of bulk answers: a digest of the question.
 
-A tag has two parts. The first is a digest of the answer. The second is a digest of the question: everything the answer
-follows from, that is what the environment serves and what is forced in it, who may see it, whether it is stale, which
-rules' windows are open, the stream's ticket, and the context as it was sent. Whoever asks the same question again is
-told so without an evaluation, by any process; after another question the answers are compared.
+A question is everything the answer follows from, that is what the environment serves and what is forced in it, who may
+see it, whether it is stale, which rules' windows are open, the stream's ticket, and the context as it was sent. Whoever
+asks the same question again is told so without an evaluation, by any process. Another question has another tag, also
+where its answer happens to be the same: to compare answers would cost every request more than it saves a few.
 
 Questions are hashed under a key: nobody can try out guesses at flags that are hidden from him.
 """
 
 import hashlib
 import os
-import re
 from bisect import bisect_right
 from datetime import datetime
 from functools import lru_cache
@@ -25,8 +24,7 @@ from flags.evaluation.flags import window_instants
 from flags.snapshots.encoding import line_of, snapshot_lines
 
 _PURPOSE = b"flagsite.entity-tag.v1"
-_TAG = re.compile(r'"([0-9a-f]{32})([-.])([0-9a-f]{32})"')
-# Between the parts: whether the answer is long enough to be compressed, since that decides which form its tag has.
+# At the end of a tag: whether the answer is long enough to be compressed, since that decides which form its tag has.
 _SHORT, _LONG = "-", "."
 
 
@@ -62,7 +60,7 @@ _environments: dict[str, _Environment] = {}
 def question(
     snapshot: CompiledSnapshot, body: bytes, *, now: datetime, is_client: bool, is_stale: bool, streams: bytes
 ) -> str:
-    """The second part of a tag: two equal ones have the same answer, but for the age of a stale one."""
+    """A digest of a question: two equal ones have the same answer, but for the age of a stale one."""
     environment_id = snapshot.snapshot.environment_id
     environment = _environments.get(environment_id)
     if environment is None or environment.snapshot is not snapshot:
@@ -72,27 +70,25 @@ def question(
     return hashlib.blake2b(b"%b%b\0%b" % (seed, streams, body), digest_size=16).hexdigest()
 
 
-def tag_of(content: str, asked: str, *, size: int) -> str:
+def tag_of(asked: str, *, size: int) -> str:
     """The strong tag of an answer of `size` bytes."""
-    return f'"{content}{_SHORT if size < MIN_BYTES else _LONG}{asked}"'
+    return f'"{asked}{_SHORT if size < MIN_BYTES else _LONG}"'
 
 
 def is_long(tag: str) -> bool:
     """Whether the answer of a tag is long enough to be compressed for those who like that."""
-    return tag[33] == _LONG
+    return tag[-2] == _LONG
 
 
 def tag_for_question(if_none_match: str, asked: str) -> str | None:
-    """The tag in `If-None-Match`, weak or strong, that an answer to the same question was sent with."""
-    # Quicker than to read the list, and most often it is not in there.
-    if asked not in if_none_match:
-        return None
-    return next((found[0] for found in _TAG.finditer(if_none_match) if found[3] == asked), None)
+    """The tag in `If-None-Match`, in a list or alone, weak or strong, that an answer to the question was sent with."""
+    # No other tag can contain it, since it has quotation marks of its own.
+    return next((tag for tag in (f'"{asked}{_LONG}"', f'"{asked}{_SHORT}"') if tag in if_none_match), None)
 
 
-def is_same_answer(if_none_match: str, content: str) -> bool:
-    """Whether `If-None-Match` names an answer that says the same, or `*`. Comparison is weak (RFC 9110, 13.1.2)."""
-    return if_none_match.strip() == "*" or any(found[1] == content for found in _TAG.finditer(if_none_match))
+def takes_any(if_none_match: str) -> bool:
+    """Whether `If-None-Match` is `*`: whatever the answer is, the client has one."""
+    return if_none_match.strip() == "*"
 
 
 @lru_cache(maxsize=1)

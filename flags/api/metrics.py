@@ -2,7 +2,8 @@
 
 The handler calls three functions, all cheap and none of which raises:
 
-- `answered(snapshot, resolutions)` with the very objects the snapshot returned, once per request that was evaluated,
+- `answered(snapshot, resolutions)` with the very objects the snapshot returned, once per request that was evaluated;
+  after a plan only what the context decided, and the plan, whose fixed answers are counted by counting the plan,
 - `rendered()` where an answer was not ready-made and had to be written,
 - `finished(kind, status, seconds)` once per request; `kind` is "single", "bulk" or "other".
 
@@ -23,6 +24,7 @@ from itertools import accumulate, chain
 from typing import NamedTuple, TypeVar
 
 from flags.evaluation.compile import CompiledSnapshot
+from flags.evaluation.plans import Plan
 from flags.evaluation.resolution import Reason, Resolution
 
 # Upper bounds in seconds: an evaluation takes microseconds, a slow one a few milliseconds.
@@ -60,18 +62,28 @@ class _Tally:
     snapshot: CompiledSnapshot
     fresh: Counter[Resolution] = field(default_factory=Counter)
     stale: Counter[Resolution] = field(default_factory=Counter)
+    # And how often each plan was answered, with its fixed resolutions: fresh ones, stale ones.
+    plans: Counter[tuple[Plan, bool]] = field(default_factory=Counter)
 
     def series(self) -> Counter[Series]:
         """The same by names."""
         source = self.snapshot.snapshot
         flags = {one: key for key in self.snapshot.flag_keys for one in self.snapshot.answers(key)}
         counted: Counter[Series] = Counter()
-        for counts, is_stale in ((self.fresh, False), (self.stale, True)):
-            for resolution, count in counts.items():
+        for is_stale in (False, True):
+            for resolution, count in self._given(is_stale=is_stale).items():
                 flag = flags.get(resolution, "")
                 variant, reason = _words(resolution, is_stale=is_stale)
                 counted[Series(source.project_key, source.environment_key, flag, variant, reason)] += count
         return counted
+
+    def _given(self, *, is_stale: bool) -> Counter[Resolution]:
+        """How often each resolution was given, by a plan or by itself."""
+        given = Counter(self.stale if is_stale else self.fresh)
+        for (plan, was_stale), count in self.plans.items():
+            if was_stale is is_stale:
+                given.update(dict.fromkeys(plan.fixed.values(), count))
+        return given
 
 
 def _words(resolution: Resolution, *, is_stale: bool) -> tuple[str, str]:
@@ -89,7 +101,7 @@ class Meters:
     def reset(self) -> None:
         """Begin at zero: in a forked child, and between tests."""
         self._counting = threading.Lock()
-        self._answered: deque[tuple[CompiledSnapshot, Collection[Resolution], bool]] = deque()
+        self._answered: deque[tuple[CompiledSnapshot, Collection[Resolution], bool, Plan | None]] = deque()
         self._finished: deque[tuple[str, int, float]] = deque()
         self._tallies: dict[CompiledSnapshot, _Tally] = {}
         self._filed: Counter[Series] = Counter()
@@ -99,9 +111,19 @@ class Meters:
         self._seconds: dict[str, float] = {}
         self._rendered = 0
 
-    def answered(self, snapshot: CompiledSnapshot, resolutions: Collection[Resolution], *, stale: bool = False) -> None:
-        """Count the resolutions of one request. They must be the objects that `snapshot` returned, not copies."""
-        self._answered.append((snapshot, resolutions, stale))
+    def answered(
+        self,
+        snapshot: CompiledSnapshot,
+        resolutions: Collection[Resolution],
+        *,
+        stale: bool = False,
+        plan: Plan | None = None,
+    ) -> None:
+        """Count the resolutions of one request. They must be the objects that `snapshot` returned, not copies.
+
+        With a plan, its fixed resolutions are counted too.
+        """
+        self._answered.append((snapshot, resolutions, stale, plan))
 
     def rendered(self) -> None:
         """Count an answer that had to be written because it was not ready-made."""
@@ -147,18 +169,29 @@ class Meters:
 
     def _count(self) -> None:
         """Count what was noted until now. Used under the lock."""
-        alike: defaultdict[tuple[CompiledSnapshot, bool], list[Collection[Resolution]]] = defaultdict(list)
-        for snapshot, resolutions, is_stale in _taken(self._answered):
-            alike[snapshot, is_stale].append(resolutions)
-        for (snapshot, is_stale), answers in alike.items():
+        alike: defaultdict[tuple[CompiledSnapshot, bool, Plan | None], list[Collection[Resolution]]] = defaultdict(list)
+        for snapshot, resolutions, is_stale, plan in _taken(self._answered):
+            alike[snapshot, is_stale, plan].append(resolutions)
+        for (snapshot, is_stale, plan), answers in alike.items():
             tally = self._tallies.get(snapshot) or self._begin(snapshot)
             (tally.stale if is_stale else tally.fresh).update(chain.from_iterable(answers))
+            if plan is not None:
+                tally.plans[plan, is_stale] += len(answers)
+        spent: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
         for kind, status, seconds in _taken(self._finished):
-            if kind not in self._durations:
-                self._durations[kind], self._seconds[kind] = [0] * (len(BOUNDS) + 1), 0.0
-            self._requests[kind, status] += 1
-            self._durations[kind][bisect_left(BOUNDS, seconds)] += 1
-            self._seconds[kind] += seconds
+            spent[kind, status].append(seconds)
+        for (kind, status), taken in spent.items():
+            self._requests[kind, status] += len(taken)
+            self._time(kind, taken)
+
+    def _time(self, kind: str, taken: list[float]) -> None:
+        """Count how long requests took. Used under the lock."""
+        if kind not in self._durations:
+            self._durations[kind], self._seconds[kind] = [0] * (len(BOUNDS) + 1), 0.0
+        buckets = self._durations[kind]
+        for seconds in taken:
+            buckets[bisect_left(BOUNDS, seconds)] += 1
+        self._seconds[kind] += sum(taken)
 
     def _begin(self, snapshot: CompiledSnapshot) -> _Tally:
         """A tally for a snapshot seen for the first time; of earlier ones of the environment the last one stays."""

@@ -6,10 +6,9 @@ Nothing of an evaluation context is logged or repeated in an answer, and nothing
 import re
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from time import perf_counter
-from types import MappingProxyType
 
 import structlog
 
@@ -23,6 +22,7 @@ from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.tokens import presented_secret
 from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response, to_json
 from flags.evaluation.compile import CompiledSnapshot
+from flags.evaluation.plans import Plan
 from flags.evaluation.resolution import ErrorCode, Resolution
 from flags.sampling import reservoirs
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
@@ -60,11 +60,18 @@ _ANY_EDGE = Edge()
 
 
 class _Course:
-    """What a request came to, for those who count and trace."""
+    """What a request came to, for those who count and trace: of the flag it named, or of those of a plan."""
 
     snapshot: CompiledSnapshot | None = None
-    resolutions: Mapping[str, Resolution] = MappingProxyType({})
+    plan: Plan | None = None
+    decided: Sequence[Resolution] = ()
     sampled: Mapping[str, object] | None = None
+
+    def resolutions(self, flag_key: str | None) -> dict[str, Resolution]:
+        """Every answer that was given, by flag key."""
+        if self.plan is not None:
+            return self.plan.fixed | dict(zip(self.plan.open_keys, self.decided, strict=True))
+        return {} if flag_key is None else dict(zip([flag_key], self.decided, strict=False))
 
 
 def handle(request: WireRequest, *, store: SnapshotStore, now: datetime, edge: Edge = _ANY_EDGE) -> WireResponse:
@@ -88,7 +95,8 @@ def handle(request: WireRequest, *, store: SnapshotStore, now: datetime, edge: E
     if course.sampled is not None:
         _offer(course)
     if tracing.hook is not None:
-        _trace(tracing.Evaluation(request, flag_key, response.status, seconds, course.snapshot, course.resolutions))
+        resolutions = course.resolutions(flag_key)
+        _trace(tracing.Evaluation(request, flag_key, response.status, seconds, course.snapshot, resolutions))
     return response
 
 
@@ -120,8 +128,8 @@ def _answer(
         # What a client token may not see is, byte for byte, a flag that does not exist.
         is_hidden = token.scope == "client" and flag_key not in snapshot.client_flag_keys
         resolution = snapshot.evaluate(_NO_FLAG_KEY if is_hidden else flag_key, context, now)
-        course.resolutions = {flag_key: resolution}
-        metrics.answered(snapshot, (resolution,), stale=stale_seconds is not None)
+        decided = course.decided = (resolution,)
+        metrics.answered(snapshot, decided, stale=stale_seconds is not None)
         body = render(snapshot, flag_key, resolution, stale_seconds=stale_seconds)
         return (_STATUS.get(resolution.error_code, 400), _SINGLE_HEADERS, body)
     bulk = _Bulk(request, snapshot, token, now, stale_seconds)
@@ -169,20 +177,21 @@ class _Bulk:
         return (304, self._headers(tag, self._takes_gzip(entity_tags.is_long(tag))), b"") if tag else None
 
     def answer(self, context: dict[str, object], course: _Course) -> Answer:
-        """The answer, or that the client has it although it asked something else."""
+        """The answer, worked out."""
         snapshot, stale_seconds = self._snapshot, self._stale_seconds
-        resolutions = course.resolutions = snapshot.evaluate_all(context, self._now, client_only=self._is_client)
-        metrics.answered(snapshot, resolutions.values(), stale=stale_seconds is not None)
-        body, content = render_all(snapshot, resolutions, stale_seconds=stale_seconds, streams=self._streams)
-        tag = entity_tags.tag_of(content, self._question, size=len(body))
+        plan = course.plan = snapshot.plan(client_only=self._is_client)
+        decided = course.decided = snapshot.decide(plan, context, self._now)
+        metrics.answered(snapshot, decided, stale=stale_seconds is not None, plan=plan)
+        body = render_all(snapshot, plan, decided, stale_seconds=stale_seconds, streams=self._streams)
+        tag = entity_tags.tag_of(self._question, size=len(body))
         is_compressed = self._takes_gzip(entity_tags.is_long(tag))
         headers = self._headers(tag, is_compressed)
-        if self._if_none_match and entity_tags.is_same_answer(self._if_none_match, content):
+        if self._if_none_match and entity_tags.takes_any(self._if_none_match):
             return (304, headers, b"")
         headers["Content-Type"] = JSON_TYPE
         if is_compressed:
             headers["Content-Encoding"] = "gzip"
-            body = compress(body, content=content, stale_seconds=stale_seconds)
+            body = compress(body)
         return (200, headers, body)
 
     def _takes_gzip(self, is_long: bool) -> bool:

@@ -3,12 +3,13 @@
 Every resolution a flag can give is built here, once; evaluation only chooses among them.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from .flags import Dependent, FlagCompiler, Known, Program, metadata_of, values_of
 from .ordering import dependency_order, flags_required
+from .plans import Plan
 from .prerequisites import STRIDE, CompiledFlag, link
 from .resolution import ErrorCode, Reason, Resolution, failure
 from .segments import UNREADABLE, Segments
@@ -53,8 +54,8 @@ class CompiledSnapshot:
             key: flag.program.as_simple() for key, flag in compiled.items() if flag.program.dependent is None
         }
         self._dependents = _reachable(compiled)
-        self._everything = _Plan(compiled, compiled.keys())
-        self._visible = _Plan(compiled, self.client_flag_keys, dependents=self._dependents)
+        self._everything = Plan(compiled, compiled.keys())
+        self._visible = Plan(compiled, self.client_flag_keys, dependents=self._dependents)
         self._not_found, self._invalid_context, self._failed = _failures(snapshot)
 
     @property
@@ -76,6 +77,10 @@ class CompiledSnapshot:
         """Every resolution this flag can give; `evaluate` returns these very objects, so they can be rendered ahead."""
         flag = self._compiled.get(flag_key)
         return () if flag is None else flag.answers
+
+    def plan(self, *, client_only: bool) -> Plan:
+        """How all flags are answered, or those that clients may see. One object as long as this snapshot lives."""
+        return self._visible if client_only else self._everything
 
     def evaluate(
         self, flag_key: str, context: Mapping[str, Any], now: datetime, *, known: Known | None = None
@@ -104,13 +109,20 @@ class CompiledSnapshot:
         self, context: Mapping[str, Any], now: datetime, *, client_only: bool = False
     ) -> dict[str, Resolution]:
         """Return the resolution of every flag for one context, or of those that clients may see. Never raises."""
-        plan = self._visible if client_only else self._everything
+        plan = self.plan(client_only=client_only)
         if type(context) is dict:
             try:
                 return plan.run(context, now)
             except Exception:  # noqa: S110 - the flags that can be answered are answered one by one below
                 pass
         return {key: self.evaluate(key, context, now) for key in plan.keys}
+
+    def decide(self, plan: Plan, context: dict[str, Any], now: datetime) -> list[Resolution]:
+        """Return what the context decides: the resolutions of `plan.open_keys`. Never raises."""
+        try:
+            return plan.decide(context, now)
+        except Exception:
+            return [self.evaluate(key, context, now) for key in plan.open_keys]
 
     def with_forced(self, forced: Mapping[str, str]) -> "CompiledSnapshot":
         """Return this snapshot with exactly these variants forced (flag key -> variant), whatever documents say.
@@ -135,45 +147,6 @@ def compile_snapshot(snapshot: Snapshot, *, forced: Mapping[str, str] = _NOTHING
     wanted, _ = _sorted_out(snapshot, forced)
     compiled = _compile_flags(snapshot, segments, wanted, {})
     return CompiledSnapshot(snapshot, forced=forced, compiled=compiled, segments=segments)
-
-
-class _Plan:
-    """How to answer several flags at once: what is known ahead, what the context decides, and then the rest.
-
-    Flags that depend on others come behind them, so that nothing is asked twice and no call goes deep.
-    """
-
-    __slots__ = ("_dependents", "_shared", "_simple", "_template", "keys")
-
-    def __init__(
-        self,
-        compiled: Mapping[str, CompiledFlag],
-        keys: Collection[str],
-        *,
-        dependents: Mapping[str, Dependent] | None = None,
-    ) -> None:
-        flags = {key: flag for key, flag in compiled.items() if key in keys}
-        self.keys = tuple(flags)
-        # None stands for what the context decides; it is gone when the plan has run.
-        self._template: dict[str, Any] = {key: flag.program.constant for key, flag in flags.items()}
-        self._simple = tuple((key, flag.program.simple) for key, flag in flags.items() if flag.program.simple)
-        behind = sorted((flag.depth, key) for key, flag in flags.items() if flag.program.dependent)
-        self._dependents = tuple(
-            (key, flags[key].program.as_dependent() if dependents is None else dependents[key]) for _, key in behind
-        )
-        # Without `dependents` the plan is for all flags, and what evaluations know is what they answer.
-        self._shared = dependents is None
-
-    def run(self, context: dict[str, Any], now: datetime) -> dict[str, Resolution]:
-        answers: Known = self._template.copy()
-        for key, evaluate in self._simple:
-            answers[key] = evaluate(context)
-        if self._dependents:
-            known = answers if self._shared else answers.copy()
-            for key, dependent in self._dependents:
-                answer: Resolution | None = known.get(key)
-                answers[key] = known[key] = dependent(context, now, known) if answer is None else answer
-        return answers
 
 
 def _compile_flags(

@@ -31,19 +31,17 @@ class ErrorCode(StrEnum):
 
 
 class _Written:
-    """Room for what others make of a resolution once and for all: its JSON, and a digest of that. Empty until then.
+    """Room for the JSON that others make of a resolution once and for all. Empty until then.
 
     Looking it up by the identity of the resolution would take longer than anything else in a bulk answer.
     """
 
-    __slots__ = ("digest", "written")
+    __slots__ = ("written",)
 
-    digest: bytes
     written: bytes
 
-    def keep(self, written: bytes, digest: bytes) -> None:
-        """Keep the JSON. Whoever finds it finds the digest too."""
-        object.__setattr__(self, "digest", digest)
+    def keep(self, written: bytes) -> None:
+        """Keep the JSON."""
         object.__setattr__(self, "written", written)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from flags.api import entity_tags, metrics
 from flags.api.compression import MIN_BYTES
-from flags.api.entity_tags import is_long, is_same_answer, question, tag_for_question, tag_of
+from flags.api.entity_tags import is_long, question, tag_for_question, tag_of, takes_any
 from flags.api.ofrep import handle
 from flags.api.wire import WireRequest, WireResponse
 from flags.evaluation import CompiledSnapshot, FlagSource, Generation, Snapshot, compile_snapshot
@@ -27,7 +27,7 @@ from tests.flags.strategies import TARGETING_KEYS, forced_variants, moments, sna
 
 CLIENT = "fsc_" + "c" * 43
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
-CONTENT, ASKED = "a" * 32, "b" * 32
+ASKED = "b" * 32
 
 
 def ask(store: SnapshotStore, request: WireRequest, *, now: datetime = NOW) -> WireResponse:
@@ -75,7 +75,7 @@ def without_age(body: bytes) -> bytes:
 
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_tag__any_two_questions__is_known_exactly_where_the_answers_are_equal(data: st.DataObject):
+def test_tag__any_two_questions__is_known_only_where_the_answers_are_equal(data: st.DataObject):
     stores, bodies_ = data.draw(processes()), data.draw(st.lists(bodies(), min_size=1, max_size=3))
     asked = st.tuples(st.sampled_from(stores), st.sampled_from([SECRET, CLIENT]), moments(), st.sampled_from(bodies_))
     answers: list[tuple[str, bytes]] = []
@@ -85,8 +85,9 @@ def test_tag__any_two_questions__is_known_exactly_where_the_answers_are_equal(da
         answers.append((fresh.headers["ETag"], without_age(fresh.body)))
         for etag, seen in answers:
             again = ask(store, wire(None, body, secret=secret, if_none_match=etag), now=now)
-            assert again.status == (304 if seen == without_age(fresh.body) else 200)
             assert again.headers["ETag"] == fresh.headers["ETag"]
+            assert again.status == (304 if etag == fresh.headers["ETag"] else 200)
+            assert again.status == 200 or seen == without_age(fresh.body)
 
 
 # The same question
@@ -95,14 +96,14 @@ def test_tag__any_two_questions__is_known_exactly_where_the_answers_are_equal(da
 @pytest.fixture
 def evaluated(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often all flags were evaluated."""
-    numbers, evaluate_all = count(), CompiledSnapshot.evaluate_all
+    numbers, decide = count(), CompiledSnapshot.decide
     made: list[int] = []
 
     def counted(self: CompiledSnapshot, *args: Any, **more: Any) -> Any:
         made.append(next(numbers))
-        return evaluate_all(self, *args, **more)
+        return decide(self, *args, **more)
 
-    monkeypatch.setattr(CompiledSnapshot, "evaluate_all", counted)
+    monkeypatch.setattr(CompiledSnapshot, "decide", counted)
     return lambda: len(made)
 
 
@@ -137,14 +138,14 @@ def test_same_tag__request_that_is_refused__is_refused_all_the_same(change: dict
     assert ask(store, wire(if_none_match=etag, **change)).status == status
 
 
-def test_same_answer__to_another_question__is_evaluated_and_known(evaluated: Callable[[], int]):
+def test_same_answer__to_another_question__is_sent_again(evaluated: Callable[[], int]):
     store, _ = fake_store()
     etag = ask(store, wire()).headers["ETag"]
     other = BODY.replace(b"}}", b',"age":5}}')
 
     again = ask(store, wire(None, other, if_none_match=etag))
 
-    assert (again.status, evaluated()) == (304, 2)
+    assert (again.status, evaluated()) == (200, 2)
     assert again.headers["ETag"] == ask(store, wire(None, other)).headers["ETag"] != etag
 
 
@@ -179,7 +180,7 @@ TAKEN = Snapshot(
 COMPILED = compile_snapshot(TAKEN)
 
 
-def test_tag__windows_and_kill_lists__is_known_exactly_where_the_answers_are_equal():
+def test_tag__windows_and_kill_lists__is_never_known_for_another_answer():
     stores = [store_of(TAKEN, forced, is_stale=False) for forced in ({}, {"split": "on"}, {"split": "off"})]
     moments_ = [STARTS + timedelta(days=days, microseconds=more) for days in (0, 30) for more in (-1, 0)]
     answers = [(store, now, ask(store, wire(), now=now)) for store in stores for now in moments_]
@@ -187,7 +188,9 @@ def test_tag__windows_and_kill_lists__is_known_exactly_where_the_answers_are_equ
     for store, now, fresh in answers:
         for _, _, other in answers:
             again = ask(store, wire(if_none_match=other.headers["ETag"]), now=now)
-            assert again.status == (304 if other.body == fresh.body else 200)
+            assert again.status == (304 if other.headers["ETag"] == fresh.headers["ETag"] else 200)
+            assert again.status == 200 or other.body == fresh.body
+    assert len({fresh.headers["ETag"] for _, _, fresh in answers}) == 9
     assert len({fresh.body for _, _, fresh in answers}) == 6
 
 
@@ -242,31 +245,29 @@ def test_question__other_key_or_other_code__is_another(settings: Any, monkeypatc
 
 
 def test_tag_of__length__is_told_from_the_tag():
-    assert [is_long(tag_of(CONTENT, ASKED, size=size)) for size in (0, MIN_BYTES - 1, MIN_BYTES)] == [
-        False,
-        False,
-        True,
-    ]
+    tags = [tag_of(ASKED, size=size) for size in (0, MIN_BYTES - 1, MIN_BYTES)]
+
+    assert [is_long(tag) for tag in tags] == [False, False, True]
 
 
-TAG = f'"{CONTENT}-{ASKED}"'
+SHORT, LONG = f'"{ASKED}-"', f'"{ASKED}."'
 
 
 @pytest.mark.parametrize(
     ("if_none_match", "expected"),
     [
-        (TAG, TAG),
-        (f"W/{TAG}", TAG),
-        (f'"x", W/{TAG}', TAG),
-        (f'"{"c" * 32}-{"d" * 32}",{TAG}', TAG),
-        (f'"{"c" * 32}.{ASKED}"', f'"{"c" * 32}.{ASKED}"'),
+        (SHORT, SHORT),
+        (LONG, LONG),
+        (f"W/{SHORT}", SHORT),
+        (f'"x", W/{LONG}', LONG),
+        (f'"{"c" * 32}-",{SHORT}', SHORT),
         ("*", None),
         ("", None),
         (ASKED, None),
+        (f"{ASKED}-", None),
         (f'"{ASKED}"', None),
-        (f'"{ASKED}-{CONTENT}"', None),
-        (f'"{CONTENT}\r\n-{ASKED}"', None),
-        (f'"{CONTENT.upper()}-{ASKED}"', None),
+        (f'"{ASKED}\r\n-"', None),
+        (f'"{ASKED.upper()}-"', None),
         ('"' * 9_999 + ASKED, None),
     ],
 )
@@ -275,20 +276,7 @@ def test_tag_for_question__table(if_none_match: str, expected: str | None):
 
 
 @pytest.mark.parametrize(
-    ("if_none_match", "expected"),
-    [
-        (TAG, True),
-        (f'W/"{CONTENT}.{"d" * 32}"', True),
-        (f'"x", {TAG}', True),
-        ("*", True),
-        (" * ", True),
-        (f'"{ASKED}-{CONTENT}"', False),
-        (f'"{CONTENT}"', False),
-        (CONTENT, False),
-        ('"*"', False),
-        ("", False),
-        ('"' * 9_999, False),
-    ],
+    ("if_none_match", "expected"), [("*", True), (" * ", True), ('"*"', False), (SHORT, False), ("", False)]
 )
-def test_is_same_answer__table(if_none_match: str, expected: bool):
-    assert is_same_answer(if_none_match, CONTENT) is expected
+def test_takes_any__table(if_none_match: str, expected: bool):
+    assert takes_any(if_none_match) is expected

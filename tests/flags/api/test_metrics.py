@@ -55,6 +55,18 @@ def test_answered__bulk__counts_every_flag_by_variant_and_reason():
     }
 
 
+@pytest.mark.parametrize("stale", [False, True])
+def test_answered__plan__counts_what_the_plan_fixes_too(stale: bool):
+    with_plan, by_flag, snapshot = Meters(), Meters(), compiled()
+    plan = snapshot.plan(client_only=False)
+
+    for context in ({"targetingKey": "user-1", "plan": "beta"}, {}, {"plan": "beta"}):
+        with_plan.answered(snapshot, snapshot.decide(plan, context, NOW), stale=stale, plan=plan)
+        ask(by_flag, snapshot, context, stale=stale)
+
+    assert with_plan.evaluations() == by_flag.evaluations() != {}
+
+
 def test_answered__unknown_flags__share_one_series_without_a_name():
     meters, snapshot = Meters(), compiled()
 
