@@ -190,5 +190,13 @@ class Migration(migrations.Migration):
                 fields=("environment", "batch_id"), name="telemetry_batch_unique_in_environment"
             ),
         ),
+        migrations.AddIndex(
+            model_name="telemetrybatch",
+            index=models.Index(fields=["environment", "received_at"], name="telemetry_batch_by_arrival"),
+        ),
+        migrations.AddIndex(
+            model_name="quarantinedrow",
+            index=models.Index(fields=["environment", "received_at"], name="quarantined_row_by_arrival"),
+        ),
         migrations.RunPython(reinstall, migrations.RunPython.noop),
     ]

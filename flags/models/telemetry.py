@@ -24,6 +24,7 @@ class TelemetryBatch(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["environment", "batch_id"], name="telemetry_batch_unique_in_environment")
         ]
+        indexes = [models.Index(fields=["environment", "received_at"], name="telemetry_batch_by_arrival")]
 
     def __str__(self) -> str:
         return self.batch_id
@@ -112,6 +113,7 @@ class QuarantinedRow(models.Model):
 
     class Meta:
         ordering = ["-received_at", "id"]
+        indexes = [models.Index(fields=["environment", "received_at"], name="quarantined_row_by_arrival")]
 
     def __str__(self) -> str:
         return self.message
