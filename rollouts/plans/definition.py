@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 TOTAL_WEIGHT = 100_000
+GUARD_QUERIES = ("n_control", "x_control", "n_treatment", "x_treatment")
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -129,7 +130,7 @@ class GuardSpec:
     event is the bad one (conversion). `margin` is the ratio tolerated beyond 1 (0.1: up to x1.1 is no breach),
     `tolerable` the ratio that a pass shows not to be reached. `minimum_sample` is units per arm. `weight` is the
     guard's part of `alpha` among all guards of the plan. `design_effect` divides event counts where nobody reports
-    units. For `prometheus` the four queries give units and bad units of each arm in the last minute.
+    units. For `prometheus` the four `queries` (GUARD_QUERIES) give units and bad units of each arm in the last minute.
     """
 
     metric: str
