@@ -1,0 +1,335 @@
+"""From a JSON body to a batch of checked rows. Rows are judged one by one: a wrong one never spoils its neighbours.
+
+What is refused is told by its reason. Only fields of the contract are ever repeated, and only where they have the shape
+of a key or a number: whoever sends a targeting key by mistake does not find it in our tables.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import orjson
+
+from flags.evaluation.instants import parse_instant
+from flags.telemetry import labels
+from flags.telemetry.closing import minute_of
+from flags.telemetry.rows import Batch, EvaluationRow, MetricRow, RejectedRow
+
+MAX_ROWS = 5_000
+MAX_ROW_TEXT = 1_000
+MOST_BUCKETS = 500
+LARGEST_BUCKET = 100_000
+LARGEST_COUNT = 1_000_000_000
+LARGEST_SUM = 1e24
+# What is larger still is taken for this: it is refused as well, and any float can hold it.
+_BEYOND = 1e300
+AHEAD = timedelta(minutes=2)
+KEPT = timedelta(hours=72)
+
+# The variants of every flag that an environment serves.
+Known = Mapping[str, Collection[str]]
+
+_Row = TypeVar("_Row", EvaluationRow, MetricRow)
+_BATCH_FIELDS = frozenset({"batch_id", "service", "version", "evaluations", "metrics"})
+_EVALUATION_FIELDS = frozenset({"flag", "variant", "reason", "minute", "count"})
+_METRIC_FIELDS = frozenset(
+    {"metric", "flag", "variant", "minute", "count", "bad", "units", "bad_units", "sum", "sum_squares", "sketch"}
+)
+
+
+class UnusableBatch(ValueError):
+    """The body is no batch at all. `message` repeats nothing that was sent."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class _Refused(ValueError):
+    """A row that is not counted."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def parse_batch(body: bytes) -> Any:
+    """The JSON document in a body. Raises UnusableBatch; how much there is to parse is known before it is parsed."""
+    if body.count(b"{") + body.count(b"[") > 2 * MAX_ROWS + 8:
+        raise _too_many()
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        raise UnusableBatch("invalid_json", "The body is not valid JSON in UTF-8. Send a JSON object.") from None
+
+
+def read_batch(document: Any, *, known: Known, now: datetime) -> Batch:
+    """The batch that a document describes, with the rows that are refused among `rejected`. Raises UnusableBatch."""
+    if not isinstance(document, dict):
+        raise UnusableBatch("invalid_batch", "The body is not a JSON object. Send {“batch_id”: …, “service”: …}.")
+    _check_members(document)
+    if not labels.is_batch_id(document.get("batch_id")):
+        raise UnusableBatch(
+            "invalid_batch", "“batch_id” is missing or has another form than 1 to 64 letters, digits and “._:-”."
+        )
+    if not labels.is_service(document.get("service")):
+        raise UnusableBatch(
+            "invalid_batch", "“service” is missing or no name. Send up to 100 letters, digits, “ ._:/+-”."
+        )
+    if not labels.is_version(document.get("version", "")):
+        raise UnusableBatch("invalid_batch", "“version” is no version. Send up to 100 letters, digits and “ ._:/+-”.")
+    evaluations, metrics = (_list_of(document, name) for name in ("evaluations", "metrics"))
+    if len(evaluations) + len(metrics) > MAX_ROWS:
+        raise _too_many()
+    rejected: list[RejectedRow] = []
+    batch = Batch(
+        document["batch_id"],
+        document["service"],
+        document.get("version", ""),
+        tuple(_read(evaluations, _evaluation, _EVALUATION_FIELDS, rejected)),
+        tuple(_read(metrics, _metric, _METRIC_FIELDS, rejected)),
+        tuple(rejected),
+    )
+    return checked(batch, known=known, now=now)
+
+
+def checked(batch: Batch, *, known: Known, now: datetime) -> Batch:
+    """The batch without rows that say something impossible, or of something this environment does not serve."""
+    rejected: list[RejectedRow] = []
+    evaluations = _passing(batch.evaluations, lambda row: _check_evaluation(row, known, now), rejected)
+    metrics = _passing(batch.metrics, lambda row: _check_metric(row, known, now), rejected)
+    if not rejected:
+        return batch
+    return replace(batch, evaluations=evaluations, metrics=metrics, rejected=(*batch.rejected, *rejected))
+
+
+def shown(row: EvaluationRow | MetricRow) -> str:
+    """A row as it may be shown to whoever sent it."""
+    fields: dict[str, Any] = {"flag": row.flag_key, "variant": row.variant, "minute": row.minute.isoformat()}
+    if isinstance(row, MetricRow):
+        fields |= {"metric": row.metric, "bad": row.bad, "units": row.units, "bad_units": row.bad_units}
+    else:
+        fields |= {"reason": row.reason}
+    return _shown({**fields, "count": row.count}, frozenset({*fields, "count"}))
+
+
+def _too_many() -> UnusableBatch:
+    return UnusableBatch("too_many_rows", f"The batch has more than {MAX_ROWS:,} rows. Send several batches.")
+
+
+def _check_members(document: dict[str, Any]) -> None:
+    others = sorted(document.keys() - _BATCH_FIELDS)
+    if not others:
+        return
+    names = ", ".join(f"“{labels.tellable_name(name)}”" for name in others[:5])
+    if any(map(labels.is_personal, others)):
+        raise UnusableBatch(
+            "forbidden_field",
+            f"The batch has fields that may say who somebody is: {names}. Nothing of it was kept. Send counts only.",
+        )
+    raise UnusableBatch("invalid_batch", f"The batch has fields that are not part of the contract: {names}.")
+
+
+def _list_of(document: dict[str, Any], name: str) -> list[Any]:
+    found = document.get(name, [])
+    if not isinstance(found, list):
+        raise UnusableBatch("invalid_batch", f"“{name}” is not a list.")
+    return found
+
+
+def _read(
+    items: Iterable[Any],
+    make: Callable[[dict[str, Any]], _Row],
+    fields: frozenset[str],
+    rejected: list[RejectedRow],
+) -> Iterable[_Row]:
+    """Rows of the right types; the others are put with the rejected ones."""
+    for item in items:
+        if not isinstance(item, dict):
+            rejected.append(RejectedRow("not_an_object", "The row is not a JSON object.", ""))
+            continue
+        try:
+            if not item.keys() <= fields:
+                _refuse_fields(sorted(item.keys() - fields))
+            yield make(item)
+        except _Refused as error:
+            rejected.append(RejectedRow(error.code, error.message, _shown(item, fields)))
+
+
+def _passing(rows: tuple[_Row, ...], check: Callable[[_Row], None], rejected: list[RejectedRow]) -> tuple[_Row, ...]:
+    passing = []
+    for row in rows:
+        try:
+            check(row)
+        except _Refused as error:
+            rejected.append(RejectedRow(error.code, error.message, shown(row)))
+        else:
+            passing.append(row)
+    return tuple(passing)
+
+
+def _refuse_fields(others: list[str]) -> None:
+    names = ", ".join(f"“{labels.tellable_name(name)}”" for name in others[:5])
+    if any(map(labels.is_personal, others)):
+        raise _Refused(
+            "forbidden_field",
+            f"The row has fields that may say who somebody is: {names}. Their values were not kept. Send counts only.",
+        )
+    raise _Refused("unknown_field", f"The row has fields that are not part of the contract: {names}. Leave them out.")
+
+
+def _shown(item: Mapping[str, Any], fields: frozenset[str]) -> str:
+    """A row as JSON: what the contract knows and has the right shape, of everything else the name at most."""
+    told: dict[str, Any] = {name: _told(item[name]) for name in sorted(fields & item.keys())}
+    others = sorted(item.keys() - fields)
+    if others:
+        told["(other fields)"] = [labels.tellable_name(name) for name in others[:5]]
+    return orjson.dumps(told).decode()[:MAX_ROW_TEXT]
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if labels.is_tellable(value) else "(a text that cannot be shown)"
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
+        return value
+    return f"({type(value).__name__})"
+
+
+def _evaluation(item: dict[str, Any]) -> EvaluationRow:
+    reason = _text(item, "reason").upper()
+    if reason not in labels.REASONS:
+        raise _Refused("unknown_reason", f"“reason” is none of {', '.join(sorted(labels.REASONS))}.")
+    flag_key, variant = _text(item, "flag"), "" if item.get("variant") is None else _text(item, "variant")
+    return EvaluationRow(flag_key, variant, reason, _minute(item), _whole(item, "count"))
+
+
+def _metric(item: dict[str, Any]) -> MetricRow:
+    return MetricRow(
+        metric=_text(item, "metric"),
+        flag_key=_text(item, "flag"),
+        variant=_text(item, "variant"),
+        minute=_minute(item),
+        count=_whole(item, "count"),
+        bad=_whole(item, "bad") if "bad" in item else 0,
+        units=None if item.get("units") is None else _whole(item, "units"),
+        bad_units=None if item.get("bad_units") is None else _whole(item, "bad_units"),
+        total=_number(item, "sum"),
+        total_squares=_number(item, "sum_squares"),
+        sketch=_sketch(item.get("sketch")),
+    )
+
+
+def _text(item: dict[str, Any], name: str) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        raise _Refused("invalid_value", f"“{name}” is missing or not a text.")
+    if len(value) > 100:
+        raise _Refused("too_long", f"“{name}” has more than 100 characters.")
+    return value
+
+
+def _whole(item: dict[str, Any], name: str) -> int:
+    value = item.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _Refused("invalid_value", f"“{name}” is missing or not a whole number.")
+    return value
+
+
+def _number(item: dict[str, Any], name: str) -> float:
+    value = item.get(name)
+    if value is None:
+        return 0.0
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _Refused("invalid_value", f"“{name}” is not a number.")
+    return float(max(-_BEYOND, min(_BEYOND, value)))
+
+
+def _minute(item: dict[str, Any]) -> datetime:
+    instant = parse_instant(item.get("minute"))
+    if instant is None:
+        raise _Refused("invalid_value", "“minute” is no instant with a zone. Send one like 2026-11-21T09:30:00Z.")
+    return minute_of(instant)
+
+
+def _sketch(given: Any) -> dict[int, int]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or len(given) > MOST_BUCKETS:
+        raise _Refused("invalid_sketch", f"“sketch” is not an object of at most {MOST_BUCKETS} buckets and counts.")
+    try:
+        found = {int(bucket): count for bucket, count in given.items() if len(bucket) <= 7}
+    except ValueError:
+        found = {}
+    if len(found) != len(given) or not all(type(count) is int for count in found.values()):
+        raise _Refused("invalid_sketch", "“sketch” has a bucket or a count that is no whole number.")
+    return found
+
+
+def _check_evaluation(row: EvaluationRow, known: Known, now: datetime) -> None:
+    if row.flag_key not in known:
+        raise _unknown_flag(row.flag_key)
+    # Without a variant: the code default was served.
+    if row.variant and row.variant not in known[row.flag_key]:
+        raise _unknown_variant(row.flag_key, row.variant)
+    _check_minute(row.minute, now)
+    _check_counts(row.count)
+
+
+def _check_metric(row: MetricRow, known: Known, now: datetime) -> None:
+    if not labels.is_metric_name(row.metric):
+        raise _Refused(
+            "invalid_metric", "“metric” is no name of a metric: lower-case letters, digits and “_.-”, 100 at most."
+        )
+    if row.flag_key not in known:
+        raise _unknown_flag(row.flag_key)
+    if row.variant not in known[row.flag_key]:
+        raise _unknown_variant(row.flag_key, row.variant)
+    _check_minute(row.minute, now)
+    _check_counts(row.count, row.bad, row.units or 0, row.bad_units or 0, *row.sketch.values())
+    if row.bad > row.count:
+        raise _Refused("bad_exceeds_count", "“bad” is larger than “count”: no more events can be bad than there were.")
+    if row.units is not None or row.bad_units is not None:
+        _check_units(row)
+    if not all(math.isfinite(each) and 0 <= each <= LARGEST_SUM for each in (row.total, row.total_squares)):
+        raise _Refused("invalid_value", "“sum” or “sum_squares” is negative, too large or no number.")
+    if any(abs(bucket) > LARGEST_BUCKET for bucket in row.sketch) or sum(row.sketch.values()) > row.count:
+        raise _Refused("invalid_sketch", "“sketch” holds more events than “count”, or a bucket that does not exist.")
+
+
+def _check_units(row: MetricRow) -> None:
+    if row.units is None or row.bad_units is None:
+        raise _Refused("invalid_units", "“units” and “bad_units” go together: send both or neither.")
+    if row.units > row.count:
+        raise _Refused("units_exceed_count", "“units” is larger than “count”: every unit has at least one event.")
+    if row.bad_units > min(row.units, row.bad) or (row.bad and not row.bad_units):
+        raise _Refused("invalid_units", "“bad_units” does not fit “units” and “bad”.")
+    if row.units - row.bad_units > row.count - row.bad:
+        raise _Refused("invalid_units", "There are more units without a bad event than events that were not bad.")
+
+
+def _check_minute(minute: datetime, now: datetime) -> None:
+    if minute > now + AHEAD:
+        raise _Refused("minute_in_future", "“minute” is more than two minutes ahead of us. Check the sender's clock.")
+    if minute < now - KEPT:
+        raise _Refused("minute_too_old", "“minute” is more than 72 hours ago. Nothing that old is counted any more.")
+
+
+def _check_counts(*counts: int) -> None:
+    if min(counts) < 0:
+        raise _Refused("negative", "A count is negative.")
+    if max(counts) > LARGEST_COUNT:
+        raise _Refused("too_large", f"A count is larger than {LARGEST_COUNT:,}.")
+
+
+def _unknown_flag(key: str) -> _Refused:
+    told = f"“{key}”" if labels.is_tellable(key) else "that was sent"
+    return _Refused("unknown_flag", f"The flag {told} is not set up in this environment. Check its key and the token.")
+
+
+def _unknown_variant(key: str, variant: str) -> _Refused:
+    told = f"“{variant}”" if labels.is_tellable(variant) else "that was sent"
+    return _Refused("unknown_variant", f"The flag “{key}” has no variant {told} in this environment.")
