@@ -229,7 +229,11 @@ class PlanStage:
     goes_back: bool = False
 
     kind: ClassVar[str] = "plan_stage"
-    permissions: ClassVar[tuple[str, ...]] = (PROPOSE, APPLY)
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Release managers take an approved plan forward, as any approved change; editors as well on every other way."""
+        return (APPLY,) if self.request_id and not self.goes_back else (PROPOSE, APPLY)
 
     def demands_narrowing(self, *, is_protected: bool) -> bool:
         """Every document of the plan is covered, also on the way back."""

@@ -1,7 +1,7 @@
 """What can go wrong on the way of a change request."""
 
 from audits.errors import GovernanceError
-from flags.errors import ConcurrentUpdate
+from flags.errors import ConcurrentUpdate, StaleChange
 from rollouts.transitions import InvalidTransition
 
 __all__ = [
@@ -10,17 +10,23 @@ __all__ = [
     "BundleNotReady",
     "ChangesRequested",
     "ConcurrentUpdate",
+    "ConfirmationMissing",
     "DigestMismatch",
     "ExceptionRefused",
+    "FlagInOtherPlan",
     "Frozen",
     "InvalidTransition",
     "MergeConflict",
     "NotDueYet",
     "NothingToRestore",
     "PartOfBundle",
+    "PartOfPlan",
+    "PlanMovedGround",
+    "PlanMovedOn",
     "PolicyRefused",
     "RequestExpired",
     "RestoreConflict",
+    "SkipRefused",
 ]
 
 
@@ -150,3 +156,50 @@ class ImpactUnderWay(GovernanceError):
     code = "impact_under_way"
     status = 409
     title = "An impact run is under way"
+
+
+class PartOfPlan(GovernanceError):
+    """A change request asks for a rollout plan, which alone reaches its content."""
+
+    code = "part_of_plan"
+    status = 409
+    title = "This request asks for a rollout plan"
+
+
+class PlanMovedGround(StaleChange):
+    """Somebody else changed a flag that a plan writes; `facts["moved"]` says which."""
+
+    code = "plan_moved_ground"
+    title = "Somebody else changed a flag of this plan"
+
+
+class PlanMovedOn(GovernanceError):
+    """The plan is not any more as it was on the page that was looked at."""
+
+    code = "plan_moved_on"
+    status = 409
+    title = "The plan moved on since the page was opened"
+
+
+class FlagInOtherPlan(GovernanceError):
+    """Another plan is at work on one of the flags in the same environment."""
+
+    code = "flag_in_other_plan"
+    status = 409
+    title = "Another plan is at work on this flag"
+
+
+class ConfirmationMissing(GovernanceError):
+    """A plan takes something away from people on its way forward, and nobody confirmed that this is meant."""
+
+    code = "confirmation_missing"
+    status = 409
+    title = "This plan takes something away from people"
+
+
+class SkipRefused(GovernanceError):
+    """A person may not leave this stage of a plan early."""
+
+    code = "skip_refused"
+    status = 409
+    title = "This stage cannot be left early"

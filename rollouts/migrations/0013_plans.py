@@ -104,6 +104,7 @@ class Migration(migrations.Migration):
                 ("base", models.JSONField()),
                 ("documents", models.JSONField()),
                 ("written", models.JSONField(blank=True, default=dict)),
+                ("relies_on", models.JSONField(blank=True, default=dict)),
                 ("digest", models.CharField(max_length=64)),
                 (
                     "state",

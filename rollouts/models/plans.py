@@ -44,6 +44,7 @@ class RolloutPlan(models.Model):
     `definition` is a `PlanDefinition` as JSON, `base` what the flags were when it was prepared (document, version and
     digest by key), `documents` for each stage the whole document of every flag that the stage changes, `written` the
     version and digest of every flag as the plan last left it. `digest` covers definition, base digests and documents.
+    `relies_on` are the versions of the segments that the documents of any stage refer to; it is part of `digest`.
     `stage` is the one that is served, 0 how it was before; `good_stage` the last one that its guards found good.
     `attempt` counts up whenever the plan goes back, `sequence` with every step. `request` asks for the approval.
     `extra_soak_minutes` is what an undecided stage was given beyond its soak.
@@ -60,6 +61,7 @@ class RolloutPlan(models.Model):
     base = models.JSONField()
     documents = models.JSONField()
     written = models.JSONField(default=dict, blank=True)
+    relies_on = models.JSONField(default=dict, blank=True)
     digest = models.CharField(max_length=64)
     request = models.OneToOneField(
         "rollouts.ChangeRequest", on_delete=models.PROTECT, null=True, blank=True, related_name="plan"

@@ -128,11 +128,14 @@ def next_plan_state(state: PlanState, act: PlanAct) -> PlanState:
     try:
         return TRANSITIONS[state, act]
     except KeyError:
-        raise InvalidPlanTransition(
-            f"This plan cannot be {_DONE[act]}: {_SITUATION[state]}.", state=state.value, act=act.value
-        ) from None
+        raise InvalidPlanTransition(refusal(state, act), state=state.value, act=act.value) from None
 
 
 def is_possible(state: PlanState, act: PlanAct) -> bool:
     """Whether the table has the move."""
     return (state, act) in TRANSITIONS
+
+
+def refusal(state: PlanState, act: PlanAct) -> str:
+    """Why the table has no such move, in a sentence."""
+    return f"This plan cannot be {_DONE[act]}: {_SITUATION[state]}."

@@ -17,7 +17,7 @@ from flags.changes import change_digest
 from flags.errors import InvalidInput, NotFound, StaleChange
 from flags.services.attempts import attempt
 from flags.services.configs import AppliedChange, apply_change_set
-from rollouts.errors import ApprovalMissing, BundleNotReady, Frozen, NotDueYet, PolicyRefused
+from rollouts.errors import ApprovalMissing, BundleNotReady, FlagInOtherPlan, Frozen, NotDueYet, PolicyRefused
 from rollouts.models import ChangeRequest
 from rollouts.policies import Facts, Verdict, judge
 from rollouts.selectors.bundles import siblings_of
@@ -29,6 +29,7 @@ from rollouts.services.checks import refuse_moved_ground
 from rollouts.services.drafting import refuse_expired
 from rollouts.services.judging import findings_data, keep_judgement, refuse_by_rule
 from rollouts.services.membership import end_siblings
+from rollouts.services.plans.stages import start_approved_plan
 from rollouts.services.reversals import finish_rollback
 from rollouts.services.writing import lock_request, move, record
 from rollouts.transitions import Act, RequestState, next_state
@@ -36,11 +37,22 @@ from rollouts.transitions import Act, RequestState, next_state
 APPLIER = Actor.system("rollouts.apply_due_changes")
 EXPIRER = Actor.system("rollouts.expire_old_requests")
 # What only a person can put right: the request is held back until somebody edits or approves it.
-BLOCKING = (StaleChange, InvalidInput, NotFound, ConsentMismatch, ApprovalMissing, PolicyRefused, Frozen)
+BLOCKING = (
+    StaleChange,
+    InvalidInput,
+    NotFound,
+    ConsentMismatch,
+    ApprovalMissing,
+    PolicyRefused,
+    Frozen,
+    FlagInOtherPlan,
+)
 
 
 def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest:
     """Apply an approved request whose time has come. All is judged again: approvals, roles, policy, base versions.
+
+    One that asks for a rollout plan starts the plan instead of writing what the plan comes to.
 
     Raises PermissionMissing (role release manager), InvalidTransition, NotDueYet, RequestExpired; and, after having
     marked the request as blocked, StaleChange, InvalidInput, NotFound, ConsentMismatch or ApprovalMissing.
@@ -199,6 +211,8 @@ def _require_consent(request: ChangeRequest, facts: Facts, *, now: datetime) -> 
 
 def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime) -> AppliedChange:
     refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
+    if request.plan_digest:
+        return start_approved_plan(request, actor=actor, now=now)
     authority = ApprovedChange(
         request_id=str(request.pk),
         digest=request.digest,

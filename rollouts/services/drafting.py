@@ -62,11 +62,13 @@ def create_change_request(
     source: Mapping[str, Any] | None = None,
     ticket_url: str = "",
     plan_digest: str = "",
+    also_by: Collection[str] = (),
 ) -> ChangeRequest:
     """A new draft; its reason may wait until it is submitted. `apply_at` None: as soon as it is approved.
 
     `source` says where the content came from, as JSON with a `kind`; services set it, never a person. `ticket_url` is
-    where the work is planned. `plan_digest` is that of the rollout plan that reaches the content.
+    where the work is planned. `plan_digest` is that of the rollout plan that reaches the content. `also_by` are the
+    ids of others who shaped it.
 
     Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
     """
@@ -94,7 +96,7 @@ def create_change_request(
             relies_on=relies_on,
             source=dict(source or {}),
             ticket_url=checked_ticket(ticket_url),
-            contributors=[str(require_person(actor))],
+            contributors=list(dict.fromkeys([str(require_person(actor)), *also_by])),
             created_at=now,
             correlation_id=current_correlation_id(),
         )

@@ -17,9 +17,9 @@ from audits.context import Actor, ActorKind, current_correlation_id
 from flags.errors import NotFound
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
-from rollouts.errors import ConcurrentUpdate
-from rollouts.models import PlanStep, RolloutPlan
-from rollouts.plans.transitions import PlanAct, next_plan_state
+from rollouts.errors import ConcurrentUpdate, FlagInOtherPlan
+from rollouts.models import PlanFlag, PlanStep, RolloutPlan
+from rollouts.plans.transitions import LIVE_STATES, PlanAct, PlanState, next_plan_state
 
 ENGINE = Actor.system("rollouts.advance_plans")
 ACTIONS = {
@@ -68,8 +68,9 @@ def step(
 ) -> PlanStep:
     """Write what `act` leads to, provided nobody wrote since `plan` was read, with its step and its event.
 
-    `fields` are columns of the plan. Raises InvalidPlanTransition where the state does not allow the act and
-    ConcurrentUpdate for the loser of a race. To be called with the plan locked, in the transaction that writes flags.
+    `fields` are columns of the plan. A plan holds its flags while it is live. Raises InvalidPlanTransition where the
+    state does not allow the act, FlagInOtherPlan where another plan holds a flag, and ConcurrentUpdate for the loser of
+    a race. To be called with the plan locked, in the transaction that writes flags.
     """
     target, origin, from_stage = next_plan_state(plan.current_state, act), plan.state, plan.stage
     as_read = RolloutPlan.objects.filter(pk=plan.pk, state=plan.state, lock_version=plan.lock_version)
@@ -81,6 +82,7 @@ def step(
         plan.state, plan.sequence, plan.lock_version = target.value, sequence, plan.lock_version + 1
         for name, value in fields.items():
             setattr(plan, name, value)
+        _hold_flags(plan, was_live=PlanState(origin) in LIVE_STATES)
         kept = PlanStep(
             plan=plan,
             environment_id=plan.environment_id,
@@ -126,6 +128,33 @@ def record(action: Action, plan: RolloutPlan, *, actor: Actor, now: datetime, re
             "flag_keys": keys,
             **data,
         },
+    )
+
+
+def _hold_flags(plan: RolloutPlan, *, was_live: bool) -> None:
+    """Claim the flags of a plan that becomes live, let them go when it ends. Raises FlagInOtherPlan."""
+    is_live = plan.current_state in LIVE_STATES
+    if is_live == was_live:
+        return
+    try:
+        with transaction.atomic():
+            PlanFlag.objects.filter(plan=plan).update(is_live=is_live)
+    except IntegrityError as error:
+        if "flagsite:" in str(error):
+            raise
+        raise _other_plan(plan) from error
+
+
+def _other_plan(plan: RolloutPlan) -> FlagInOtherPlan:
+    held = PlanFlag.objects.filter(environment=plan.environment_id, flag__plans__plan=plan, is_live=True)
+    first = held.exclude(plan=plan).select_related("plan", "flag").order_by("flag__key").first()
+    if first is None:
+        return FlagInOtherPlan("Another plan took one of these flags a moment ago. Try again.")
+    return FlagInOtherPlan(
+        f"{first.plan.label} is {first.plan.current_state.label.lower()} and works on {first.flag.key} in "
+        f"{plan.environment.name}. End it first: two plans would undo each other's stages.",
+        plan_id=str(first.plan_id),
+        flag_key=first.flag.key,
     )
 
 

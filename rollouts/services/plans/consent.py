@@ -1,0 +1,147 @@
+"""Whether a plan may go forward: what was approved is what is stored, and the approvals still suffice, now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from audits.context import Actor
+from flags.authority import ConsentMismatch, ProtectedEnvironment
+from flags.changes import ChangeSet, ConfigEdit, change_digest
+from flags.models import Environment
+from rollouts.errors import ApprovalMissing
+from rollouts.models import ChangeRequest, RolloutPlan
+from rollouts.plans.codec import from_json, plan_digest
+from rollouts.policies import judge
+from rollouts.selectors.facts import facts_of
+from rollouts.selectors.plans.consents import stage_consents
+from rollouts.selectors.plans.ground import Documents
+from rollouts.selectors.verdicts import live_case_of
+from rollouts.services.checks import refuse_moved_ground
+from rollouts.services.judging import refuse_by_rule
+from rollouts.transitions import RequestState
+
+_CONSENTED = frozenset({RequestState.APPROVED, RequestState.APPLIED})
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """On whose word a stage is written; all empty for a plan that needed nobody's approval."""
+
+    request_id: str = ""
+    approved_digest: str = ""
+    approver_ids: tuple[str, ...] = ()
+    required: int = 0
+    rules: tuple[str, ...] = ()
+
+
+def require_stage_consent(plan: RolloutPlan, *, actor: Actor, now: datetime) -> Consent:
+    """The consent under which the plan may go forward now; `actor` is whoever moves it, the engine or a person.
+
+    Raises ConsentMismatch (stored content differs from what was approved), ProtectedEnvironment (nobody approved),
+    ApprovalMissing, PolicyRefused, StaleChange (segments that were relied on moved).
+    """
+    if digest_of(plan) != plan.digest:
+        raise ConsentMismatch(
+            f"What is stored of plan {plan.number} is not what was looked at when it was prepared. End it and make a "
+            "new one."
+        )
+    if plan.request is None:
+        _refuse_without_request(plan, actor)
+        return Consent()
+    return _consent_of(plan, plan.request, now=now)
+
+
+def require_stage_approvals(plan: RolloutPlan, *, to_stage: int) -> None:
+    """Raise ApprovalMissing where a stage that would be left has not got the approvals that it asks for."""
+    stages = from_json(plan.definition).stages
+    for number in range(max(plan.stage, 1), to_stage):
+        wanted = stages[number - 1].gates.approvals
+        counted = len(stage_consents(plan).counted) if number == plan.stage and wanted else 0
+        if counted < wanted:
+            raise ApprovalMissing(
+                f"Stage {number} “{stages[number - 1].name}” of plan {plan.number} is left with {wanted} "
+                f"{'approval' if wanted == 1 else 'approvals'}; {counted} count now.",
+                required=wanted,
+                counted=counted,
+                missing=wanted - counted,
+            )
+
+
+def refuse_own_opening(environment: Environment, *person_ids: str) -> None:
+    """Raise ProtectedEnvironment where one of these people took the protection off this environment."""
+    opener = environment.unprotected_by_id
+    if not environment.is_protected and opener is not None and str(opener) in person_ids:
+        raise ProtectedEnvironment(
+            f"Whoever took the protection off {environment.name} may not roll out there. Protect it again and propose "
+            "the plan, or ask another editor to make one."
+        )
+
+
+def digest_of(plan: RolloutPlan) -> str:
+    """The digest of what is stored of the plan now."""
+    base = base_digests(plan.base, plan.relies_on)
+    return plan_digest(from_json(plan.definition), base_digests=base, documents=plan.documents)
+
+
+def base_digests(base: Mapping[str, Mapping[str, Any]], relies_on: Mapping[str, int]) -> dict[str, str]:
+    """The ground a digest covers: what each flag was, and the versions of segments that the stages refer to."""
+    flags = {f"flag:{key}": str(known["digest"]) for key, known in base.items()}
+    return {**flags, **{f"segment:{key}": str(version) for key, version in relies_on.items()}}
+
+
+def every_document(environment: Environment, documents: Sequence[Documents]) -> ChangeSet:
+    """Every document of every stage, to ask what they refer to; nothing to be applied."""
+    edits = tuple(ConfigEdit(key, 0, document) for changed in documents for key, document in changed.items())
+    return ChangeSet(str(environment.pk), edits)
+
+
+def _refuse_without_request(plan: RolloutPlan, actor: Actor) -> None:
+    environment = plan.environment
+    if environment.is_protected:
+        raise ProtectedEnvironment(
+            f"{environment.name} is protected, and nobody approved plan {plan.number}. Propose it for approval; one "
+            "that runs already is rolled back or ended, and a new one proposed."
+        )
+    refuse_own_opening(environment, plan.started_by_id, actor.id)
+
+
+def _consent_of(plan: RolloutPlan, request: ChangeRequest, *, now: datetime) -> Consent:
+    request.environment, request.project = plan.environment, plan.project
+    _refuse_other_content(plan, request)
+    facts = facts_of(request, now=now)
+    verdict = judge(live_case_of(request, now=now, facts=facts))
+    if not verdict.is_satisfied:
+        raise ApprovalMissing(
+            f"Plan {plan.number} was approved with #{request.number}, but its approvals do not suffice any more. "
+            f"{' '.join(verdict.sentences)}",
+            required=verdict.required,
+            counted=len(verdict.counted),
+            missing=verdict.missing,
+        )
+    refuse_by_rule(request, verdict.findings)
+    documents = every_document(plan.environment, plan.documents)
+    refuse_moved_ground(documents, plan.environment, relies_on=plan.relies_on)
+    return Consent(
+        request_id=str(request.pk),
+        approved_digest=request.digest,
+        approver_ids=tuple(person.id for person in verdict.counted),
+        required=verdict.required,
+        rules=tuple(finding.label for finding in verdict.findings),
+    )
+
+
+def _refuse_other_content(plan: RolloutPlan, request: ChangeRequest) -> None:
+    present = change_digest(
+        request.content,
+        apply_at=request.apply_at,
+        round=request.round,
+        relies_on=request.relies_on,
+        plan_digest=plan.digest,
+    )
+    if present != request.digest or request.plan_digest != plan.digest:
+        raise ConsentMismatch(
+            f"What is stored of #{request.number} is not what was approved. End plan {plan.number} and make a new one."
+        )
+    if request.current_state not in _CONSENTED:
+        raise ConsentMismatch(f"#{request.number} is {request.current_state.label.lower()}, so it approves nothing.")

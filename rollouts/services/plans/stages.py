@@ -1,0 +1,183 @@
+"""Writing a stage of a plan: forward with consent judged anew, back at any time. The only place that constructs
+`PlanStage`.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from audits.context import Actor, correlation
+from flags.authority import PlanStage
+from flags.changes import ChangeSet, ConfigEdit, change_digest, document_digest
+from flags.services.configs import AppliedChange, apply_change_set
+from rollouts.errors import PlanMovedGround
+from rollouts.models import ChangeRequest, PlanStep, RolloutPlan
+from rollouts.plans.transitions import PlanAct, next_plan_state
+from rollouts.selectors.plans.ground import Ground, documents_at, ground_of, left_as
+from rollouts.services.plans.consent import Consent, require_stage_approvals, require_stage_consent
+from rollouts.services.plans.hooks import pass_move_gates
+from rollouts.services.plans.writing import lock_plan, step
+
+WAYS_BACK = frozenset({PlanAct.JUMP_BACK, PlanAct.ROLL_BACK})
+
+
+def apply_stage(
+    plan: RolloutPlan,
+    stage_number: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+    goes_back: bool,
+    verdict_ids: Collection[str] = (),
+) -> AppliedChange:
+    """Write what the stage serves; the plan itself is left to the caller, see `reach_stage`. To be called locked.
+
+    Forward all is judged again, and a flag that somebody else changed refuses the stage. On the way back such flags are
+    left alone and the others go back. No versions: everything serves that already, or nothing could go back.
+
+    Raises PlanMovedGround, what `require_stage_consent` raises, what move gates and the write path raise.
+    """
+    ground = ground_of(plan)
+    if goes_back:
+        consent = _consent_back(plan)
+    else:
+        _refuse_moved(plan, ground)
+        consent = require_stage_consent(plan, actor=actor, now=now)
+        require_stage_approvals(plan, to_stage=stage_number)
+        pass_move_gates(plan, to_stage=stage_number, now=now)
+    content = _content(plan, stage_number, ground, is_reversed=goes_back)
+    if not content.edits:
+        return AppliedChange(plan.environment.revision, {})
+    authority = PlanStage(
+        plan_id=str(plan.pk),
+        stage=stage_number,
+        attempt=plan.attempt,
+        content_digest=change_digest(content, apply_at=None),
+        request_id=consent.request_id,
+        approved_digest=consent.approved_digest,
+        approver_ids=consent.approver_ids,
+        required_approvals=consent.required,
+        rules=consent.rules,
+        verdict_ids=tuple(verdict_ids),
+        goes_back=goes_back,
+    )
+    why = f"{plan.label}: {_stage_words(plan, stage_number)}{f'. {reason}' if reason else ''}"
+    return apply_change_set(content, actor=actor, authority=authority, now=now, reason=why)
+
+
+def reach_stage(
+    plan: RolloutPlan,
+    act: PlanAct,
+    stage_number: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    verdict_ids: Collection[str] = (),
+    evidence: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> PlanStep:
+    """Carry out `act`, which brings a locked plan to a stage: flags, plan, step and event in this transaction.
+
+    `fields` are further columns of the plan. The step's evidence names the flags that were left alone on the way back.
+    """
+    next_plan_state(plan.current_state, act)
+    goes_back = act in WAYS_BACK
+    left_alone = sorted(ground_of(plan).moved_keys) if goes_back else []
+    with correlation(plan.correlation_id):
+        applied = apply_stage(
+            plan, stage_number, actor=actor, now=now, reason=reason, goes_back=goes_back, verdict_ids=verdict_ids
+        )
+        told = {"left_alone": left_alone, "ended_attempt": plan.attempt} if goes_back else {}
+        return step(
+            plan,
+            act,
+            actor=actor,
+            now=now,
+            reason=reason,
+            revision=applied.revision if applied.versions else None,
+            evidence={"versions": dict(applied.versions), **told, **(evidence or {})},
+            **_reached(plan, stage_number, applied, goes_back=goes_back, now=now),
+            **fields,
+        )
+
+
+def start_approved_plan(request: ChangeRequest, *, actor: Actor, now: datetime) -> AppliedChange:
+    """Begin the plan that an approved request asks for, instead of writing the request's content.
+
+    To be called with the request locked and judged, in the transaction that says it was applied.
+    """
+    plan = lock_plan(request.plan.pk)
+    begun = reach_stage(plan, PlanAct.START, 1, actor=actor, now=now, reason=request.reason, **begun_by(actor, now))
+    return AppliedChange(begun.revision or plan.environment.revision, begun.evidence["versions"])
+
+
+def begun_by(actor: Actor, now: datetime) -> dict[str, Any]:
+    """The columns that say who started a plan, and when."""
+    return {"started_by_id": actor.id, "started_at": now}
+
+
+def _consent_back(plan: RolloutPlan) -> Consent:
+    """A way back was part of what was approved, so nothing is judged again."""
+    if plan.request is None:
+        return Consent()
+    return Consent(request_id=str(plan.request.pk), approved_digest=plan.request.digest)
+
+
+def _refuse_moved(plan: RolloutPlan, ground: Ground) -> None:
+    if not ground.moved:
+        return
+    names = ", ".join(
+        f"{item['key']} (version {item['base_version']} → {item['current_version']})" for item in ground.moved
+    )
+    raise PlanMovedGround(
+        f"Somebody else changed flags of plan {plan.number} in {plan.environment.name}: {names}. Nothing is "
+        "overwritten. Put them back as the plan left them, or end this plan and make a new one on how they are now.",
+        moved=list(ground.moved),
+    )
+
+
+def _content(plan: RolloutPlan, stage_number: int, ground: Ground, *, is_reversed: bool) -> ChangeSet:
+    """The edits that bring every flag that is as the plan left it to what the stage serves; back in reverse order."""
+    edits = [
+        ConfigEdit(key, ground.version(key), document)
+        for key, document in documents_at(plan, stage_number).items()
+        if key not in ground.moved_keys
+        and document_digest(document) != ground.digest(key)
+        and not (stage_number == 0 and ground.version(key) == 0)
+    ]
+    return ChangeSet(str(plan.environment_id), tuple(reversed(edits) if is_reversed else edits))
+
+
+def _reached(
+    plan: RolloutPlan, stage_number: int, applied: AppliedChange, *, goes_back: bool, now: datetime
+) -> dict[str, Any]:
+    """The columns of a plan that has just come to a stage."""
+    documents = documents_at(plan, stage_number)
+    written = {
+        key: {"version": applied.versions[key], "digest": document_digest(documents[key])}
+        if key in applied.versions
+        else {"version": known["version"], "digest": known["digest"]}
+        for key in documents
+        if (known := left_as(plan, key))
+    }
+    fields: dict[str, Any] = {
+        "stage": stage_number,
+        "stage_entered_at": now,
+        "extra_soak_minutes": 0,
+        "written": written,
+        "blocked_code": "",
+        "blocked_detail": {},
+        "next_look_at": now,
+    }
+    if goes_back:
+        fields |= {"attempt": plan.attempt + 1, "good_stage": min(plan.good_stage, stage_number)}
+    return fields
+
+
+def _stage_words(plan: RolloutPlan, stage_number: int) -> str:
+    if stage_number == 0:
+        return "back to how it was before"
+    stages = plan.definition["stages"]
+    return f"stage {stage_number} of {len(stages)}, {stages[stage_number - 1]['name']}"
