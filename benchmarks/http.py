@@ -1,11 +1,13 @@
 """What an evaluation over HTTP costs the server: CPU time per request behind granian, beside bare Django and stock DRF.
 
-`python -m benchmarks.http [seconds]` starts five servers, each a granian WSGI process with one thread on core 0, and
-asks them from core 1 over 16 kept-alive connections (a load generator of its own, in `load`). Rounds are interleaved,
-figures are medians. CPU time is user + system of the server's processes. Nothing is stored: flags and tokens come from
-memory, everything else is the product's: token check, rate limit, metrics, headers, tags.
+`python -m benchmarks.http [seconds] [--unleash FOLDER]` starts five servers, each a granian WSGI process with one
+thread on core 0, and asks them from core 1 over 16 kept-alive connections (a load generator of its own, in `load`).
+Rounds are interleaved, figures are medians. CPU time is user + system of the server's processes. Nothing is stored:
+flags and tokens come from memory, everything else is the product's: token check, rate limit, metrics, headers, tags.
+With a folder in which `npm install unleash-server` was run, Unleash is asked beside them (`_unleash`).
 """
 
+import argparse
 import http.client
 import os
 import selectors
@@ -16,8 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from benchmarks import _unleash
 
 SECRET = "fse_" + "b" * 43
 BULK = "/ofrep/v1/evaluate/flags"
@@ -27,7 +32,7 @@ CONNECTIONS = 16
 ROUNDS = 5
 SERVERS = ("raw", "front", "drf", "bare", "stock")
 CASES = {
-    "empty WSGI function (what granian itself costs)": ("raw", "/one", ""),
+    "empty WSGI function, same request": ("raw", "/one", ""),
     "front, one flag": ("front", f"{BULK}/rules-0", ""),
     "front, 100 flags": ("front", BULK, ""),
     "front, 100 flags, 304": ("front", BULK, KNOWN),
@@ -43,25 +48,50 @@ GOALS = {
     "front, 100 flags, 304": 90,
     "DRF, one flag": 330,
 }
+# What the bare Django view cost where the goals were set.
+BARE_THERE = 184
+BARE = "bare Django view, dictionary look-up"
+# The flags of Unleash that a case is answered by.
+UNLEASH = {"Unleash, one flag": "one", "Unleash, 100 flags": "all"}
+# How often Unleash's CPU time per request a case of ours has to fit into it.
+RATIOS = {
+    "front, one flag": ("Unleash, one flag", 20),
+    "front, 100 flags": ("Unleash, 100 flags", 18),
+    "DRF, one flag": ("Unleash, one flag", 2.5),
+}
+SLOW = ("front, one flag", "DRF, one flag")
 
 
-def main(seconds: float) -> None:
+def main(seconds: float, unleash: Path | None) -> None:
     """Measure and print."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory() as folder:
-        servers = {name: _Server(name, 8811 + index, folder) for index, name in enumerate(SERVERS)}
-        try:
-            for server in servers.values():
-                server.wait()
-            found = _measure(servers, seconds)
-            latencies = {name: _latency(servers[CASES[name][0]], name) for name in ("front, one flag", "DRF, one flag")}
-        finally:
-            for server in servers.values():
-                server.stop()
-    _print(found, latencies, seconds)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[-1:])
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        servers: dict[str, _Process] = {}
+        for index, name in enumerate(SERVERS):
+            servers[name] = server = _Server(name, 8811 + index, folder, core=cores[0])
+            stack.callback(server.stop)
+        for name in SERVERS:
+            servers[name].wait()
+        if unleash is not None:
+            servers["unleash"] = _Process(_unleash.PORT, stack.enter_context(_unleash.running(unleash, core=cores[0])))
+            CASES.update({name: ("unleash", _unleash.PATH, "") for name in UNLEASH})
+        found = _measure(servers, seconds)
+        at_200 = [*SLOW, *(["Unleash, one flag"] if unleash is not None else [])]
+        latencies = {name: _latency(servers[CASES[name][0]], name) for name in at_200}
+    middle = {
+        name: [statistics.median(values) for values in zip(*rounds, strict=True)] for name, rounds in found.items()
+    }
+    _print_conditions(seconds)
+    _print_costs(found, middle)
+    _print_ratios(middle)
+    for name, values in latencies.items():
+        at = [values[int(len(values) * share)] * 1000 for share in (0.5, 0.99)]
+        print(f"\n{name} at 200/s, ms: median {at[0]:.2f}, p99 {at[1]:.2f}, {len(values)} requests")
 
 
-def _measure(servers: "dict[str, _Server]", seconds: float) -> dict[str, list[tuple[float, float]]]:
+def _measure(servers: "dict[str, _Process]", seconds: float) -> dict[str, list[tuple[float, float]]]:
     """CPU microseconds per request and requests per second of each case, round by round."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
     messages = {name: requests(name, port=servers[key].port) for name, (key, _, _) in CASES.items()}
@@ -75,12 +105,7 @@ def _measure(servers: "dict[str, _Server]", seconds: float) -> dict[str, list[tu
     return found
 
 
-def _print(found: dict[str, list[tuple[float, float]]], latencies: dict[str, list[float]], seconds: float) -> None:
-    middle = {
-        name: [statistics.median(values) for values in zip(*rounds, strict=True)] for name, rounds in found.items()
-    }
-    bare = middle["bare Django view, dictionary look-up"][0]
-    stock = middle["stock DRF view, dictionary look-up"][0]
+def _print_conditions(seconds: float) -> None:
     print(
         f"granian WSGI, 1 process, 1 thread on one core; load from another core, {CONNECTIONS} connections kept alive;"
     )
@@ -89,29 +114,39 @@ def _print(found: dict[str, list[tuple[float, float]]], latencies: dict[str, lis
         f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} shared cores. One flag: three rules, then a split;"
     )
     print("1,000 different contexts; token, rate limit and metrics on.\n")
-    print("| What | CPU µs per request | spread | goal | requests/s | of bare Django | of stock DRF |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+
+
+def _print_costs(found: dict[str, list[tuple[float, float]]], middle: dict[str, list[float]]) -> None:
+    bare, stock = middle[BARE][0], middle["stock DRF view, dictionary look-up"][0]
+    scale = bare / BARE_THERE
+    print(f"Goals were set where the bare Django view cost {BARE_THERE} µs. Here it costs {bare:.0f}, so a goal scaled")
+    print(f"to this machine is {scale:.2f} times as much.\n")
+    print("| What | CPU µs per request | spread | goal | goal scaled | requests/s | of bare Django | of stock DRF |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, (cpu, rate) in middle.items():
         values = [each for each, _ in found[name]]
-        goal = f"≤ {GOALS[name]}" if name in GOALS else "-"
-        row = [name, f"{cpu:.0f}", f"{min(values):.0f}-{max(values):.0f}", goal, f"{rate:,.0f}"]
+        goals = [f"≤ {GOALS[name]}", f"≤ {GOALS[name] * scale:.0f}"] if name in GOALS else ["-", "-"]
+        row = [name, f"{cpu:.0f}", f"{min(values):.0f}-{max(values):.0f}", *goals, f"{rate:,.0f}"]
         print(f"| {' | '.join(row)} | {cpu / bare:.2f} | {cpu / stock:.2f} |")
-    for name, values in latencies.items():
-        at = [values[int(len(values) * share)] * 1000 for share in (0.5, 0.99)]
-        print(f"\n{name} at 200/s, ms: median {at[0]:.2f}, p99 {at[1]:.2f}, {len(values)} requests")
 
 
-class _Server:
-    """One of the five, with its processes' CPU time."""
+def _print_ratios(middle: dict[str, list[float]]) -> None:
+    """How many of our requests fit into the CPU time of one of Unleash's."""
+    if not UNLEASH.keys() <= middle.keys():
+        return
+    print("\n| Requests per CPU second | ours | Unleash | ratio | goal |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, (peer, goal) in RATIOS.items():
+        ours, theirs = middle[name][0], middle[peer][0]
+        print(f"| {name} | {1e6 / ours:,.0f} | {1e6 / theirs:,.0f} | {theirs / ours:.1f} | ≥ {goal} |")
 
-    def __init__(self, name: str, port: int, folder: str) -> None:
+
+class _Process:
+    """A server that is asked, with the CPU time of its processes."""
+
+    def __init__(self, port: int, pid: int) -> None:
         self.port = port
-        environment = {**os.environ, "BENCH_SERVER": name, "DEMO": "1", "VAR_DIR": folder, "LOG_LEVEL": "ERROR"}
-        environment |= {"PYTHONPATH": ".", "DJANGO_SETTINGS_MODULE": "flagsite.settings"}
-        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "1", "--blocking-threads", "1"]
-        command += ["--port", str(port), "--no-access-log", "--log-level", "error", "benchmarks.http:application"]
-        core = min(os.sched_getaffinity(0) if len(os.sched_getaffinity(0)) > 1 else {0})
-        self._process = subprocess.Popen(command, env=environment, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+        self._pid = pid
 
     def wait(self) -> None:
         for _ in range(300):
@@ -126,10 +161,22 @@ class _Server:
     def cpu_seconds(self) -> float:
         """User and system time of the process and its children."""
         ticks = 0
-        for pid in _family(self._process.pid):
+        for pid in _family(self._pid):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class _Server(_Process):
+    """One of the five."""
+
+    def __init__(self, name: str, port: int, folder: str, *, core: int) -> None:
+        environment = {**os.environ, "BENCH_SERVER": name, "DEMO": "1", "VAR_DIR": folder, "LOG_LEVEL": "ERROR"}
+        environment |= {"PYTHONPATH": ".", "DJANGO_SETTINGS_MODULE": "flagsite.settings"}
+        command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", "1", "--blocking-threads", "1"]
+        command += ["--port", str(port), "--no-access-log", "--log-level", "error", "benchmarks.http:application"]
+        self._process = subprocess.Popen(command, env=environment, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+        super().__init__(port, self._process.pid)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -144,6 +191,8 @@ def _family(pid: int) -> Iterator[int]:
 
 def requests(name: str, *, port: int) -> list[bytes]:
     """A thousand requests of a case, each for another user."""
+    if name in UNLEASH:
+        return [_unleash.request(UNLEASH[name], number) for number in range(1_000)]
     _, path, headers = CASES[name]
     made = []
     for number in range(1_000):
@@ -183,7 +232,7 @@ def load(port: int, messages: list[bytes], *, seconds: float) -> int:
     return answered
 
 
-def _latency(server: _Server, name: str) -> list[float]:
+def _latency(server: _Process, name: str) -> list[float]:
     """Seconds from the instant a request is due to its answer, sorted; one every 5 ms."""
     messages, taken = requests(name, port=server.port), []
     connections = [_connect(server.port) for _ in range(4)]
@@ -334,4 +383,8 @@ if "BENCH_SERVER" in os.environ:
         application = _baseline(is_stock=_name == "stock")
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)
+    parser = argparse.ArgumentParser(description="What an evaluation over HTTP costs the server.")
+    parser.add_argument("seconds", nargs="?", type=float, default=2.0, help="seconds of each round")
+    parser.add_argument("--unleash", type=Path, help="a folder in which unleash-server is installed")
+    given = parser.parse_args()
+    main(given.seconds, given.unleash)
