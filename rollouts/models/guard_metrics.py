@@ -36,8 +36,10 @@ class GuardWatch(models.Model):
     """How far one guard of one attempt of a plan was counted. What it holds follows from the closed minutes alone, so
     it can be thrown away and counted anew.
 
-    `through` is the last closed minute that is in `accumulated`; `pending` are the counts of minutes since the last
-    stored verdict. `sampled_at` is the newest minute with data.
+    `through` is the last closed minute that was looked at; `pending` are the counts of minutes since the last stored
+    verdict. `control_at` and `treatment_at` are the newest minutes with data of either arm, `sampled_at` that of all
+    arms the stage serves, `fresh_minutes` how many minutes of the stage had data in time. `asked_at` is when Prometheus
+    was last asked.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -46,6 +48,9 @@ class GuardWatch(models.Model):
     metric = models.CharField(max_length=100)
     through = models.DateTimeField(null=True, blank=True)
     sampled_at = models.DateTimeField(null=True, blank=True)
+    control_at = models.DateTimeField(null=True, blank=True)
+    treatment_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True)
     accumulated = models.JSONField(default=dict)
     pending = models.JSONField(default=list)
     outcome = models.CharField(max_length=20, blank=True)
