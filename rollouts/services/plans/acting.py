@@ -24,6 +24,7 @@ from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
 from rollouts.services.plans.consent import refuse_own_opening
 from rollouts.services.plans.drafting import end_request, refuse_other_plan_digest
+from rollouts.services.plans.rollback import go_back
 from rollouts.services.plans.stages import begun_by, reach_stage
 from rollouts.services.plans.writing import lock_plan, step
 from rollouts.services.writing import require_person
@@ -147,7 +148,7 @@ def roll_back_plan(
         target = _rollback_target(plan) if to_stage is None else to_stage
         if not 0 <= target <= plan.stage:
             raise problem("to_stage", f"Choose a stage that is not after the present one, which is stage {plan.stage}.")
-        reach_stage(plan, PlanAct.ROLL_BACK, target, actor=actor, now=now, reason=why, ended_at=None)
+        go_back(plan, to_stage=target, actor=actor, reason=why, now=now)
         return plan
 
     return attempt(act)
@@ -161,7 +162,7 @@ def abort_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, sequence: int
         if plan.current_state is PlanState.PROPOSED:
             with correlation(plan.correlation_id):
                 end_request(plan, actor=actor, now=now, reason=why)
-        fields = {"ended_at": now, "next_look_at": None, "blocked_code": "", "blocked_detail": {}}
+        fields: dict[str, object] = {"ended_at": now, "next_look_at": None, "blocked_code": "", "blocked_detail": {}}
         _step(plan, PlanAct.ABORT, actor=actor, now=now, reason=why, evidence={"stays_served": plan.stage}, **fields)
         return plan
 
