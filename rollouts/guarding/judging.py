@@ -1,0 +1,290 @@
+"""From what was counted to a verdict: typed outcomes, each with its action and a sentence that says why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import exp, log
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
+
+from rollouts.plans.definition import GuardAction, GuardSource, GuardSpec
+
+from . import wording
+from .breaks import hard_break
+from .counts import Interval
+from .eprocess import Accumulated, add, bounds, log_e_fail, log_e_pass, shown_tally, start
+from .likelihoods import Arms
+from .outcomes import TROUBLES, GuardOutcome, action_of
+from .ratio import Skew, log_skews, skew_of
+from .shared import SharedIncident, shared_incident
+
+METHOD_VERSION = 1
+# Failing answers in a row until a source counts as one that cannot be asked (Argo Rollouts: consecutiveErrorLimit 4).
+ERRORS_TOLERATED = 4
+# At risk from e^(2/3 log threshold) on: without a regression that is ever reached in 14 of 100 guards at most.
+RISK_PART = 2 / 3
+_MINUTE = timedelta(minutes=1)
+_LARGEST_LOG = 700.0
+_SPEC = TypeAdapter(GuardSpec)
+
+
+class Samples(NamedTuple):
+    """Units of either arm."""
+
+    control: int
+    treatment: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a guard says at one look. `threshold` is what `e_fail` and `e_pass` have to reach; `statistics` is JSON."""
+
+    outcome: GuardOutcome
+    action: GuardAction | None
+    sentence: str
+    statistics: dict[str, Any]
+    e_fail: float
+    e_pass: float
+    threshold: float
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Everything one judgement rests on."""
+
+    spec: GuardSpec
+    known: Accumulated
+    alpha: float
+    now: datetime
+    sampled_at: datetime | None
+    started_at: datetime
+    errors_in_a_row: int
+    log_fail: float
+    log_pass: float
+    bounds: tuple[float | None, float | None]
+    broken: Arms | None
+    skew: Skew | None
+    incident: SharedIncident | None
+
+    @property
+    def log_threshold(self) -> float:
+        return log(1 / self.alpha)
+
+    @property
+    def silent_for(self) -> timedelta:
+        """How long nothing was counted. A minute's counts speak for all of it."""
+        return self.now - (self.sampled_at + _MINUTE if self.sampled_at else self.started_at)
+
+    @property
+    def has_enough(self) -> bool:
+        total = self.known.total
+        return min(total.n_control, total.n_treatment) >= max(1, self.spec.minimum_sample)
+
+
+def alpha_shares(guards: Sequence[GuardSpec], alpha: float) -> list[float]:
+    """The level of each guard of a plan, by weight (Bonferroni: holds however the guards depend on each other)."""
+    total = sum(guard.weight for guard in guards)
+    return [alpha * guard.weight / total for guard in guards]
+
+
+def parameters_of(spec: GuardSpec, alpha_m: float) -> dict[str, Any]:
+    """What a verdict keeps of its guard, so that it can be judged again."""
+    return {"method": METHOD_VERSION, "alpha": float(alpha_m).hex(), "guard": _SPEC.dump_python(spec, mode="json")}
+
+
+def judge_guard(
+    spec: GuardSpec,
+    accumulated: Accumulated,
+    *,
+    alpha_m: float,
+    now: datetime,
+    sampled_at: datetime | None,
+    started_at: datetime,
+    fresh: int = 0,
+    errors_in_a_row: int = 0,
+    previous: str | None = None,
+) -> Judgement:
+    """What the guard says now. `sampled_at` is the newest minute with data, `fresh` how many minutes had data in time,
+    `previous` the outcome of the look before."""
+    if not 0 < alpha_m < 1:
+        raise ValueError(f"{alpha_m} is no level of a test.")
+    look = _Look(
+        spec,
+        accumulated,
+        alpha_m,
+        now,
+        sampled_at,
+        started_at,
+        errors_in_a_row,
+        log_e_fail(accumulated),
+        log_e_pass(accumulated),
+        bounds(accumulated, alpha_m),
+        hard_break(accumulated.total, accumulated.recent),
+        skew_of(accumulated.shares),
+        shared_incident(accumulated.recent),
+    )
+    outcome = _outcome_of(look)
+    if previous in TROUBLES and outcome not in TROUBLES:
+        outcome = GuardOutcome.RECOVERED
+    total = accumulated.total
+    return Judgement(
+        outcome,
+        action_of(outcome, spec),
+        _sentence_of(look, outcome),
+        _statistics_of(look, outcome, fresh),
+        exp(min(look.log_fail, _LARGEST_LOG)),
+        exp(min(look.log_pass, _LARGEST_LOG)),
+        1 / alpha_m,
+        Samples(total.n_control, total.n_treatment),
+    )
+
+
+def replay(
+    parameters: Mapping[str, Any],
+    intervals: Iterable[Interval],
+    *,
+    now: datetime,
+    sampled_at: datetime | None,
+    started_at: datetime,
+    fresh: int = 0,
+    errors_in_a_row: int = 0,
+    previous: str | None = None,
+) -> Judgement:
+    """The judgement of stored parameters and intervals, the same to the last bit as it was given. Raises ValueError for
+    parameters of another version of the method."""
+    if parameters.get("method") != METHOD_VERSION:
+        raise ValueError(f"This verdict was given by version {parameters.get('method')} of the method.")
+    spec = _SPEC.validate_python(parameters["guard"])
+    known = start(spec)
+    for interval in intervals:
+        known = add(known, interval)
+    return judge_guard(
+        spec,
+        known,
+        alpha_m=float.fromhex(parameters["alpha"]),
+        now=now,
+        sampled_at=sampled_at,
+        started_at=started_at,
+        fresh=fresh,
+        errors_in_a_row=errors_in_a_row,
+        previous=previous,
+    )
+
+
+def _outcome_of(look: _Look) -> GuardOutcome:
+    """The gravest thing that holds. What was proven stays so when data stop; silence outweighs what old data hint."""
+    if look.broken:
+        return GuardOutcome.HARD_BREAK
+    # Reports missing from a treatment hide its faults. Reports in excess may have invented them: that is only held.
+    if look.has_enough and look.log_fail >= look.log_threshold and look.skew != Skew.MORE:
+        return GuardOutcome.BREACH
+    silence = _silence_of(look)
+    if silence:
+        return silence
+    if look.skew:
+        return GuardOutcome.SAMPLE_RATIO
+    if look.incident:
+        return GuardOutcome.SHARED_INCIDENT
+    return _standing_of(look)
+
+
+def _silence_of(look: _Look) -> GuardOutcome | None:
+    spec = look.spec
+    if spec.source == GuardSource.PROMETHEUS and look.errors_in_a_row > ERRORS_TOLERATED:
+        return GuardOutcome.PROBE_ERROR
+    if look.silent_for >= timedelta(minutes=spec.missing_after_minutes):
+        return GuardOutcome.MISSING
+    if look.sampled_at and look.silent_for >= timedelta(minutes=spec.stale_after_minutes):
+        return GuardOutcome.STALE
+    return None
+
+
+def _standing_of(look: _Look) -> GuardOutcome:
+    if not look.has_enough:
+        return GuardOutcome.COLLECTING
+    if look.log_fail >= RISK_PART * look.log_threshold:
+        return GuardOutcome.AT_RISK
+    return GuardOutcome.HEALTHY if look.log_pass >= look.log_threshold else GuardOutcome.COLLECTING
+
+
+def _sentence_of(look: _Look, outcome: GuardOutcome) -> str:
+    spec, known = look.spec, look.known
+    match outcome:
+        case GuardOutcome.HARD_BREAK:
+            return wording.hard_break(spec, look.broken or known.total)
+        case GuardOutcome.MISSING:
+            return wording.missing(spec, look.sampled_at, look.silent_for)
+        case GuardOutcome.STALE:
+            return wording.stale(spec, look.silent_for)
+        case GuardOutcome.PROBE_ERROR:
+            return wording.probe_error(spec, look.errors_in_a_row)
+        case GuardOutcome.SAMPLE_RATIO:
+            return wording.sample_ratio(spec, known.shares)
+        case GuardOutcome.SHARED_INCIDENT:
+            return wording.shared_incident(spec, look.incident) if look.incident else ""
+        case _:
+            return _comparison(look, outcome)
+
+
+def _comparison(look: _Look, outcome: GuardOutcome) -> str:
+    spec, total = look.spec, look.known.total
+    if not (total.n_control and total.n_treatment):
+        return wording.one_sided(spec, total)
+    if not look.has_enough:
+        return wording.too_few(spec, total)
+    compared = wording.compared(spec, total, shown_tally(look.known), is_success=_shows_success(look.known))
+    bounded = wording.bounded(*look.bounds, look.alpha)
+    return f"{compared}{bounded}. {wording.CONCLUSIONS[outcome].format(tolerable=f'x{spec.tolerable:g}')}"
+
+
+def _shows_success(known: Accumulated) -> bool:
+    return known.successes is not None and shown_tally(known) is known.successes
+
+
+def _statistics_of(look: _Look, outcome: GuardOutcome, fresh: int) -> dict[str, Any]:
+    known, total = look.known, look.known.total
+    lower, upper = look.bounds
+    more, fewer = log_skews(known.shares)
+    return {
+        "method": METHOD_VERSION,
+        "outcome": outcome.value,
+        "control": _arm_json(total.n_control, total.x_control),
+        "treatment": _arm_json(total.n_treatment, total.x_treatment),
+        "minutes": known.minutes,
+        "fresh_minutes": fresh,
+        "through": known.through.isoformat() if known.through else None,
+        "event": "success" if _shows_success(known) else "failure",
+        "ratio": _hex(shown_tally(known).ratio),
+        "at_least": _hex(lower),
+        "at_most": _hex(upper),
+        "log_e_fail": _hex(look.log_fail),
+        "log_e_pass": _hex(look.log_pass),
+        "log_threshold": _hex(look.log_threshold),
+        "log_e_more": _hex(more),
+        "log_e_fewer": _hex(fewer),
+        "errors_in_a_row": look.errors_in_a_row,
+    }
+
+
+def _arm_json(units: int, bad: int) -> dict[str, int]:
+    return {"units": units, "bad": bad}
+
+
+def _hex(value: float | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+__all__ = [
+    "ERRORS_TOLERATED",
+    "METHOD_VERSION",
+    "Arms",
+    "GuardOutcome",
+    "Judgement",
+    "Samples",
+    "alpha_shares",
+    "judge_guard",
+    "parameters_of",
+    "replay",
+]

@@ -1,0 +1,42 @@
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from rollouts.guarding.counts import Interval
+from rollouts.guarding.eprocess import Accumulated, add, start
+from rollouts.guarding.judging import Judgement, judge_guard
+from rollouts.plans.definition import GuardSpec, MetricKind
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def spec(**fields) -> GuardSpec:
+    usual = {
+        "metric": "errors",
+        "name": "Errors",
+        "kind": MetricKind.ERROR_RATE,
+        "flag_key": "checkout",
+        "treatment": "on",
+        "control": "off",
+    }
+    return GuardSpec(**{**usual, **fields})
+
+
+def minutes(rows: Iterable[tuple[int, ...]], *, after: int = 0) -> list[Interval]:
+    """Intervals of (n_control, x_control, n_treatment, x_treatment[, weight_control, weight_treatment])."""
+    return [Interval(BEGIN + (after + number) * MINUTE, *row) for number, row in enumerate(rows)]
+
+
+def counted(guard: GuardSpec, rows: Iterable[tuple[int, ...]]) -> Accumulated:
+    known = start(guard)
+    for interval in minutes(rows):
+        known = add(known, interval)
+    return known
+
+
+def judged(guard: GuardSpec, rows: Iterable[tuple[int, ...]], **facts) -> Judgement:
+    """The judgement right after the last of these minutes."""
+    known = counted(guard, rows)
+    last = known.through or BEGIN
+    usual = {"alpha_m": 0.05, "now": last + MINUTE, "sampled_at": known.through, "started_at": BEGIN}
+    return judge_guard(guard, known, **{**usual, **facts})
