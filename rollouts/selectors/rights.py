@@ -33,6 +33,12 @@ _ENDING_WITH_TIME = frozenset(
     {Act.APPROVE, Act.APPLY, Act.EDIT, Act.SCHEDULE, Act.REQUEST_CHANGES, Act.LIFT_CHANGES, Act.ABSTAIN}
 )
 
+# What is done with the plan that a request asks for, and not with the request.
+_PLANNED = {
+    Act.EDIT: "It asks for a rollout plan. Take the plan back and edit it instead.",
+    Act.ROLL_BACK: "It started a rollout plan. Roll back the plan instead.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ActView:
@@ -70,6 +76,8 @@ def _refusal(request: ChangeRequest, act: Act, viewer: _Viewer, case: Case, now:
         return reason
     if not is_possible(request.current_state, act):
         return refusal(request.current_state, act)
+    if request.plan_digest and act in _PLANNED:
+        return _PLANNED[act]
     over = request.current_state in AWAITING_STATES and request.has_expired(now)
     if over and act in _ENDING_WITH_TIME:
         return "This request has expired. Ask for a new change instead."

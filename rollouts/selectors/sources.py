@@ -47,6 +47,8 @@ def source_of(request: ChangeRequest) -> Source | None:
         case "restore":
             instant = datetime.fromisoformat(facts["instant"])
             return Source(f"Restores what the whole environment served on {instant:%d %B %Y at %H:%M} UTC.")
+        case "plan":
+            return Source(f"Asks for rollout plan {facts['number']}, which gets there stage by stage.")
     return None
 
 

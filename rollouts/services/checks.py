@@ -11,6 +11,8 @@ from flags.errors import InvalidInput, StaleChange
 from flags.models import Environment
 from flags.services.configs import validate_change_set
 from flags.services.keys import checked_text, problem
+from rollouts.errors import PartOfPlan
+from rollouts.models import ChangeRequest
 from rollouts.selectors.reliance import STRICT_MODE, relied_on
 
 LONGEST_TITLE = 200
@@ -110,6 +112,14 @@ def refuse_moved_ground(change_set: ChangeSet, environment: Environment, *, reli
         raise StaleChange(
             f"{_moved_words(moved, environment)} Then edit the change and save it again: it relies on how that is now.",
             moved=moved,
+        )
+
+
+def refuse_planned(request: ChangeRequest, instead: str) -> None:
+    """Raise PartOfPlan for a request that asks for a rollout plan; `instead` says what to do."""
+    if request.plan_digest:
+        raise PartOfPlan(
+            f"#{request.number} asks for a rollout plan, which reaches its content stage by stage. {instead}"
         )
 
 

@@ -17,6 +17,7 @@ from rollouts.errors import MergeConflict
 from rollouts.models import BundleMember, ChangeRequest
 from rollouts.selectors.contents import edits_of
 from rollouts.selectors.merges import MergedRequest, merged_with_live, merged_with_request
+from rollouts.services.checks import refuse_planned
 from rollouts.services.drafting import UNCHANGED, Unchanged, edit_change_request, refuse_other_digest
 from rollouts.services.reviewing import may_withdraw, withdraw_change_request
 from rollouts.services.writing import lock_request
@@ -78,6 +79,7 @@ def _editable(request_id: uuid.UUID, *, actor: Actor, digest: str) -> ChangeRequ
     request = lock_request(request_id)
     permissions.require(actor, permissions.PROPOSE, request.environment)
     next_state(request.current_state, Act.EDIT)
+    refuse_planned(request, "Take the plan back and edit it instead.")
     refuse_other_digest(request, digest)
     return request
 
@@ -90,6 +92,7 @@ def _other(request: ChangeRequest, other_id: uuid.UUID) -> ChangeRequest:
         raise NotFound("There is no such other request for this environment.", request_id=str(other_id))
     if other.current_state not in OPEN_STATES:
         raise InvalidInput(f"#{other.number} is not open any more, so there is nothing to merge.", problems=[])
+    refuse_planned(other, "It cannot be merged into another request.")
     if BundleMember.objects.filter(request=other).exists():
         raise InvalidInput(
             f"#{other.number} belongs to a bundle and goes live with it. Merge this one into #{other.number} instead.",

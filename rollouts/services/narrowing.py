@@ -22,7 +22,7 @@ from rollouts.policies import may_apply_at_once
 from rollouts.selectors.facts import facts_of
 from rollouts.selectors.rules import ruled
 from rollouts.selectors.verdicts import case_of, policy_of
-from rollouts.services.checks import checked_change_set, checked_prose, refuse_moved_ground
+from rollouts.services.checks import checked_change_set, checked_prose, refuse_moved_ground, refuse_planned
 from rollouts.services.drafting import expiry, refuse_expired
 from rollouts.services.judging import findings_data, keep_judgement
 from rollouts.services.reversals import finish_rollback
@@ -88,6 +88,7 @@ def apply_request_at_once(
     origin = request.current_state
     next_state(origin, Act.APPLY_AT_ONCE)
     _refuse_bundled(request)
+    refuse_planned(request, "It is not applied at once: edit the flag itself if that cannot wait.")
     refuse_expired(request, now)
     if request.digest != digest:
         raise DigestMismatch("The request changed since you opened this page. Look at it again, then apply it.")

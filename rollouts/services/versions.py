@@ -22,7 +22,7 @@ from flags.services.locks import lock_environment
 from rollouts.errors import NothingToRestore, RestoreConflict
 from rollouts.models import ChangeRequest
 from rollouts.selectors.versions import Plan, plan_restore, plan_roll_back, plan_undo, plan_undo_request
-from rollouts.services.checks import LONGEST_TITLE, checked_prose
+from rollouts.services.checks import LONGEST_TITLE, checked_prose, refuse_planned
 from rollouts.services.drafting import create_change_request
 from rollouts.services.reversals import mark_rolled_back
 from rollouts.services.rollback_checks import check_served, record_check
@@ -164,6 +164,7 @@ def roll_back_request(
     def build() -> Plan:
         locked = lock_request(request_id)
         next_state(locked.current_state, Act.ROLL_BACK)
+        refuse_planned(locked, "Roll back the plan instead: it knows what it wrote.")
         return plan_undo_request(locked, leave=leave)
 
     def conclude(plan: Plan) -> None:

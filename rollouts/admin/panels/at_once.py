@@ -31,6 +31,8 @@ def at_once_panel(page: RequestPage, user: AbstractUser, now: datetime) -> AtOnc
     request = page.request
     if not is_possible(request.current_state, Act.APPLY_AT_ONCE) or page.has_moved or request.has_expired(now):
         return None
+    if request.plan_digest:
+        return None
     roles = permissions.roles_of(user, request.environment) if user.is_active else set()
     if may_apply_at_once(page.case, str(user.pk)) or not roles & {
         permissions.Role.EDITOR,

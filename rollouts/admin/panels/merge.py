@@ -13,7 +13,9 @@ from rollouts.transitions import Act
 
 @dataclass(frozen=True, slots=True)
 class MergePanel:
-    """`conflicts` is the number of things both sides changed; `others` are open requests that touch the same."""
+    """`conflicts` is the number of things both sides changed; `others` are open requests that touch the same, without
+    those that ask for a rollout plan.
+    """
 
     is_behind: bool
     conflicts: int
@@ -23,7 +25,8 @@ class MergePanel:
 
 def merge_panel(page: RequestPage, user: AbstractUser, now: datetime) -> MergePanel | None:
     """No query; None for who may not edit the request, and where there is nothing to put together."""
-    if not page.may(Act.EDIT) or not (page.has_moved or page.conflicts):
+    others = tuple(other for other in page.conflicts if not other.plan_digest)
+    if not page.may(Act.EDIT) or not (page.has_moved or others):
         return None
     merged = merged_with_live(page.request, page.edits)
-    return MergePanel(bool(merged.merged), len(merged.conflicts), not merged.change_set.edits, page.conflicts)
+    return MergePanel(bool(merged.merged), len(merged.conflicts), not merged.change_set.edits, others)

@@ -66,8 +66,8 @@ def stage_refusal(plan: RolloutPlan, person_id: str) -> str:
     if person_id not in _eligible(plan):
         name = plan.environment.name
         return f"You are not among the people who approve in {name}. Ask an administrator of {name}."
-    said = StageApproval.objects.filter(plan=plan, attempt=plan.attempt, stage=plan.stage, approver_id=person_id)
-    return "You approved this stage already." if said.exists() else ""
+    said = StageApproval.objects.filter(plan=plan, attempt=plan.attempt, stage=plan.stage)
+    return "You approved this stage already." if said.filter(approver__pk=person_id).exists() else ""
 
 
 def _eligible(plan: RolloutPlan) -> Mapping[str, Approver]:

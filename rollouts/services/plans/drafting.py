@@ -211,6 +211,8 @@ def recall_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, reason: str 
 
 def end_request(plan: RolloutPlan, *, actor: Actor, now: datetime, reason: str) -> None:
     """Withdraw the open request of a proposed plan. Raises PermissionMissing for those who may not."""
+    if plan.request_id is None:
+        return
     request = ChangeRequest.objects.select_related("environment").filter(pk=plan.request_id).first()
     if request is None or request.current_state not in OPEN_STATES:
         return

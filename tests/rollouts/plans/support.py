@@ -103,7 +103,9 @@ class PlanBench(Bench):
         actor = actor_of(by or self.world.rita)
         return drafting.propose_plan(plan.pk, actor=actor, now=now, digest=plan.digest, apply_at=apply_at)
 
-    def approved(self, definition: PlanDefinition | None = None, *, now: datetime = NOW, **wanted: Any) -> RolloutPlan:
+    def approved_plan(
+        self, definition: PlanDefinition | None = None, *, now: datetime = NOW, **wanted: Any
+    ) -> RolloutPlan:
         """A proposed plan that Abel approved; it waits for its hour."""
         plan = self.proposed(definition, now=now, **wanted)
         assert plan.request is not None
@@ -114,7 +116,7 @@ class PlanBench(Bench):
         self, definition: PlanDefinition | None = None, *, now: datetime = NOW, **wanted: Any
     ) -> RolloutPlan:
         """A plan at its first stage in production: with Abel's approval it started at once."""
-        return self.approved(definition, now=now, apply_at=None, **wanted)
+        return self.approved_plan(definition, now=now, apply_at=None, **wanted)
 
     def served(self, environment: Environment | None = None, flag: Flag | None = None) -> dict[str, Any]:
         """The document that an environment serves, production unless something else is asked for."""
