@@ -1,6 +1,5 @@
 """What is known of the rollbacks of plans: which were not looked at afterwards, and what a look found."""
 
-import uuid
 from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
@@ -16,7 +15,7 @@ _LEFT_AFTER = timedelta(minutes=1)
 _FURTHEST = timedelta(days=1)
 
 
-def unverified_rollbacks(now: datetime) -> list[uuid.UUID]:
+def unverified_rollbacks(now: datetime) -> QuerySet[PlanStep]:
     """Steps that rolled a plan back where nobody looked at what is served since: two queries."""
     steps = PlanStep.objects.filter(
         act=PlanAct.ROLL_BACK.value,
@@ -24,14 +23,13 @@ def unverified_rollbacks(now: datetime) -> list[uuid.UUID]:
         at__lte=now - _LEFT_AFTER,
         plan__state=PlanState.ROLLED_BACK.value,
     )
-    waiting = list(steps.order_by("at").values_list("pk", "plan_id", "at"))
+    waiting = list(steps.values_list("pk", "plan_id", "at"))
     events = _looks().filter(target_id__in=[str(plan_id) for _, plan_id, _ in waiting])
     looked = list(events.values_list("target_id", "occurred_at")) if waiting else []
-    return [
-        step_id
-        for step_id, plan_id, at in waiting
-        if not any(who == str(plan_id) and when >= at for who, when in looked)
+    done = [
+        step_id for step_id, plan_id, at in waiting if any(who == str(plan_id) and when >= at for who, when in looked)
     ]
+    return steps.exclude(pk__in=done)
 
 
 def verification_of(step: PlanStep) -> AuditEvent | None:
