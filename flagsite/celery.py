@@ -8,4 +8,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flagsite.settings")
 
 app = Celery("flagsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["rollouts", "audits"])
+app.autodiscover_tasks(["rollouts", "flags", "audits"])

@@ -208,6 +208,18 @@ CELERY_BEAT_SCHEDULE["forget-context-samples"] = {
     "schedule": 600.0,
     "options": {"expires": 600.0},
 }
+CELERY_BEAT_SCHEDULE["age-telemetry"] = {
+    "task": "flags.tasks.age_telemetry",
+    "schedule": 600.0,
+    "options": {"expires": 600.0},
+}
+if ENV.REDIS_URL:
+    # What is drained after its minute has closed decides nothing any more, so this is more often than other sweeps.
+    CELERY_BEAT_SCHEDULE["drain-telemetry"] = {
+        "task": "flags.tasks.drain_telemetry",
+        "schedule": 2.0,
+        "options": {"expires": 15.0},
+    }
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

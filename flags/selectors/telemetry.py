@@ -23,7 +23,8 @@ class MetricSeries(NamedTuple):
     flag_key: str
 
 
-class VariantCount(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class VariantCount:
     """How often a flag was evaluated to a variant in the minute or hour that begins at `at`."""
 
     at: datetime
@@ -100,7 +101,12 @@ def arrival_lines(user: AbstractUser, now: datetime) -> list[ArrivalLine]:
     hour = batches.filter(received_at__gt=now - timedelta(hours=1)).order_by().values_list("environment_id")
     sums = hour.annotate(batches=Count("pk"), rows=Sum("accepted"), refused=Sum("rejected"), came_late=Sum("late"))
     counts = {environment_id: found for environment_id, *found in sums}
-    return [ArrivalLine(item, *counts.get(item.pk, (0, 0, 0, 0)), newest.get(item.pk)) for item in environments]
+    none = [0, 0, 0, 0]
+    lines = []
+    for item in environments:
+        number, counted, refused, came_late = counts.get(item.pk, none)
+        lines.append(ArrivalLine(item, number, counted, refused, came_late, newest.get(item.pk)))
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from flags.tasks import age_telemetry, drain_telemetry
 from rollouts.tasks import (
     apply_due_changes,
     end_roles,
@@ -24,6 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep and say what was done."""
+        # First: what is judged below rests on it.
+        drain_telemetry()
         expired = expire_old_requests()
         applied = apply_due_changes()
         escalate_break_glass()
@@ -33,4 +36,5 @@ class Command(BaseCommand):
         refresh_drift()
         run_waiting_impacts()
         forget_context_samples()
+        age_telemetry()
         self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")

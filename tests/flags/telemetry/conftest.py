@@ -1,10 +1,12 @@
-"""Labels that have a place are forgotten between tests: environments of remembered worlds come back with their ids."""
+"""A world; and labels that have a place are forgotten: environments of remembered worlds come back with their ids."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from flags.services.telemetry_places import forget_places
+from tests.factories import World, make_world
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +14,9 @@ def _no_places() -> Iterator[None]:
     forget_places()
     yield
     forget_places()
+
+
+@pytest.fixture
+def world(db: Any) -> World:
+    """A project with its environments and cast."""
+    return make_world()

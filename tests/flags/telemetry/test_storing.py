@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from flags.models import EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
-from flags.selectors.telemetry import evaluations_of, metric_minutes, newest_minutes
+from flags.selectors.telemetry import VariantCount, evaluations_of, metric_minutes, newest_minutes
 from flags.services import telemetry as service
 from flags.services.telemetry import DUPLICATE, Accepted, accept, store
 from flags.services.telemetry_places import forget_places
@@ -21,11 +21,6 @@ from tests.factories import NOW, World, make_world
 from tests.flags.telemetry.reports import MINUTE, batch, evaluated, measured, minutes
 
 TOKEN = uuid.uuid4()
-
-
-@pytest.fixture
-def world(db: Any) -> World:
-    return make_world()
 
 
 def take(world: World, given: Batch, now: datetime = NOW) -> Accepted:
@@ -189,7 +184,7 @@ def test_selectors__what_is_asked_for__is_found_in_one_query(world: World, djang
 
     assert [(row.at, row.variant, row.count) for row in found] == [(MINUTE, "on", 10), (MINUTE + minutes(1), "off", 3)]
     assert newest == {key: MINUTE + minutes(1)}
-    assert counted == ((MINUTE, "off", 2), (MINUTE, "on", 4))
+    assert counted == (VariantCount(MINUTE, "off", 2), VariantCount(MINUTE, "on", 4))
     assert metric_minutes([], since=MINUTE, until=now) == ()
     assert newest_minutes([], since=MINUTE) == {}
 
