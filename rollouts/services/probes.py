@@ -46,6 +46,10 @@ class ProbeError(Exception):
     """A question that got no answer; the message is a sentence for people."""
 
 
+class Unreachable(ProbeError):
+    """Whoever was asked is not there, or too slow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """An address in its parts. `host` is a name in lower case, or an IP address without brackets."""
@@ -97,7 +101,7 @@ def get(url: str, *, resolve: Resolve = socket.getaddrinfo) -> int:
 def query(text: str, *, at: datetime) -> float | None:
     """What Prometheus says to `text` at an instant; None where it has no data. Raises ProbeError."""
     if not settings.PROMETHEUS_URL:
-        raise ProbeError("No Prometheus is set up. Whoever runs Flagsite sets PROMETHEUS_URL.")
+        raise Unreachable("No Prometheus is set up. Whoever runs Flagsite sets PROMETHEUS_URL.")
     asked = urlencode({"query": text[:LONGEST_QUERY], "time": f"{at.timestamp():.3f}", "timeout": "4s"})
     base = _parts(settings.PROMETHEUS_URL)
     target = Target(base.is_tls, base.host, base.port, f"{base.path.rstrip('/')}/api/v1/query?{asked}")
@@ -180,11 +184,11 @@ def _ask(target: Target, address: str, *, reads: bool) -> Answer:
             with connection.getresponse() as response:
                 answer = Answer(response.status, response.read(MOST_BYTES + 1) if reads else b"")
     except TimeoutError:
-        raise ProbeError(f"{target.host} did not answer within {TIMEOUT_SECONDS:.0f} seconds.") from None
+        raise Unreachable(f"{target.host} did not answer within {TIMEOUT_SECONDS:.0f} seconds.") from None
     except ssl.SSLError:
         raise ProbeError(f"{target.host} has no certificate that can be trusted.") from None
     except (OSError, http.client.HTTPException):
-        raise ProbeError(f"{target.host} could not be reached, or its answer broke off.") from None
+        raise Unreachable(f"{target.host} could not be reached, or its answer broke off.") from None
     if len(answer.body) > MOST_BYTES:
         raise ProbeError(f"The answer of {target.host} is longer than {MOST_BYTES // 1024} KB.")
     return answer
