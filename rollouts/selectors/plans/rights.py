@@ -87,7 +87,7 @@ def _refusal_in_case(plan: RolloutPlan, act: PlanAct, user: AbstractUser) -> str
         return f"{name} is protected, so this plan is proposed for approval first."
     if act is PlanAct.SKIP:
         return skip_refusal(plan)
-    if act is PlanAct.JUMP_BACK and plan.stage <= 1:
+    if act is PlanAct.JUMP_BACK and plan.stage <= (1 if plan.current_state is PlanState.RUNNING else 0):
         return "There is no earlier stage to go back to. Roll the plan back instead."
     return ""
 

@@ -140,7 +140,8 @@ def roll_back_plan(
 ) -> RolloutPlan:
     """Take the plan back and stop it there: to `to_stage`, or where the plan says. Freezes do not hold it.
 
-    Flags that somebody else changed meanwhile stay as they are, and the step names them.
+    Flags that somebody else changed meanwhile stay as they are, and the step names them. What is served is looked at
+    once that is committed.
     """
 
     def act() -> RolloutPlan:

@@ -1,6 +1,7 @@
 """Shaping a plan: create, edit, put it on how flags are now, ask for its approval, take that back."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -132,16 +133,21 @@ def rebase_plan(
 
 
 def copy_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, is_confirmed: bool = False) -> RolloutPlan:
-    """A new draft with the stages of another plan, whatever became of that one, on how flags are now."""
+    """A new draft with the stages that another plan has not reached, whatever became of it, on how flags are now.
+
+    One that went back to how it was before, or all the way, is copied whole. Raises as `create_plan`.
+    """
     source = RolloutPlan.objects.filter(pk=plan_id).first()
     if source is None:
         raise NotFound("This plan does not exist. It may have been mistyped.", plan_id=str(plan_id))
+    definition = from_json(source.definition)
+    left = definition.stages[source.stage :] or definition.stages
     return create_plan(
         source.environment_id,
         actor=actor,
         now=now,
         title=source.title,
-        definition=from_json(source.definition),
+        definition=replace(definition, stages=left),
         reason=source.reason,
         template_id=source.template_id,
         is_confirmed=is_confirmed,
