@@ -1,0 +1,45 @@
+"""Giving a verdict again from what is kept with it, to prove that it follows from its counts."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from rollouts.guarding.judging import Judgement, replay
+from rollouts.models import GuardVerdict
+from rollouts.selectors.guards import intervals_of
+
+
+def replayed(verdict: GuardVerdict) -> Judgement:
+    """The judgement of the intervals of this verdict and of those before it. Raises ValueError where they cannot be
+    read, or belong to another version of the method.
+    """
+    rows = GuardVerdict.objects.filter(plan=verdict.plan_id, attempt=verdict.attempt, metric=verdict.metric)
+    intervals = intervals_of(rows.filter(number__lte=verdict.number).order_by("number"))
+    given = verdict.parameters
+    return replay(
+        given,
+        intervals,
+        now=datetime.fromisoformat(given["now"]),
+        sampled_at=datetime.fromisoformat(given["sampled_at"]) if given["sampled_at"] else None,
+        started_at=datetime.fromisoformat(given["started_at"]),
+        fresh=given["fresh"],
+        errors_in_a_row=given["errors_in_a_row"],
+        previous=given["previous"],
+    )
+
+
+def differences_of(verdict: GuardVerdict, judgement: Judgement) -> list[str]:
+    """What differs between a verdict as it was kept and as it was given again, one line each."""
+    kept = {"outcome": verdict.outcome, "action": verdict.action, "sentence": verdict.sentence}
+    again = {
+        "outcome": judgement.outcome.value,
+        "action": judgement.action.value if judgement.action else "",
+        "sentence": judgement.sentence,
+    }
+    return list(_differing({**kept, **verdict.statistics}, {**again, **judgement.statistics}))
+
+
+def _differing(kept: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted({*kept, *again}):
+        if kept.get(name) != again.get(name):
+            yield f"{name}: kept {kept.get(name)!r}, again {again.get(name)!r}"
