@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 
-def instant(at: datetime, *, now: datetime) -> str:
-    """“14:05 UTC” for a time of the same day, else “3 May 2026 14:05 UTC”."""
-    at, now = at.astimezone(UTC), now.astimezone(UTC)
+def instant(at: datetime, *, now: datetime | None = None) -> str:
+    """“3 May 2026 14:05 UTC”, or “14:05 UTC” for a time on the day of `now`."""
+    at = at.astimezone(UTC)
     time = f"{at:%H:%M} UTC"
-    return time if at.date() == now.date() else f"{at.day} {at:%B %Y} {time}"
+    is_today = now is not None and at.date() == now.astimezone(UTC).date()
+    return time if is_today else f"{at.day} {at:%B %Y} {time}"
 
 
 def span(duration: timedelta) -> str:
