@@ -61,12 +61,11 @@ def custom(
     care: Care = _NO_CARE,
 ) -> tuple[Stage, ...]:
     """Stages with any shares: each a weight and how many minutes it soaks."""
-    highest = TOTAL_WEIGHT - care.hold_back
+    rows = _held_back(shares, TOTAL_WEIGHT - care.hold_back)
     stages = []
-    for place, (wanted, minutes) in enumerate(shares):
-        weight = min(wanted, highest)
+    for place, (weight, minutes) in enumerate(rows):
         patch = Patch(flag_key, enabled=None if place else True, variant=variant, against=against, weight=weight)
-        gates = _gates(minutes, care, is_compared=0 < weight < TOTAL_WEIGHT, is_before_last=place == len(shares) - 2)
+        gates = _gates(minutes, care, is_compared=0 < weight < TOTAL_WEIGHT, is_before_last=place == len(rows) - 2)
         stages.append(Stage(percent(weight), (patch,), gates))
     return tuple(stages)
 
@@ -141,6 +140,17 @@ def blue_green(
     weight = None if variant is None else TOTAL_WEIGHT
     patch = Patch(flag_key, enabled=True, variant=variant, weight=weight, values=values_after)
     return (Stage("Switch", (patch,), Gates(soak_minutes=minutes)),)
+
+
+def _held_back(shares: Sequence[tuple[int, int]], highest: int) -> list[tuple[int, int]]:
+    """The shares with none above the highest. Of several that would then follow each other alike, the last is left."""
+    rows: list[tuple[int, int]] = []
+    for weight, minutes in shares:
+        capped = highest if highest < weight <= TOTAL_WEIGHT else weight
+        if capped < weight and rows and rows[-1][0] == capped:
+            rows.pop()
+        rows.append((capped, minutes))
+    return rows
 
 
 def _gates(minutes: int, care: Care, *, is_compared: bool, is_before_last: bool) -> Gates:

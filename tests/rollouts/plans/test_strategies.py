@@ -21,6 +21,7 @@ SHARES = [
     (linear(KEY, **ARMS, steps=1), [100_000]),
     (exponential(KEY, **ARMS), [1_000, 5_000, 10_000, 25_000, 50_000, 100_000]),
     (exponential(KEY, **ARMS, care=WATCHED), [1_000, 5_000, 10_000, 25_000, 50_000, 95_000]),
+    (linear(KEY, **ARMS, steps=10, care=Care(hold_back=20_000)), [n * 10_000 for n in range(1, 9)]),
     (canary(KEY, **ARMS), [5_000, 100_000]),
     (canary(KEY, **ARMS, weight=2_000), [2_000, 100_000]),
     (custom(KEY, **ARMS, shares=[(3_000, 5), (70_000, 10)]), [3_000, 70_000]),
@@ -55,6 +56,12 @@ def test_strategies__hold_back__keeps_the_last_stage_monitored():
     checked_documents(definition, {KEY: flag_document()})
 
     assert all(stage.gates.is_monitored for stage in stages)
+
+
+def test_custom__share_above_everybody__is_left_to_be_refused():
+    stages = custom(KEY, **ARMS, shares=[(150_000, 5)], care=Care(hold_back=5_000))
+
+    assert stages[0].patches[0].weight == 150_000
 
 
 def test_ring__segments__come_in_order_and_stay_in():
