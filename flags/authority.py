@@ -232,12 +232,14 @@ class PlanStage:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """Release managers take an approved plan forward, as any approved change; editors as well on every other way."""
+        """Release managers take an approved plan forward, as any approved change; editors as well on other ways."""
         return (APPLY,) if self.request_id and not self.goes_back else (PROPOSE, APPLY)
 
     def demands_narrowing(self, *, is_protected: bool) -> bool:
-        """Every document of the plan is covered, also on the way back."""
-        return False
+        """Every document of an approved plan is covered, also on the way back. A plan that nobody approved, where the
+        environment was protected since, goes back only as far as nobody is exposed to anything by it.
+        """
+        return is_protected and not self.request_id
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise ConsentMismatch unless the content is the stage's, and ProtectedEnvironment where it needs approval."""
@@ -245,7 +247,7 @@ class PlanStage:
             raise ConsentMismatch("The content to apply is not that of the plan's stage. Look at the plan again.")
         if not is_protected:
             return
-        if not self.request_id:
+        if not self.request_id and not self.goes_back:
             raise ProtectedEnvironment(
                 "This environment is protected, and nobody approved this plan. Propose it for approval instead."
             )

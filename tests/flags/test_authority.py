@@ -14,6 +14,7 @@ from flags.authority import (
     DirectEdit,
     Narrowing,
     NotProtected,
+    PlanStage,
     ProtectedEnvironment,
     Reversal,
 )
@@ -25,6 +26,7 @@ CONSTRUCTORS = {
     "Narrowing": {"rollouts/services/narrowing.py"},
     "Reversal": {"rollouts/services/versions.py"},
     "BreakGlass": {"rollouts/services/emergencies.py"},
+    "PlanStage": {"rollouts/services/plans/stages.py"},
 }
 
 
@@ -52,9 +54,23 @@ def approved(**facts: Any) -> ApprovedChange:
     return replace(consent, **facts)
 
 
+def staged(**facts: Any) -> PlanStage:
+    consent = PlanStage("p", stage=2, attempt=1, content_digest="c", request_id="r", approver_ids=("a",))
+    return replace(consent, required_approvals=1, **facts)
+
+
 @pytest.mark.parametrize(
     ("authority", "is_protected", "digest", "error"),
     [
+        (staged(), True, "c", None),
+        (staged(), True, "other", ConsentMismatch),
+        (staged(), False, "other", ConsentMismatch),
+        (staged(approver_ids=()), True, "c", ConsentMismatch),
+        (staged(approver_ids=(), goes_back=True), True, "c", None),
+        (staged(approver_ids=(), goes_back=True), True, "other", ConsentMismatch),
+        (staged(request_id=""), True, "c", ProtectedEnvironment),
+        (staged(request_id=""), False, "c", None),
+        (staged(request_id="", goes_back=True), True, "c", None),
         (DirectEdit(), False, "anything", None),
         (DirectEdit(), True, "anything", ProtectedEnvironment),
         (Narrowing("switch_off"), True, "anything", None),
@@ -92,3 +108,22 @@ def test_check__per_authority__refuses_what_it_does_not_cover(authority, is_prot
 def test_demands_narrowing__per_authority__where_nobody_approves(authority, in_protected, elsewhere):
     assert authority.demands_narrowing(is_protected=True) is in_protected
     assert authority.demands_narrowing(is_protected=False) is elsewhere
+
+
+@pytest.mark.parametrize(
+    ("authority", "is_protected", "demands"),
+    [
+        (staged(), True, False),
+        (staged(goes_back=True), True, False),
+        (staged(request_id=""), False, False),
+        (staged(request_id="", goes_back=True), True, True),
+    ],
+)
+def test_plan_stage__nobody_approved_it__exposes_nobody_on_the_way_back(authority, is_protected, demands):
+    assert authority.demands_narrowing(is_protected=is_protected) is demands
+
+
+def test_plan_stage__approved__goes_forward_with_the_role_release_manager_only():
+    assert staged().permissions == ("flags.apply_change",)
+    for authority in (staged(goes_back=True), staged(request_id="")):
+        assert authority.permissions == ("flags.propose_change", "flags.apply_change")

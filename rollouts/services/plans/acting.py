@@ -16,6 +16,7 @@ from flags.services.tickets import governed_write
 from rollouts.errors import ApprovalRefused, PlanMovedGround, PlanMovedOn, SkipRefused
 from rollouts.models import GuardWatch, PlanStep, RolloutPlan, StageApproval, StageCheck
 from rollouts.plans.codec import from_json
+from rollouts.plans.deciding import last_good
 from rollouts.plans.transitions import PlanAct, PlanState, next_plan_state
 from rollouts.selectors.plans.consents import stage_refusal
 from rollouts.selectors.plans.ground import ground_of
@@ -147,8 +148,8 @@ def roll_back_plan(
     def act() -> RolloutPlan:
         plan, why = _opened(plan_id, PlanAct.ROLL_BACK, actor, reason, sequence=sequence)
         target = _rollback_target(plan) if to_stage is None else to_stage
-        if not 0 <= target <= plan.stage:
-            raise problem("to_stage", f"Choose a stage that is not after the present one, which is stage {plan.stage}.")
+        if not 0 <= target < max(plan.stage, 1):
+            raise problem("to_stage", f"Choose a stage before the present one, which is stage {plan.stage}.")
         go_back(plan, to_stage=target, actor=actor, reason=why, now=now)
         return plan
 
@@ -236,9 +237,7 @@ def _soak_after_pause(plan: RolloutPlan, now: datetime) -> dict[str, object]:
 
 
 def _rollback_target(plan: RolloutPlan) -> int:
-    if from_json(plan.definition).options.rollback_to == "start":
-        return 0
-    return min(plan.good_stage, plan.stage)
+    return min(last_good(from_json(plan.definition), plan.good_stage), max(plan.stage - 1, 0))
 
 
 def _guard_refusal(plan: RolloutPlan) -> str:

@@ -286,6 +286,14 @@ def test_a_completed_plan_is_rolled_back_and_at_work_again(bench: PlanBench) -> 
     assert live_plan_of(bench.flag, bench.staging) is None
     back = perform(plan, PlanAct.ROLL_BACK, bench.world.rita)
     assert (back.state, back.ended_at, live_plan_of(bench.flag, bench.staging)) == ("rolled_back", None, plan)
+    assert bench.share_of(back) == 0
+
+
+def test_a_plan_that_was_found_good_to_the_end_goes_back_one_stage(bench: PlanBench) -> None:
+    plan = moved_to(moved_to(bench.started(), 2), 3)
+    found = lock_plan(plan.pk)
+    step(found, PlanAct.COMPLETE, actor=ENGINE, now=NOW, good_stage=3, ended_at=NOW)
+    assert bench.share_of(perform(plan, PlanAct.ROLL_BACK, bench.world.rita)) == 50_000
 
 
 def test_an_ended_plan_leaves_what_is_served(bench: PlanBench) -> None:
