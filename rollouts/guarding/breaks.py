@@ -25,7 +25,8 @@ def hard_break(total: Arms, recent: Sequence[Arms]) -> Arms | None:
     """The counts that show a hard break: of everything so far, or of some number of the last 15 minutes."""
     if is_hard_break(total):
         return total
-    if summed(recent[-MINUTES:]).x_treatment < LEAST_BAD:
+    # Without one minute of at least half bad units no span of minutes can have that.
+    if all(arms.x_treatment < BROKEN_SHARE * arms.n_treatment for arms in recent[-MINUTES:] if arms.n_treatment):
         return None
     spans = (summed(recent[-minutes:]) for minutes in range(1, MINUTES + 1))
     return next((span for span in spans if is_hard_break(span)), None)

@@ -18,6 +18,7 @@ TOLERATED = 1.1
 MINUTES_OF_A_VISIT = 30
 _STEPS = 16
 _STEP = 0.25
+_MASS = sum(1 / number for number in range(1, _STEPS + 1))
 # Each side has half of the level. One more than its inverse, as dividing logs may lift what lies below 1 up to 1.
 LOG_THRESHOLD = log(2 / P_VALUE + 1)
 
@@ -72,7 +73,7 @@ def log_skews(evidence: ShareEvidence) -> tuple[float, float]:
     visits = max(1, min(evidence.minutes, MINUTES_OF_A_VISIT))
     more = [(value - evidence.logs[0]) / visits for value in evidence.logs[2 : 2 + _STEPS]]
     fewer = [(value - evidence.logs[1]) / visits for value in evidence.logs[2 + _STEPS :]]
-    return _log_mean(more), _log_mean(fewer)
+    return _log_mixture(more), _log_mixture(fewer)
 
 
 def skew_of(evidence: ShareEvidence) -> Skew | None:
@@ -83,6 +84,8 @@ def skew_of(evidence: ShareEvidence) -> Skew | None:
     return Skew.MORE if more >= fewer else Skew.FEWER
 
 
-def _log_mean(logs: list[float]) -> float:
-    highest = max(logs)
-    return highest + log(sum([exp(value - highest) for value in logs]) / len(logs))
+def _log_mixture(logs: list[float]) -> float:
+    """Near odds weigh more than far ones, which are seen soon anyway."""
+    weighed = [value - log(number * _MASS) for number, value in enumerate(logs, 1)]
+    highest = max(weighed)
+    return highest + log(sum([exp(value - highest) for value in weighed]))

@@ -135,7 +135,7 @@ def duration(span: timedelta) -> str:
 def _event(spec: GuardSpec, *, is_success: bool) -> str:
     if not spec.is_success_metric:
         return ""
-    return f"“{spec.control}” has " if is_success else "without success "
+    return f"success with “{spec.control}” " if is_success else f"no success with “{spec.treatment}” "
 
 
 def _plain_ratio(total: Arms, *, is_success: bool) -> float | None:
