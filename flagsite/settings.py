@@ -190,6 +190,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, task in {
         "run-due-drills": "rollouts.tasks.run_due_drills",
         "apply-due-changes": "rollouts.tasks.apply_due_changes",
+        "advance-due-plans": "rollouts.tasks.advance_due_plans",
         "expire-old-requests": "rollouts.tasks.expire_old_requests",
         "escalate-break-glass": "rollouts.tasks.escalate_break_glass",
         "end-roles": "rollouts.tasks.end_roles",

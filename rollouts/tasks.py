@@ -24,12 +24,15 @@ from rollouts.selectors.drills import drills_to_alarm, due_drills
 from rollouts.selectors.due import due_changes, old_requests, partly_approved
 from rollouts.selectors.emergencies import overdue_uses
 from rollouts.selectors.impact import old_uploads, silent_runs, waiting_runs
+from rollouts.selectors.plans.rollbacks import unverified_rollbacks
 from rollouts.selectors.settings import lapsed_proposals
 from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
 from rollouts.services.drift import refresh_drift as refresh_project_drift
 from rollouts.services.drills import alarm_if_overdue, run_if_due
 from rollouts.services.emergencies import escalate_if_overdue
 from rollouts.services.impact import carry_out_impact, drop_upload, revive_impact
+from rollouts.services.plans.engine import advance_due
+from rollouts.services.plans.rollback import verify_if_left
 from rollouts.services.settings import expire_if_due as expire_proposal_if_due
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,16 @@ def apply_due_changes() -> int:
     with correlation():
         _sweep(partly_approved(now), pass_review_if_due, now=now)
         return _sweep(due_changes(now), apply_if_due, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def advance_due_plans() -> int:
+    """Look at every running rollout plan that is due; how many moved."""
+    now = timezone.now()
+    with correlation():
+        moved = advance_due(now)
+        _sweep(unverified_rollbacks(now), verify_if_left, now=now)
+        return moved
 
 
 @shared_task(acks_late=True)  # type: ignore[untyped-decorator]

@@ -3,6 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ from django.db.models import F, Min
 from flags.models import MetricCount
 from flags.selectors.telemetry import MetricSeries, metric_minutes
 from rollouts.guarding.counts import Interval
+from rollouts.guarding.judging import Judgement
 from rollouts.guarding.serving import NOTHING, ArmCounts, Course, Turn, Weights, interval_of, weights_in
-from rollouts.models import GuardVerdict, PlanStep, RolloutPlan
+from rollouts.models import GuardVerdict, GuardWatch, PlanStep, RolloutPlan
 from rollouts.plans.definition import GuardSpec
 from rollouts.plans.transitions import LIVE_STATES
 
@@ -30,6 +32,17 @@ class WatchKey(NamedTuple):
     plan_id: uuid.UUID
     attempt: int
     metric: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardReading:
+    """What one guard says now, and what it was counted from."""
+
+    spec: GuardSpec
+    judgement: Judgement
+    watch: GuardWatch
+    alpha: float
+    started_at: datetime
 
 
 def guarded_plans(plan_ids: Collection[uuid.UUID]) -> list[RolloutPlan]:

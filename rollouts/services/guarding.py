@@ -26,6 +26,7 @@ from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardSource, GuardSpec
 from rollouts.selectors.guards import (
+    GuardReading,
     Minutes,
     WatchKey,
     courses_of,
@@ -56,17 +57,6 @@ _STATE = (
     "errors_in_a_row",
     "problem",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class GuardReading:
-    """What one guard says now, and what it was counted from."""
-
-    spec: GuardSpec
-    judgement: Judgement
-    watch: GuardWatch
-    alpha: float
-    started_at: datetime
 
 
 @dataclass(slots=True)

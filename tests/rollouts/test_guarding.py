@@ -13,7 +13,8 @@ from flags.models import MetricCount
 from rollouts.guarding.judging import GuardOutcome
 from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.definition import GuardAction
-from rollouts.services.guarding import GuardReading, keep_verdict, refresh_guards
+from rollouts.selectors.guards import GuardReading
+from rollouts.services.guarding import keep_verdict, refresh_guards
 from rollouts.services.plans import acting
 from tests.factories import NOW, actor_of
 from tests.rollouts.guard_support import MINUTE, counted, guard, minutes

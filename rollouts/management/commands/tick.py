@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand
 
 from flags.tasks import age_telemetry, drain_telemetry
 from rollouts.tasks import (
+    advance_due_plans,
     apply_due_changes,
     end_roles,
     escalate_break_glass,
@@ -21,7 +22,7 @@ from rollouts.tasks import (
 class Command(BaseCommand):
     """Runs every sweeper in this process."""
 
-    help = "Apply changes that are due and end requests that have expired, once. Safe to run at any time and twice."
+    help = "Apply what is due, move rollout plans on and end what has expired, once. Safe to run at any time and twice."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep and say what was done."""
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         drain_telemetry()
         expired = expire_old_requests()
         applied = apply_due_changes()
+        moved = advance_due_plans()
         escalate_break_glass()
         end_roles()
         expire_settings_proposals()
@@ -37,4 +39,5 @@ class Command(BaseCommand):
         run_waiting_impacts()
         forget_context_samples()
         age_telemetry()
-        self.stdout.write(f"Applied {applied} due {'change' if applied == 1 else 'changes'}, ended {expired} expired.")
+        changes, plans = "change" if applied == 1 else "changes", "plan" if moved == 1 else "plans"
+        self.stdout.write(f"Applied {applied} due {changes}, ended {expired} expired, moved {moved} {plans}.")

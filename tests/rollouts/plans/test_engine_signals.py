@@ -25,7 +25,7 @@ def _signal(plan: RolloutPlan) -> Signal | None:
 
 
 def _declare(bench: PlanBench, environment: Environment | None) -> Any:
-    told = {"title": "Payments are slow", "severity": "major", "link": "", "now": NOW}
+    told: dict[str, Any] = {"title": "Payments are slow", "severity": "major", "link": "", "now": NOW}
     place = environment.pk if environment else None
     return open_incident(bench.world.project.pk, environment_id=place, actor=actor_of(bench.world.ada), **told)
 
