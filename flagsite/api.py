@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from flags.api.explain import ExplainView
+from flags.api.telemetry import TelemetryView
 
 # The page is for reading; its framework fails on a question about its options.
 SAFE = ["get", "head"]
@@ -13,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("flags.api.definition_urls")),
     path("v1/", include("rollouts.api.urls")),
     path("v1/evaluate/explain", ExplainView.as_view(), name="evaluate-explain"),
+    path("v1/telemetry", TelemetryView.as_view(), name="report-telemetry"),
     path("schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema", http_method_names=SAFE), name="api-docs"),
 ]

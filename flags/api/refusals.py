@@ -4,12 +4,17 @@ from flags.api.limits import WINDOW_SECONDS, Excess
 from flags.api.wire import Refused, WireResponse, problem_response
 
 _TITLES = {
+    400: "The request cannot be read",
     401: "A valid token is required",
     403: "This token may not do this",
     404: "There is no such thing here",
     405: "This method is not supported here",
     413: "The body is too large",
     415: "This kind of body is not supported",
+}
+_ASK_LATER = "Use code defaults, ask again in {seconds} s, and keep answers instead of asking for each."
+_ADVICE = {
+    "telemetry batches": "Keep what you counted, add it up, and send it in {seconds} s in fewer, larger batches."
 }
 
 
@@ -30,12 +35,12 @@ def length_required() -> WireResponse:
 
 def too_many(excess: Excess, *, what: str = "evaluations") -> Refused:
     """For a token beyond its rate limit of something, with the headers of draft-ietf-httpapi-ratelimit-headers."""
+    advice = _ADVICE.get(what, _ASK_LATER).format(seconds=excess.retry_seconds)
     response = problem_response(
         429,
         code="rate_limited",
         title=f"Too many {what}",
-        detail=f"This token has made its {excess.limit:,} {what} of this minute. Use code defaults, ask again "
-        f"in {excess.retry_seconds} s, and keep answers instead of asking for each.",
+        detail=f"This token has made its {excess.limit:,} {what} of this minute. {advice}",
         Retry_After=str(excess.retry_seconds),
         RateLimit_Policy=f'"{what}";q={excess.limit};w={WINDOW_SECONDS}',
         RateLimit=f'"{what}";r=0;t={excess.retry_seconds}',

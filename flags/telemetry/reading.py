@@ -184,19 +184,28 @@ def _refuse_fields(others: list[str]) -> None:
 
 def _shown(item: Mapping[str, Any], fields: frozenset[str]) -> str:
     """A row as JSON: what the contract knows and has the right shape, of everything else the name at most."""
-    told: dict[str, Any] = {name: _told(item[name]) for name in sorted(fields & item.keys())}
+    told: dict[str, Any] = {name: _told(name, item[name]) for name in sorted(fields & item.keys())}
     others = sorted(item.keys() - fields)
     if others:
         told["(other fields)"] = [labels.tellable_name(name) for name in others[:5]]
     return orjson.dumps(told).decode()[:MAX_ROW_TEXT]
 
 
-def _told(value: Any) -> Any:
+def _told(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        return value if labels.is_tellable(value) else "(a text that cannot be shown)"
+        return value if _may_tell(name, value) else "(a text that cannot be shown)"
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
         return value
     return f"({type(value).__name__})"
+
+
+def _may_tell(name: str, text: str) -> bool:
+    """Whether a text is what its field is for, or might be a misspelt key; anything else could be anybody's."""
+    if name == "reason":
+        return text.upper() in labels.REASONS
+    if name == "minute":
+        return parse_instant(text) is not None
+    return name in {"flag", "variant", "metric"} and labels.is_tellable(text)
 
 
 def _evaluation(item: dict[str, Any]) -> EvaluationRow:

@@ -64,6 +64,7 @@ MET = {
         ("ask_impact", 404),
         ("read_impact", 404),
     },
+    "telemetry": {("report_telemetry", 202), ("report_telemetry", 400)},
     "audit": {("audit_events_list", 200), ("audit_events_list", 400)},
 }
 

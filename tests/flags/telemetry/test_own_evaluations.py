@@ -1,0 +1,123 @@
+"""What this process evaluates is counted by itself: once, every ten seconds, and never in the way of anything."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError
+from structlog.testing import capture_logs
+
+from flags import snapshots
+from flags.api.metrics import Meters, Series, meters
+from flags.models import EvaluationCount
+from flags.services import own_evaluations as service
+from flags.services.own_evaluations import EVERY, LONGEST_GAP, OwnEvaluations
+from flags.snapshots import following
+from flags.telemetry.labels import EVALUATED_HERE
+from tests.factories import NOW
+from tests.flags.api.plane import Plane, plane_of_its_own
+
+CONTEXT = {"targetingKey": "MARKER-user"}
+
+
+@pytest.fixture
+def plane(db: Any) -> Iterator[Plane]:
+    snapshots.store.reset()
+    meters.reset()
+    plane = plane_of_its_own()
+    snapshots.store.refresh()
+    yield plane
+    snapshots.store.reset()
+    meters.reset()
+
+
+@pytest.fixture
+def own() -> OwnEvaluations:
+    return OwnEvaluations(meters.evaluations)
+
+
+def counts() -> dict[tuple[Any, ...], int]:
+    rows = EvaluationCount.objects.values_list("at", "flag_key", "variant", "reason", "count")
+    return {(at, flag, variant, reason): count for at, flag, variant, reason, count in rows}
+
+
+def state(own: OwnEvaluations) -> tuple[Any, Any]:
+    return own._written, own._written_at
+
+
+def test_write__what_was_served__is_counted_once(plane: Plane, own: OwnEvaluations):
+    for _ in range(3):
+        plane.post("a-boolean", CONTEXT)
+    plane.post("code-default", CONTEXT)
+    plane.post("no-such-flag", CONTEXT)
+
+    own.write_if_due(snapshots.store, NOW)
+    plane.post("a-boolean", CONTEXT)
+    own.write_if_due(snapshots.store, NOW + EVERY / 2)
+    own.write_if_due(snapshots.store, NOW + EVERY)
+    own.write_if_due(snapshots.store, NOW + 2 * EVERY)
+
+    assert counts() == {(NOW, "a-boolean", "on", "STATIC"): 4, (NOW, "code-default", "", "DEFAULT"): 1}
+    row = EvaluationCount.objects.filter(flag_key="a-boolean").get()
+    assert (row.environment_id, row.service, row.version) == (plane.environment.pk, EVALUATED_HERE, "")
+
+
+def test_write__bulk__counts_every_flag(plane: Plane, own: OwnEvaluations):
+    plane.post(None, CONTEXT)
+
+    own.write_if_due(snapshots.store, NOW)
+
+    assert sum(counts().values()) == 10
+
+
+def test_write__database_fails__is_made_up_for(plane: Plane, own: OwnEvaluations, monkeypatch: pytest.MonkeyPatch):
+    def fail(rows: Any) -> None:
+        raise DatabaseError("MARKER")
+
+    plane.post("a-boolean", CONTEXT)
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(service, "add_evaluations", fail)
+        own.write_if_due(snapshots.store, NOW)
+    own.write_if_due(snapshots.store, NOW + EVERY)
+
+    assert list(counts().values()) == [1]
+    assert "MARKER" not in repr(logs)
+    assert [log["event"] for log in logs] == ["own_evaluations_not_written"]
+
+
+def test_write__nothing_for_long__begins_anew(plane: Plane, own: OwnEvaluations):
+    own.write_if_due(snapshots.store, NOW)
+    plane.post("a-boolean", CONTEXT)
+    later = NOW + LONGEST_GAP + timedelta(seconds=1)
+    own.write_if_due(snapshots.store, later)
+    assert counts() == {}
+
+    plane.post("a-boolean", CONTEXT)
+    own.write_if_due(snapshots.store, later + EVERY)
+    assert list(counts().values()) == [1]
+
+
+def test_write__clock_is_set_back__goes_on(plane: Plane, own: OwnEvaluations):
+    own.write_if_due(snapshots.store, NOW)
+    plane.post("a-boolean", CONTEXT)
+
+    own.write_if_due(snapshots.store, NOW - timedelta(hours=1))
+
+    assert list(counts().values()) == [1]
+
+
+def test_forked_child__counts_from_zero():
+    own = OwnEvaluations(Meters().evaluations)
+    own._written, own._written_at = {Series("shop", "production", "f", "on", "STATIC"): 7}, NOW
+
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if state(own) == ({}, None) else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_polling__every_look__is_followed():
+    assert [one for one in following._followers if isinstance(getattr(one, "__self__", None), OwnEvaluations)]
