@@ -30,7 +30,9 @@ def split(**weights: int) -> dict[str, Any]:
     return {"split": [{"variant": name, "weight": weight} for name, weight in weights.items()]}
 
 
-def plan(*stages: Stage, flags: tuple[str, ...] = (KEY,), guards: tuple[GuardSpec, ...] = (), **options: Any):
+def plan(
+    *stages: Stage, flags: tuple[str, ...] = (KEY,), guards: tuple[GuardSpec, ...] = (), **options: Any
+) -> PlanDefinition:
     return PlanDefinition(flags, Strategy.CUSTOM, stages, guards, Options(**options))
 
 

@@ -364,7 +364,7 @@ WORSE: dict[str, Any] = {
 _FORWARD = (Move.ADVANCE, Move.COMPLETE)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(gates_drawn(), min_size=1, max_size=4), facts_drawn(), st.sampled_from(sorted(WORSE)), st.data())
 def test_decide__more_bad_news__never_goes_on_earlier(gates, facts, worse, data):
     definition, stage = plan_of(*gates), data.draw(st.integers(1, len(gates)))
@@ -377,7 +377,7 @@ def test_decide__more_bad_news__never_goes_on_earlier(gates, facts, worse, data)
         assert (after.to_stage or 99) <= (before.to_stage or 99)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(gates_drawn(), min_size=2, max_size=5), facts_drawn(), st.data())
 def test_decide__going_on__passes_over_no_approval_and_no_monitored_stage(gates, facts, data):
     definition, stage = plan_of(*gates), data.draw(st.integers(0, len(gates)))
@@ -392,7 +392,7 @@ def test_decide__going_on__passes_over_no_approval_and_no_monitored_stage(gates,
             assert not any(asked)
             assert passed.not_before is None or passed.not_before <= facts.now
         soaked = sum(passed.soak_minutes for passed in gates[max(stage - 1, 0) : decision.to_stage - 1])
-        assert stage == 0 or facts.entered_at + timedelta(minutes=soaked) <= facts.now
+        assert not soaked or stage == 0 or facts.entered_at + timedelta(minutes=soaked) <= facts.now
     if decision.move is Move.ROLL_BACK:
         assert decision.to_stage is not None
         assert decision.to_stage < stage

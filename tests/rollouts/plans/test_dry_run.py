@@ -118,8 +118,14 @@ def test_timeline__any_freezes__no_stage_falls_into_one_or_comes_early(windows, 
         assert entry.leaves_at - entry.earliest_at == timedelta(minutes=soaks[entry.stage - 1])
 
 
-SPANS = [(0, "0 minutes"), (1, "1 minute"), (60, "1 hour"), (90, "1 hour 30 minutes"), (1_440, "1 day")]
-LONGER = [(2_880 + 61, "2 days 1 hour"), (0.5, "1 minute"), (-5, "0 minutes")]
+SPANS: list[tuple[float, str]] = [
+    (0, "0 minutes"),
+    (1, "1 minute"),
+    (60, "1 hour"),
+    (90, "1 hour 30 minutes"),
+    (1_440, "1 day"),
+]
+LONGER: list[tuple[float, str]] = [(2_880 + 61, "2 days 1 hour"), (0.5, "1 minute"), (-5, "0 minutes")]
 
 
 @pytest.mark.parametrize(("minutes", "expected"), SPANS + LONGER)
