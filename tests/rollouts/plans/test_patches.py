@@ -25,7 +25,8 @@ DIRECT = {"variant": "on"}
 def rules_after(document: dict[str, Any], *patches: Patch) -> list[dict[str, Any]]:
     stages = [stage(str(number), patch) for number, patch in enumerate(patches)]
     documents = documents_of(plan(*stages), {KEY: document})
-    return documents_at(len(stages), base={KEY: document}, documents=documents)[KEY]["rules"]
+    rules: list[dict[str, Any]] = documents_at(len(stages), base={KEY: document}, documents=documents)[KEY]["rules"]
+    return rules
 
 
 STAFF = {"segment": "staff"}
