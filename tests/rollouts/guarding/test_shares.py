@@ -113,6 +113,7 @@ CALM, STORM = Arms(500, 5, 500, 5), Arms(500, 60, 500, 55)
         ([CALM] * 20 + [STORM] * 40, True),
         ([CALM] * 20 + [STORM] * 10 + [CALM] * 5, False),
         ([STORM] * 65, False),
+        ([Arms(500, 1, 500, 1)] * 20 + [Arms(500, 2, 500, 2)] * 5, False),
         ([CALM] * 20 + [Arms(500, 5, 500, 60)] * 5, False),
         ([CALM] * 20 + [Arms(500, 60, 500, 5)] * 5, False),
         ([CALM] * 20 + [Arms(500, 9, 500, 9)] * 5, False),
