@@ -7,10 +7,13 @@ from rollouts.api.calendar import CalendarView
 from rollouts.api.change_requests import ChangeRequestsView, ChangeRequestView, DriftView
 from rollouts.api.impact import AskImpactView, ImpactRunView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
+from rollouts.api.plans import PlansView, PlanView
 
 urlpatterns: list[URLPattern] = [
     path("change-requests", ChangeRequestsView.as_view(), name="change-requests"),
     path("change-requests/<uuid:request_id>", ChangeRequestView.as_view(), name="change-request"),
+    path("plans", PlansView.as_view(), name="plans"),
+    path("plans/<uuid:plan_id>", PlanView.as_view(), name="plan"),
     path("projects/<str:key>/drift", DriftView.as_view(), name="project-drift"),
     path("projects/<str:key>/calendar.ics", CalendarView.as_view(), name="project-calendar"),
     path(

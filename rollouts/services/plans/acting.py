@@ -14,6 +14,7 @@ from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.tickets import governed_write
 from rollouts.errors import ApprovalRefused, PlanMovedGround, PlanMovedOn, SkipRefused
+from rollouts.guarding.outcomes import TROUBLES
 from rollouts.models import GuardWatch, PlanStep, RolloutPlan, StageApproval, StageCheck
 from rollouts.plans.codec import from_json
 from rollouts.plans.deciding import last_good
@@ -23,6 +24,7 @@ from rollouts.selectors.plans.ground import ground_of
 from rollouts.selectors.plans.rights import needs_reason, require_right, skip_refusal
 from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
+from rollouts.services.guarding import refresh_guards
 from rollouts.services.plans.consent import refuse_own_opening
 from rollouts.services.plans.drafting import end_request, refuse_other_plan_digest
 from rollouts.services.plans.rollback import go_back
@@ -34,8 +36,6 @@ from rollouts.services.writing import require_person
 _HARMLESS = frozenset({PlanAct.HOLD, PlanAct.CLEAR, PlanAct.EXTEND, PlanAct.APPROVE_STAGE})
 _HARMLESS_TO_STOPS = _HARMLESS | {PlanAct.ADVANCE, PlanAct.SKIP}
 _STOPS = frozenset({PlanAct.PAUSE, PlanAct.ROLL_BACK})
-# Outcomes of a guard beside which a person may leave a stage early: it found nothing, or nothing yet.
-_UNDECIDED = ("", "collecting", "healthy", "recovered")
 
 
 def start_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, digest: str, reason: str = "") -> RolloutPlan:
@@ -113,6 +113,8 @@ def skip_stage(plan_id: uuid.UUID, *, actor: Actor, now: datetime, sequence: int
         reach_stage(plan, PlanAct.SKIP, plan.stage + 1, actor=actor, now=now, reason=why)
         return plan
 
+    # What was reported since the engine last looked counts too.
+    refresh_guards([plan_id], now=now)
     return attempt(act)
 
 
@@ -241,7 +243,7 @@ def _rollback_target(plan: RolloutPlan) -> int:
 
 
 def _guard_refusal(plan: RolloutPlan) -> str:
-    watches = GuardWatch.objects.filter(plan=plan, attempt=plan.attempt).exclude(outcome__in=_UNDECIDED)
+    watches = GuardWatch.objects.filter(plan=plan, attempt=plan.attempt, outcome__in=[one.value for one in TROUBLES])
     first = watches.order_by("metric").first()
     if first is None:
         return ""

@@ -18,6 +18,7 @@ from rollouts.selectors.plans.ground import base_of
 from rollouts.selectors.reliance import relied_on
 from rollouts.services.checks import checked_change_set
 from rollouts.services.plans.consent import base_digests, every_document
+from rollouts.services.stage_checks import check_problems
 
 Documents = tuple[dict[str, dict[str, Any]], ...]
 
@@ -52,7 +53,10 @@ def prepare(definition: PlanDefinition, environment: Environment) -> Prepared:
     flags = _flags(definition, environment)
     base = base_of(environment, flags)
     known = {key: found["document"] for key, found in base.items()}
-    documents = _normal(definition, environment, base, checked_documents(definition, known))
+    documents = checked_documents(definition, known)
+    if problems := check_problems(definition):
+        raise invalid(problems)
+    documents = _normal(definition, environment, base, documents)
     relies_on = relied_on(every_document(environment, documents), environment)
     segments = dict(Segment.objects.filter(environment=environment).values_list("key", "document"))
     return Prepared(
