@@ -8,10 +8,12 @@ import json
 import sys
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import django
 from django.db import close_old_connections, transaction
+from django.utils import timezone
 
 
 def main() -> None:
@@ -78,6 +80,37 @@ class _Hand:
         from tests.factories import NOW, actor_of
 
         revoke_token(uuid.UUID(token_id), actor=actor_of(self._world.ada), now=NOW, reason="Lost")
+
+    def roll_out(self) -> str:
+        """Start a plan of many stages of a minute each in staging; its id."""
+        from flags.documents import initial_document
+        from tests.rollouts.plans.support import PlanBench, definition_of, stages_of
+
+        world = self._world
+        flag = world.flag("rolled-out")
+        world.serve(flag, world.staging, {**initial_document(flag.key, "boolean"), "enabled": True})
+        stages = stages_of(flag.key, shares=tuple((1_000 * number, 1) for number in range(1, 21)))
+        now = timezone.now()
+        return str(PlanBench(world, flag).started(definition_of(flag.key, stages=stages), now=now).pk)
+
+    def let_a_minute_pass(self, plan_id: str) -> int:
+        """Make the plan's stage older than its soak; the stage."""
+        from flags.services.tickets import governed_write
+
+        plan = self._plan(plan_id)
+        began = timezone.now() - timedelta(minutes=1)
+        with governed_write(plan.environment_id):
+            type(plan).objects.filter(pk=plan.pk).update(stage_entered_at=began, next_look_at=began)
+        return int(plan.stage)
+
+    def stage_of(self, plan_id: str) -> int:
+        """The stage at which a plan is."""
+        return int(self._plan(plan_id).stage)
+
+    def _plan(self, plan_id: str) -> Any:
+        from rollouts.models import RolloutPlan
+
+        return RolloutPlan.objects.get(pk=plan_id)
 
     def kills(self) -> dict[str, Any]:
         """What is written down of local kills: open rows, lifted rows, events."""

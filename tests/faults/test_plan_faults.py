@@ -1,0 +1,103 @@
+"""Rollouts go on, once and in order, whatever is killed beside them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests import servers
+from tests.faults.installation import Installation
+from tests.faults.plan_driver import POINTS
+from tests.journeys.demos import LEFT_OUT, ROOT
+
+pytestmark = pytest.mark.redis
+
+# At each of the points; the nightly number is in docs/development.md.
+RUNS = int(os.environ.get("PLAN_FAULT_RUNS", "5"))
+
+PROGRESS_SECONDS = 60
+
+
+def test_tick__killed_at_every_point__converges_and_nothing_happens_twice(tmp_path: Path) -> None:
+    workspace = servers.Workspace()
+    database = servers.start_postgresql(workspace)
+    kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+    variables = {
+        **kept,
+        "DJANGO_SETTINGS_MODULE": "flagsite.settings",
+        "DEMO": "1",
+        "VAR_DIR": str(tmp_path),
+        "LOG_LEVEL": "ERROR",
+        "DATABASE_URL": database.url,
+    }
+    try:
+        command = [sys.executable, "-m", "tests.faults.plan_driver", str(RUNS)]
+        done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=900)
+    finally:
+        database.stop()
+        workspace.remove()
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(f"{found['runs']} killed ticks in {found['seconds']:.0f} s")
+    assert found["problems"] == []
+    assert found["runs"] == RUNS * len(POINTS)
+
+
+def _forget(site: Installation) -> None:
+    redis.Redis.from_url(site.redis.server.url).flushall()
+
+
+def _start_again(site: Installation) -> None:
+    site.redis.kill()
+    site.redis.heal()
+
+
+def test_rollout__while_the_broker_forgets_everything_or_is_started_again__goes_on(site: Installation) -> None:
+    plan_id = site.hand("roll_out")
+
+    with _celery(site) as logs:
+        for hurt in (_leave, _forget, _start_again):
+            hurt(site)
+            stage = site.hand("let_a_minute_pass", plan_id)
+            _wait_until_after(stage, plan_id, site, logs)
+            assert site.hand("stage_of", plan_id) == stage + 1
+
+
+def _leave(site: Installation) -> None:
+    """For comparison."""
+
+
+def _wait_until_after(stage: int, plan_id: str, site: Installation, logs: list[Path]) -> None:
+    until = time.monotonic() + PROGRESS_SECONDS
+    while site.hand("stage_of", plan_id) == stage:
+        said = "\n".join(log.read_text(errors="replace")[-2000:] for log in logs)
+        assert time.monotonic() < until, f"No progress within {PROGRESS_SECONDS} s.\n{said}"
+        time.sleep(0.25)
+
+
+@contextmanager
+def _celery(site: Installation) -> Iterator[list[Path]]:
+    """A worker and a beat as in production, looking every second; the files with what they say."""
+    worker = ("worker", "-c", "1", "--without-gossip", "--without-mingle")
+    logs = [site.folder / "worker.log", site.folder / "beat.log"]
+    running = []
+    try:
+        for arguments, log in zip((worker, ("beat", "--pidfile=")), logs, strict=True):
+            with log.open("wb") as said:
+                command = [sys.executable, "-m", "celery", "-A", "flagsite", *arguments, "-l", "INFO"]
+                variables = {**site.variables, "SWEEP_SECONDS": "1"}
+                running.append(subprocess.Popen(command, cwd=ROOT, env=variables, stdout=said, stderr=said))
+        yield logs
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(timeout=30)
