@@ -31,6 +31,11 @@ class GuardMetric(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def tolerated_percent(self) -> float:
+        """How many percent worse is no breach."""
+        return 100 * float(self.defaults["margin"])
+
 
 class GuardWatch(models.Model):
     """How far one guard of one attempt of a plan was counted. What it holds follows from the closed minutes alone, so

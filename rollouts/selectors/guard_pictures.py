@@ -166,7 +166,10 @@ class _Easel:
         width = _width(until - since)
         outcome, sentence, action = self._said(known, now)
         key = f"guard-picture:{watch.pk}:{until.isoformat()}:{len(intervals)}:{width}"
-        buckets = cache.get_or_set(key, lambda: self._buckets(intervals, since, until, width), _KEPT_SECONDS)
+        buckets: tuple[Bucket, ...] | None = cache.get(key)
+        if buckets is None:
+            buckets = self._buckets(intervals, since, until, width)
+            cache.set(key, buckets, _KEPT_SECONDS)
         return GuardPicture(
             metric=spec.metric,
             name=spec.name,

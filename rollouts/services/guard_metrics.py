@@ -20,10 +20,11 @@ from flags.services.keys import checked_key, problem
 from flags.services.tickets import governed_write
 from rollouts.models import GuardMetric
 from rollouts.plans.definition import GUARD_QUERIES, GuardAction, GuardSource, MetricKind
-from rollouts.services.checks import checked_prose, checked_title
+from rollouts.services.checks import checked_prose
 from rollouts.services.probes import LONGEST_QUERY
 
 LONGEST_KEY = 100
+LONGEST_NAME = 120
 MOST_METRICS = 200
 LONGEST_LIMIT_MS = 3_600_000.0
 # By field of a GuardSpec: the smallest and the largest value, and how people call it.
@@ -163,11 +164,16 @@ def _checked(fields: MetricFields) -> dict[str, Any]:
         raise problem("tolerable", "What a pass has to exclude must be worse than what is tolerated.")
     if fields.missing_after_minutes <= fields.stale_after_minutes:
         raise problem("missing_after_minutes", "Data is missing later than it is stale. Choose a larger number.")
-    name = checked_title(fields.name)
-    if len(name) > 120:
-        raise problem("name", f"Shorten the name to 120 characters; it has {len(name)}.")
+    if fields.on_missing is GuardAction.ROLL_BACK and not (fields.is_critical and fields.is_guardrail):
+        raise problem("on_missing", "Only a critical guardrail may roll back because its data is missing.")
+    for name in ("on_stale", "on_probe_error"):
+        if facts[name] is GuardAction.ROLL_BACK:
+            raise problem(name, "Data that is late, or could not be asked for, is no reason to roll back.")
+    title = checked_prose(fields.name, field="name", longest=LONGEST_NAME, required=True)
+    if "\n" in title or "\r" in title:
+        raise problem("name", "Put the name on one line.")
     columns = {
-        "name": name,
+        "name": title,
         "description": checked_prose(fields.description, field="description"),
         "kind": fields.kind.value,
         "source": fields.source.value,
@@ -190,9 +196,9 @@ def _checked_queries(fields: MetricFields) -> dict[str, str]:
         return {}
     found = {}
     for name in GUARD_QUERIES:
-        text = checked_prose(fields.queries.get(name, ""), field="query", longest=LONGEST_QUERY)
+        text = checked_prose(fields.queries.get(name, ""), field=name, longest=LONGEST_QUERY)
         if not text:
-            raise problem(f"queries.{name}", "Give all four queries: without one of them nothing can be compared.")
+            raise problem(name, "Give all four queries: without one of them nothing can be compared.")
         found[name] = text
     return found
 

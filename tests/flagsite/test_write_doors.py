@@ -29,9 +29,11 @@ from flags.services.configs import edit_segment
 from flags.services.tokens import issue_token
 from rollouts.guards import ROLLOUTS_GUARDS
 from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule
+from rollouts.plans.definition import MetricKind
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
 from rollouts.services.drills import DrillPlan, add_drill
+from rollouts.services.guard_metrics import MetricFields, add_metric
 from rollouts.services.incidents import open_incident
 from rollouts.services.policies import set_approval_policy
 from rollouts.services.rules import set_rule
@@ -170,6 +172,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "rollouts_changerequest": request_ids,
         "rollouts_policyrule": [_rule(world)],
         "rollouts_rollbackdrill": [_drill(world, flag)],
+        "rollouts_guardmetric": [_guard_metric(world)],
         "rollouts_approvalpolicy": [str(ApprovalPolicy.objects.get().pk), both[0]],
         "audits_auditevent": [str(AuditEvent.objects.values_list("pk", flat=True).first())],
         "rollouts_intendeddifference": [str(uuid4())],
@@ -201,6 +204,12 @@ def _rule(world: World) -> str:
     document = rule(conditions=(condition("environment_kind", kinds=["staging"]),)).as_json()
     set_rule(world.project.pk, key="staging", document=document, actor=actor_of(world.ada), reason="Test", now=NOW)
     return str(PolicyRule.objects.get().pk)
+
+
+def _guard_metric(world: World) -> str:
+    """A metric that plans may be watched by."""
+    fields = MetricFields(name="Errors", kind=MetricKind.ERROR_RATE)
+    return str(add_metric(world.project.pk, "errors", fields, actor=actor_of(world.rita), now=NOW).pk)
 
 
 def _incident(world: World) -> str:

@@ -65,9 +65,12 @@ def test_pictures__breach__evidence_reaches_its_threshold_at_the_same_minute_as_
 
     assert picture.outcome == "breach"
     assert picture.label == "Breach"
-    assert [bucket.breach >= 1 for bucket in picture.buckets if bucket.breach is not None][-1]
-    assert picture.buckets[-1].ratio == pytest.approx(3.0)
-    assert picture.buckets[-1].at_least > 1.1
+    last = picture.buckets[-1]
+    assert last.breach is not None
+    assert last.breach >= 1
+    assert last.ratio == pytest.approx(3.0)
+    assert last.at_least is not None
+    assert last.at_least > 1.1
     assert (picture.units_control, picture.units_treatment) == (6000, 6000)
 
 
@@ -77,6 +80,8 @@ def test_pictures__conversion__rate_is_that_of_successes(bench: PlanBench) -> No
 
     bucket = drawn(plan, 3).buckets[0]
 
+    assert bucket.control is not None
+    assert bucket.treatment is not None
     assert (bucket.control.rate, bucket.treatment.rate) == (0.4, 0.3)
 
 
@@ -115,8 +120,8 @@ def test_pictures__rolled_back__the_attempt_that_went_wrong(bench: PlanBench) ->
     plan = started(bench)
     counted(plan.environment, minutes(NOW, 4), on=(500, 25))
     drawn(plan, 4)
-    told = {"actor": actor_of(bench.world.rita), "now": after(5), "sequence": reloaded(plan).sequence}
-    acting.roll_back_plan(plan.pk, reason="Errors", **told)
+    rita, sequence = actor_of(bench.world.rita), reloaded(plan).sequence
+    acting.roll_back_plan(plan.pk, reason="Errors", actor=rita, now=after(5), sequence=sequence)
 
     [picture] = guard_pictures(reloaded(plan), after(90))
 

@@ -1,0 +1,112 @@
+"""The catalogue of guard metrics: what a plan takes from it, and what it takes to see a regression."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db.models import Min, Sum
+
+from flags import permissions
+from flags.models import Environment, MetricCount, Project
+from rollouts.guarding.planning import Need, need_for
+from rollouts.models import GuardMetric
+from rollouts.plans.definition import GuardSpec
+
+SHOWN_RATIOS = (1.5, 2.0, 3.0)
+_LOOKED_BACK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectMetrics:
+    """The metrics of one project, those in use first; `may_edit` says whether this person may change them."""
+
+    project: Project
+    metrics: list[GuardMetric]
+    may_edit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a metric saw of a flag in an environment: people an hour, and the part of them that was bad."""
+
+    environment: Environment
+    flag_key: str
+    units_per_hour: float
+    base_rate: float
+    needs: tuple[Need, ...]
+
+    @property
+    def bad_percent(self) -> float:
+        """The part that was bad, of 100."""
+        return 100 * self.base_rate
+
+
+def project_metrics(user: AbstractUser) -> list[ProjectMetrics]:
+    """Every project the person may look at with its metrics: a constant number of queries."""
+    projects = list(permissions.visible_projects(user).order_by("name"))
+    rows = list(GuardMetric.objects.filter(project__in=projects).order_by("is_retired", "name"))
+    edits = permissions.environments_with(user, permissions.PROPOSE)
+    editable = set(Environment.objects.filter(pk__in=edits).values_list("project_id", flat=True))
+    return [
+        ProjectMetrics(project, [row for row in rows if row.project_id == project.pk], project.pk in editable)
+        for project in projects
+    ]
+
+
+def metrics_of(project: Project) -> Sequence[GuardMetric]:
+    """What a new plan of a project can choose from, by name."""
+    return GuardMetric.objects.filter(project=project, is_retired=False).order_by("name")
+
+
+def spec_of(metric: GuardMetric, *, flag_key: str, treatment: str, control: str, **changed: Any) -> GuardSpec:
+    """The guard that a plan takes from the catalogue; `changed` are fields that this plan wants otherwise."""
+    facts: dict[str, Any] = {
+        **metric.defaults,
+        "metric": metric.key,
+        "name": metric.name,
+        "kind": metric.kind,
+        "source": metric.source,
+        "flag_key": flag_key,
+        "treatment": treatment,
+        "control": control,
+    }
+    return GuardSpec(**{**facts, **changed})
+
+
+def traffic_of(metric: GuardMetric, user: AbstractUser, *, now: datetime) -> list[Traffic]:
+    """Where the metric was reported in the last week, most people first, and what a regression takes to be seen."""
+    environments = {row.pk: row for row in permissions.visible_environments(user).filter(project=metric.project_id)}
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    rows = MetricCount.objects.filter(
+        environment__in=environments, metric=metric.key, span="hour", at__gte=hour - _LOOKED_BACK
+    )
+    fields = {name: Sum(name) for name in ("units", "bad_units", "without_units", "bad_without_units")}
+    sums = rows.order_by().values("environment_id", "flag_key").annotate(since=Min("at"), **fields)
+    effect = float(metric.defaults.get("design_effect", 1.0))
+    found = []
+    for row in sums:
+        units = row["units"] + row["without_units"] / effect
+        bad = row["bad_units"] + row["bad_without_units"] / effect
+        if units:
+            hours = max(1.0, (hour - row["since"]) / timedelta(hours=1))
+            rate = _rare_rate(bad / units)
+            needs = needs_for(metric.defaults.get("margin", 0.1), base_rate=rate, units_per_hour=units / hours)
+            found.append(Traffic(environments[row["environment_id"]], row["flag_key"], units / hours, rate, needs))
+    return sorted(found, key=lambda item: (-item.units_per_hour, item.flag_key))
+
+
+def needs_for(
+    margin: float, *, base_rate: float, units_per_hour: float, ratios: Collection[float] = SHOWN_RATIOS
+) -> tuple[Need, ...]:
+    """What it takes to see each regression with half of the people in either arm."""
+    return tuple(
+        need_for(ratio, base_rate=base_rate, units_per_hour=units_per_hour, margin=margin)
+        for ratio in ratios
+        if ratio > 1 + margin
+    )
+
+
+def _rare_rate(rate: float) -> float:
+    return min(rate, 1 - rate)
