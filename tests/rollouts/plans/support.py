@@ -69,6 +69,7 @@ class PlanBench(Bench):
         environment: Environment | None = None,
         now: datetime = NOW,
         is_confirmed: bool = False,
+        template_id: Any = None,
         **wanted: Any,
     ) -> RolloutPlan:
         """A draft for production. `wanted` goes to `definition_of`: stages, guards, gates, options."""
@@ -80,6 +81,7 @@ class PlanBench(Bench):
             reason="Conversion is stable",
             definition=definition or definition_of(**wanted),
             is_confirmed=is_confirmed,
+            template_id=template_id,
         )
 
     def started(
