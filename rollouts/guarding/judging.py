@@ -215,7 +215,7 @@ def _sentence_of(look: _Look, outcome: GuardOutcome) -> str:
         case GuardOutcome.HARD_BREAK:
             return wording.hard_break(spec, look.broken or known.total)
         case GuardOutcome.MISSING:
-            return wording.missing(spec, look.sampled_at, look.silent_for)
+            return wording.missing(spec, known.total, look.sampled_at, look.silent_for)
         case GuardOutcome.STALE:
             return wording.stale(spec, look.silent_for)
         case GuardOutcome.PROBE_ERROR:

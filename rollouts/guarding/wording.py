@@ -75,10 +75,14 @@ def hard_break(spec: GuardSpec, arms: Arms) -> str:
     )
 
 
-def missing(spec: GuardSpec, sampled_at: datetime | None, silent_for: timedelta) -> str:
+def missing(spec: GuardSpec, total: Arms, sampled_at: datetime | None, silent_for: timedelta) -> str:
     """No data for long, or none ever."""
     since = " since the rollout began" if sampled_at is None else ""
-    return f"{spec.name}: no data for {duration(silent_for)}{since}. Check that the service reports it."
+    silent = [
+        name for name, units in ((spec.control, total.n_control), (spec.treatment, total.n_treatment)) if not units
+    ]
+    whose = f" for “{silent[0]}”" if len(silent) == 1 else ""
+    return f"{spec.name}: no data{whose} for {duration(silent_for)}{since}. Check that the service reports it."
 
 
 def stale(spec: GuardSpec, silent_for: timedelta) -> str:

@@ -150,6 +150,12 @@ def test_judgement__silence__is_stale_then_missing(silent, sampled, outcome, sen
     assert sentence is None or found.sentence.startswith(f"Errors: {sentence} ")
 
 
+def test_judgement__one_arm_never_reported__names_it():
+    found = judged(spec(), [(0, 0, 500, 5)] * 60, sampled_at=None)
+
+    assert found.sentence.startswith("Errors: no data for “off” for 60 minutes since the rollout began. Check")
+
+
 @pytest.mark.parametrize(
     ("errors", "source", "outcome"),
     [
