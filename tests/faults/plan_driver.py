@@ -28,7 +28,10 @@ def main(runs: int) -> None:
     """Seed, kill, and say what was found."""
     django.setup()
     from django.core.management import call_command
+    from django.db import connections
 
+    # A pool cannot be shared with a child.
+    connections["default"].settings_dict["OPTIONS"].pop("pool")
     call_command("migrate", verbosity=0)
     began = time.monotonic()
     driver = _Driver()
@@ -182,8 +185,6 @@ class _Driver:
         from django.db import connections
 
         connections.close_all()
-        connection: Any = connections["default"]
-        connection.close_pool()
         child = os.fork()
         if child == 0:
             self._tick(patched)
