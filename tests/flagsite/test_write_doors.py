@@ -28,13 +28,17 @@ from flags.permissions import Role
 from flags.services.configs import edit_segment
 from flags.services.tokens import issue_token
 from rollouts.guards import ROLLOUTS_GUARDS
-from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule
-from rollouts.plans.definition import MetricKind
+from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule, RolloutPlan
+from rollouts.plans.definition import MetricKind, PlanDefinition, Strategy
+from rollouts.plans.strategies import custom
+from rollouts.plans.transitions import PlanAct
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
 from rollouts.services.drills import DrillPlan, add_drill
 from rollouts.services.guard_metrics import MetricFields, add_metric
 from rollouts.services.incidents import open_incident
+from rollouts.services.plans.acting import start_plan
+from rollouts.services.plans.drafting import create_plan, propose_plan
 from rollouts.services.policies import set_approval_policy
 from rollouts.services.rules import set_rule
 from rollouts.transitions import Act
@@ -68,6 +72,7 @@ class Doors:
     flag: Flag
     segment: Segment
     requests: dict[str, ChangeRequest]
+    plans: list[RolloutPlan]
     tokens: dict[str, str]
     values: dict[str, list[str]]
     before: list[tuple[Any, ...]] = field(default_factory=list)
@@ -144,11 +149,14 @@ def _make_doors() -> Doors:
         "draft": request_of(world, "Draft", submitted=False, now=now),
         "in_review": request_of(world, "In review", submitted=True, now=now),
     }
+    plans = _plans(world, now)
     places = {"evaluate": world.production, "audit": world.production, "manage": world.production}
     tokens = {scope: _token(world, environment, scope) for scope, environment in places.items()}
     tokens["manage elsewhere"] = _token(world, world.staging, "manage")
     segment = Segment.objects.get(key="beta")
-    return Doors(world, flag, segment, requests, tokens, _values(world, flag, segment, requests))
+    values = _values(world, flag, segment, requests)
+    values["plan_id"] = values["rollouts_plan"] = values["rollouts_rolloutplan"] = [str(plan.pk) for plan in plans]
+    return Doors(world, flag, segment, requests, plans, tokens, values)
 
 
 def _token(world: World, environment: Environment, scope: str) -> str:
@@ -197,6 +205,19 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "url": ["x"],
         "version": ["1"],
     }
+
+
+def _plans(world: World, now: Any) -> list[RolloutPlan]:
+    """A draft and a proposed plan for production, and one that runs in staging."""
+    rita = actor_of(world.rita)
+    world.serve(world.flag("planned"), world.production)
+    stages = custom("planned", variant="on", against="off", shares=[(WANTED * 500, 5), (WANTED * 1000, 5)])
+    definition = PlanDefinition(("planned",), Strategy.CUSTOM, stages)
+    told: dict[str, Any] = {"actor": rita, "now": now, "title": "Plan", "reason": "More", "definition": definition}
+    draft, proposed = create_plan(world.production.pk, **told), create_plan(world.production.pk, **told)
+    running = create_plan(world.staging.pk, **told)
+    proposed = propose_plan(proposed.pk, actor=rita, now=now, digest=proposed.digest)
+    return [draft, proposed, start_plan(running.pk, actor=rita, now=now, digest=running.digest)]
 
 
 def _rule(world: World) -> str:
@@ -297,6 +318,12 @@ def forms(doors: Doors) -> list[dict[str, Any]]:
     return [{**base, "digest": request.digest, "request": str(request.pk)} for request in doors.requests.values()]
 
 
+def plan_forms(doors: Doors) -> list[dict[str, Any]]:
+    """The same for pages of plans."""
+    base = {**forms(doors)[-1], "to_stage": "0", "is_confirmed": "1", "strategy": "linear"}
+    return [{**base, "digest": plan.digest, "sequence": str(plan.sequence)} for plan in doors.plans]
+
+
 def taken_back(attempt: Any) -> None:
     """Run an attempt in a transaction of its own and take it back, so that every attempt meets the same state."""
     with transaction.atomic():
@@ -328,6 +355,8 @@ def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
             continue
         things = route.name.removeprefix("admin:").rsplit("_", 1)[0]
         values = {**doors.values, "object_id": doors.values.get(things, doors.values["flags_flag"])}
+        if "plan" in route.name:
+            values["act"] = [act.value for act in PlanAct]
         for url in addresses(route, values, _url):
             yield route, url
 
@@ -342,9 +371,9 @@ def test_every_route__get__leaves_production_alone(role, doors):
 
 @pytest.mark.parametrize("role", PEOPLE)
 def test_every_route__forged_post__leaves_production_alone(role, doors):
-    answers, client, sent = [], doors.client(role), forms(doors)
+    answers, client, sent, about_plans = [], doors.client(role), forms(doors), plan_forms(doors)
     for route, url in all_urls(doors):
-        for form in sent if "changerequest" in route.name else sent[-1:]:
+        for form in about_plans if "plan" in route.name else sent if "changerequest" in route.name else sent[-1:]:
             answers.append(knock(doors, client, "post", url, form))
 
     assert len(answers) > 40, "The matrix has lost its routes."
