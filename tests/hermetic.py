@@ -2,7 +2,7 @@
 
 `DATABASE=sqlite` (the default) is the embedded arrangement; `DATABASE=postgresql` starts PostgreSQL and Valkey, or uses
 `DATABASE_URL` and `REDIS_URL` where they are given. `make test` runs both. What could not run is named at the end of
-the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER` and `REQUIRE_NODE` turn it into failures.
+the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER`, `REQUIRE_NODE` and `REQUIRE_PROMETHEUS` turn it into failures.
 """
 
 import atexit
@@ -21,8 +21,13 @@ from tests.support.tools import missing_tools
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 # Tests with these marks belong to the other pass, so they are neither run nor counted as skipped here.
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
-OTHER_PASS = {SQLITE: {"postgres", "redis"}, POSTGRESQL: {"sqlite", "browser", "node"}}
-REQUIRE = {"browser": "REQUIRE_BROWSER", "node": "REQUIRE_NODE", "redis": "REQUIRE_REAL_SERVERS"}
+OTHER_PASS = {SQLITE: {"postgres", "redis"}, POSTGRESQL: {"sqlite", "browser", "node", "prometheus"}}
+REQUIRE = {
+    "browser": "REQUIRE_BROWSER",
+    "node": "REQUIRE_NODE",
+    "prometheus": "REQUIRE_PROMETHEUS",
+    "redis": "REQUIRE_REAL_SERVERS",
+}
 INHERITED = "FLAGSITE_TESTS_FOLDER"
 
 _missing: dict[str, str] = {}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 PASSES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL and Valkey"}
-REQUIRE = ("REQUIRE_REAL_SERVERS", "REQUIRE_BROWSER", "REQUIRE_NODE")
+REQUIRE = ("REQUIRE_REAL_SERVERS", "REQUIRE_BROWSER", "REQUIRE_NODE", "REQUIRE_PROMETHEUS")
 NO_TESTS_COLLECTED = 5
 RED, PLAIN = "\033[31;1m", "\033[0m"
 

@@ -145,4 +145,5 @@ def _initial(metric: GuardMetric | None) -> Mapping[str, Any]:
         columns = {name: getattr(metric, name) for name in ("name", "description", "kind", "source", "limit")}
         usual |= {name: metric.defaults[name] for name in names if name in metric.defaults} | columns
         usual |= dict(metric.defaults.get("queries", {}))
-    return {**usual, "margin": round(100 * float(usual["margin"]), 6)}
+    numbers = {name: f"{usual[name]:g}" for name in RANGES}
+    return {**usual, **numbers, "margin": f"{100 * float(usual['margin']):g}"}

@@ -1,4 +1,4 @@
-"""What a machine may lack: a chromium for the browser journeys, node with packages for the JavaScript SDKs."""
+"""What a machine may lack: chromium for the browser journeys, node and packages for the JavaScript SDKs, Prometheus."""
 
 import os
 import shutil
@@ -44,4 +44,6 @@ def missing_tools() -> dict[str, str]:
         missing["node"] = "no node on the PATH (install Node.js 20 or newer)"
     elif not find_node():
         missing["node"] = "the JavaScript SDKs are not installed (run `make js`)"
+    if not (shutil.which("prometheus") and shutil.which("promtool")):
+        missing["prometheus"] = "no prometheus and promtool on the PATH (install the package `prometheus`)"
     return missing
