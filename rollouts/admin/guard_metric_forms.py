@@ -106,17 +106,16 @@ class GuardMetricForm(forms.Form):
     def metric_fields(self) -> MetricFields:
         """What was typed, for the service."""
         data = {name: value for name, value in self.cleaned_data.items() if name not in {"key", *GUARD_QUERIES}}
-        actions = {name: GuardAction(data.pop(name)) for name in _ACTIONS}
-        kind = MetricKind(data.pop("kind"))
-        return MetricFields(
-            kind=kind,
-            source=GuardSource(data.pop("source")),
-            is_success_metric=kind is MetricKind.CONVERSION,
-            margin=data.pop("margin") / 100,
-            queries={name: self.cleaned_data[name] for name in GUARD_QUERIES},
-            **actions,
-            **data,
-        )
+        kind = MetricKind(data["kind"])
+        changed: dict[str, Any] = {
+            "kind": kind,
+            "source": GuardSource(data["source"]),
+            "is_success_metric": kind is MetricKind.CONVERSION,
+            "margin": data["margin"] / 100,
+            "queries": {name: self.cleaned_data[name] for name in GUARD_QUERIES},
+            **{name: GuardAction(data[name]) for name in _ACTIONS},
+        }
+        return MetricFields(**{**data, **changed})
 
 
 class NeedForm(forms.Form):

@@ -1,12 +1,12 @@
 """The catalogue of guard metrics: what a plan takes from it, and what it takes to see a regression."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
-from django.db.models import Min, Sum
+from django.db.models import Min, QuerySet, Sum
 
 from flags import permissions
 from flags.models import Environment, MetricCount, Project
@@ -55,7 +55,7 @@ def project_metrics(user: AbstractUser) -> list[ProjectMetrics]:
     ]
 
 
-def metrics_of(project: Project) -> Sequence[GuardMetric]:
+def metrics_of(project: Project) -> QuerySet[GuardMetric]:
     """What a new plan of a project can choose from, by name."""
     return GuardMetric.objects.filter(project=project, is_retired=False).order_by("name")
 
@@ -82,18 +82,23 @@ def traffic_of(metric: GuardMetric, user: AbstractUser, *, now: datetime) -> lis
     rows = MetricCount.objects.filter(
         environment__in=environments, metric=metric.key, span="hour", at__gte=hour - _LOOKED_BACK
     )
-    fields = {name: Sum(name) for name in ("units", "bad_units", "without_units", "bad_without_units")}
-    sums = rows.order_by().values("environment_id", "flag_key").annotate(since=Min("at"), **fields)
     effect = float(metric.defaults.get("design_effect", 1.0))
+    sums = (
+        rows.order_by()
+        .values_list("environment_id", "flag_key")
+        .annotate(
+            since=Min("at"),
+            counted=Sum("units") + Sum("without_units") / effect,
+            marked=Sum("bad_units") + Sum("bad_without_units") / effect,
+        )
+    )
     found = []
-    for row in sums:
-        units = row["units"] + row["without_units"] / effect
-        bad = row["bad_units"] + row["bad_without_units"] / effect
+    for environment_id, flag_key, since, units, bad in sums:
         if units:
-            hours = max(1.0, (hour - row["since"]) / timedelta(hours=1))
-            rate = _rare_rate(bad / units)
+            hours = max(1.0, (hour - since) / timedelta(hours=1))
+            rate = min(bad / units, 1 - bad / units)
             needs = needs_for(metric.defaults.get("margin", 0.1), base_rate=rate, units_per_hour=units / hours)
-            found.append(Traffic(environments[row["environment_id"]], row["flag_key"], units / hours, rate, needs))
+            found.append(Traffic(environments[environment_id], flag_key, units / hours, rate, needs))
     return sorted(found, key=lambda item: (-item.units_per_hour, item.flag_key))
 
 
@@ -106,7 +111,3 @@ def needs_for(
         for ratio in ratios
         if ratio > 1 + margin
     )
-
-
-def _rare_rate(rate: float) -> float:
-    return min(rate, 1 - rate)

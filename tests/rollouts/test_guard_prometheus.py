@@ -16,8 +16,9 @@ from rollouts.guarding.judging import GuardOutcome
 from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.definition import GUARD_QUERIES, Check, CheckKind, GuardSource, GuardSpec
 from rollouts.selectors.guard_replay import differences_of, replayed
+from rollouts.selectors.guards import GuardReading
 from rollouts.services import probes
-from rollouts.services.guarding import GuardReading, refresh_guards
+from rollouts.services.guarding import refresh_guards
 from rollouts.services.stage_checks import ask
 from tests.factories import NOW
 from tests.rollouts.guard_support import guard
