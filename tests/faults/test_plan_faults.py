@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,10 +95,12 @@ def _celery(site: Installation) -> Iterator[list[Path]]:
             with log.open("wb") as said:
                 command = [sys.executable, "-m", "celery", "-A", "flagsite", *arguments, "-l", "INFO"]
                 variables = {**site.variables, "SWEEP_SECONDS": "1"}
-                running.append(subprocess.Popen(command, cwd=ROOT, env=variables, stdout=said, stderr=said))
+                running.append(
+                    subprocess.Popen(command, cwd=ROOT, env=variables, stdout=said, stderr=said, start_new_session=True)
+                )
         yield logs
     finally:
+        # A worker that lost its broker takes long to say goodbye, and has a child of its own.
         for process in running:
-            process.terminate()
-        for process in running:
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=30)
