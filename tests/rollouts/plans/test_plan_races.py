@@ -68,7 +68,7 @@ def test_an_approved_plan_starts_once_with_its_request(bench: PlanBench, crowd: 
     results = crowd.run([start] * SIZE)
     assert sum(isinstance(one, RolloutPlan) for one in results) == 1
     assert acts_of(plan) == {"propose": 1, "start": 1}
-    assert ChangeRequest.objects.get(pk=plan.request_id).state == "applied"
+    assert ChangeRequest.objects.get(plan=plan).state == "applied"
     assert bench.version() == 2
 
 
