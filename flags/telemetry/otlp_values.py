@@ -1,0 +1,108 @@
+"""What a point of an OTLP metric comes to: events, bad ones, their sum, and a latency sketch from a histogram."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Units of time (UCUM, as the conventions ask) in milliseconds.
+_MILLISECONDS = {"s": 1_000.0, "ms": 1.0, "us": 0.001, "µs": 0.001, "ns": 0.000_001}
+_SCALES = range(-10, 21)
+_MOST_BINARY_DIGITS = 60.0
+# The sketch of a latency, in the words of rollouts.guarding.latency.
+_BASE = 1.01 / 0.99
+_SMALLEST, _LARGEST = 0.001, 100_000_000.0
+
+
+class PointRefused(ValueError):
+    """A record that is not counted; says why, and repeats nothing that was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Events of a point. `total` is in milliseconds where the metric is a time; the sketch is of times only."""
+
+    count: int
+    bad: int = 0
+    total: float = 0.0
+    sketch: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bin:
+    """Events between two values, as a histogram knows them."""
+
+    above: float
+    up_to: float
+    count: int
+
+
+def values_of(kind: str, point: Any, *, unit: str, limit: float | None) -> Values:
+    """What a point of a sum or a histogram comes to; events entirely above `limit` (in its unit) are bad.
+
+    Raises PointRefused.
+    """
+    if kind == "sum":
+        return Values(_whole(point))
+    bins = list(_explicit(point) if kind == "histogram" else _exponential(point))
+    if not math.isfinite(point.sum) or sum(each.count for each in bins) not in {point.count, 0}:
+        raise PointRefused("the buckets of a histogram do not add up to its count")
+    factor = _MILLISECONDS.get(unit)
+    bad = 0 if limit is None else sum(each.count for each in bins if each.above >= limit)
+    sketch = {} if factor is None else _sketch(bins, factor)
+    return Values(point.count, bad, point.sum * (factor or 1.0), sketch)
+
+
+def bucket_of(milliseconds: float) -> int:
+    """The bucket of a latency in the sketch."""
+    kept = min(max(milliseconds, _SMALLEST), _LARGEST)
+    return math.ceil(math.log(kept) / math.log(_BASE))
+
+
+def _whole(point: Any) -> int:
+    value = getattr(point, point.WhichOneof("value") or "as_int")
+    if not (math.isfinite(value) and value >= 0 and value == int(value)):
+        raise PointRefused("a sum is no whole number of events")
+    return int(value)
+
+
+def _explicit(point: Any) -> Iterator[_Bin]:
+    bounds, counts = list(point.explicit_bounds), list(point.bucket_counts)
+    if not counts:
+        return
+    if len(counts) != len(bounds) + 1 or any(not low < high for low, high in itertools.pairwise(bounds)):
+        raise PointRefused("the bounds of a histogram are not in order")
+    # What lies beyond the last bound is told by it, if the largest value is not known.
+    highest = point.max if point.HasField("max") else -math.inf
+    edges = [0.0, *bounds, max(highest, bounds[-1] if bounds else 0.0)]
+    for place, count in enumerate(counts):
+        if count:
+            yield _Bin(edges[place], edges[place + 1], count)
+
+
+def _exponential(point: Any) -> Iterator[_Bin]:
+    if point.scale not in _SCALES or any(point.negative.bucket_counts):
+        raise PointRefused("a histogram has negative values or an unusual scale")
+    if point.zero_count:
+        yield _Bin(0.0, point.zero_threshold, point.zero_count)
+    for place, count in enumerate(point.positive.bucket_counts):
+        if count:
+            index = point.positive.offset + place
+            yield _Bin(_power(index, point.scale), _power(index + 1, point.scale), count)
+
+
+def _power(index: int, scale: int) -> float:
+    digits = index * 2.0**-scale
+    return float(2.0 ** min(max(digits, -_MOST_BINARY_DIGITS), _MOST_BINARY_DIGITS))
+
+
+def _sketch(bins: Iterable[_Bin], factor: float) -> dict[int, int]:
+    """Each bin's events at its upper bound: never told faster than they were."""
+    counts: dict[int, int] = {}
+    for each in bins:
+        if not math.isfinite(each.up_to):
+            raise PointRefused("a bound of a histogram is no number")
+        bucket = bucket_of(each.up_to * factor)
+        counts[bucket] = counts.get(bucket, 0) + each.count
+    return counts
