@@ -22,6 +22,7 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Flags", "flag", "admin:flags_flag_changelist"),
         _item("Compare", "compare_arrows", "admin:rollouts_intendeddifference_changelist"),
         _item("Change requests", "rate_review", "admin:rollouts_changerequest_changelist", badge=waiting),
+        _item("Rollout plans", "trending_up", "admin:rollouts_rolloutplan_changelist"),
         _item("Break-glass", "emergency_home", "admin:rollouts_breakglassuse_changelist"),
         _item("Rollback drills", "history", "admin:rollouts_rollbackdrill_changelist"),
         _item("Calendar", "calendar_month", "admin:rollouts_calendarwindow_changelist"),

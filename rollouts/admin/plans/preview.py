@@ -1,0 +1,128 @@
+"""The preview beside the editor: what the stages come to, when they would come, what they need and take away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Sum
+
+from audits.errors import GovernanceError
+from flags.documents.words import percent
+from flags.models import Environment, EvaluationCount
+from rollouts.admin.plans.ahead import freezes_ahead
+from rollouts.admin.plans.bars import Column, stage_shares
+from rollouts.guarding.judging import alpha_shares
+from rollouts.guarding.planning import need_for
+from rollouts.plans.definition import TOTAL_WEIGHT, PlanDefinition
+from rollouts.plans.dry_run import TimelineEntry, timeline
+from rollouts.services.plans.preparing import Prepared, prepare
+
+RATIOS = (1.5, 2.0, 3.0)
+# What is taken for the usual part of bad events where the flag's own is not known yet.
+USUAL_RATE = 0.01
+_LOOKED_AT = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One stage ahead: its column, when it comes, and why not sooner."""
+
+    column: Column
+    entry: TimelineEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What one guard takes to see regressions, in the stage where the smaller variant is smallest but watched."""
+
+    name: str
+    share: str
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Everything beside the editor. Without `rows` the stages cannot be carried out, and `problems` say why."""
+
+    rows: Sequence[Row] = ()
+    narrowed: Sequence[str] = ()
+    needs: Sequence[Needs] = ()
+    problems: Sequence[tuple[str, str]] = ()
+    message: str = ""
+    per_hour: float | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the plan could be saved."""
+        return bool(self.rows)
+
+
+def preview_of(definition: PlanDefinition, environment: Environment, *, now: datetime) -> Preview:
+    """What the definition comes to on how the flags are now; nothing is written."""
+    try:
+        prepared = prepare(definition, environment)
+    except GovernanceError as error:
+        return Preview(problems=problems_in(error), message=error.message)
+    freezes = freezes_ahead(environment, definition.flags, now)
+    entries = timeline(prepared.definition, starts_at=now, freezes=freezes)
+    per_hour = people_per_hour(environment, definition.flags[0], now=now)
+    return Preview(
+        rows=[Row(column, entry) for column, entry in zip(_columns(prepared), entries, strict=True)],
+        narrowed=[item.sentence for item in prepared.narrowed],
+        needs=_needs(prepared.definition, per_hour),
+        per_hour=per_hour,
+        ends_at=entries[-1].leaves_at if entries else None,
+    )
+
+
+def problems_in(error: GovernanceError) -> list[tuple[str, str]]:
+    """Path and sentence of everything that a service names."""
+    found = [item for item in error.facts.get("problems") or [] if isinstance(item, dict)]
+    return [(str(item.get("path", "")), str(item.get("message", ""))) for item in found]
+
+
+def people_per_hour(environment: Environment, flag_key: str, *, now: datetime) -> float | None:
+    """How many evaluations of a flag there were an hour, over the last day; None where nothing was reported."""
+    rows = EvaluationCount.objects.filter(
+        environment=environment, flag_key=flag_key, span="minute", at__gte=now - _LOOKED_AT, at__lt=now
+    )
+    total = rows.aggregate(total=Sum("count"))["total"]
+    first = rows.order_by("at").values_list("at", flat=True).first()
+    if not total or first is None:
+        return None
+    return float(total) / max(1.0, (now - first) / timedelta(hours=1))
+
+
+def _columns(prepared: Prepared) -> list[Column]:
+    stages = prepared.definition.stages
+    return [
+        Column(number, stage.name, words, weight, "next")
+        for number, (stage, (weight, words)) in enumerate(zip(stages, stage_shares(stages), strict=True), start=1)
+    ]
+
+
+def _needs(definition: PlanDefinition, per_hour: float | None) -> list[Needs]:
+    """What each guard takes, at the largest share at which somebody is left to compare with."""
+    weights = [weight for weight, _ in stage_shares(definition.stages) if 0 < weight < TOTAL_WEIGHT]
+    if not weights or not definition.guards:
+        return []
+    weight = min(weights, key=lambda one: abs(one - TOTAL_WEIGHT // 2))
+    alphas = alpha_shares(definition.guards, definition.options.alpha)
+    found = []
+    for spec, alpha in zip(definition.guards, alphas, strict=True):
+        needs = [
+            need_for(
+                ratio,
+                base_rate=USUAL_RATE,
+                units_per_hour=per_hour or 0.0,
+                alpha=alpha,
+                margin=spec.margin,
+                weight=weight,
+            )
+            for ratio in RATIOS
+            if ratio > 1 + spec.margin
+        ]
+        sentences = [need.sentence if per_hour else need.sentence.replace("; nobody comes now", "") for need in needs]
+        found.append(Needs(spec.name, percent(weight), sentences))
+    return found

@@ -1,0 +1,152 @@
+"""Stages as rows of the editor: a share or a segment and its gates in, stages out; and back again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flags.documents.words import percent
+from rollouts.admin.plans.typed import Typed, duration_fields, instant_field, percent_text
+from rollouts.plans.definition import Check, CheckKind, Gates, Patch, PlanDefinition, Stage
+
+SHARE, SEGMENT, KEPT = "share", "segment", "kept"
+CHECK_FIELDS = ("name", "kind", "url", "query", "operator", "threshold")
+
+
+def stages_from(typed: Typed, arms: Sequence[tuple[str, str, str]], stored: PlanDefinition | None) -> tuple[Stage, ...]:
+    """The stages of all rows. `arms` are flag, growing variant and the other one; `stored` gives what rows keep."""
+    found = []
+    for number in range(typed.count("rows")):
+        prefix = f"row-{number}"
+        patches = _patches(typed, prefix, arms, stored, is_first=number == 0)
+        name = typed.text(f"{prefix}-name") or _usual_name(typed, prefix, number)
+        found.append(Stage(name, patches, _gates(typed, prefix, stored)))
+    return tuple(found)
+
+
+def rows_of(stages: Sequence[Stage]) -> dict[str, str]:
+    """The fields that show these stages as rows."""
+    fields = {"rows": str(len(stages))}
+    for number, stage in enumerate(stages):
+        prefix, gates = f"row-{number}", stage.gates
+        fields |= {
+            f"{prefix}-name": stage.name,
+            f"{prefix}-from": str(number),
+            f"{prefix}-approvals": str(gates.approvals or ""),
+            f"{prefix}-sample": str(gates.minimum_sample or ""),
+            f"{prefix}-monitored": "1" if gates.is_monitored else "",
+            f"{prefix}-not-before": instant_field(gates.not_before),
+            **duration_fields(f"{prefix}-soak", gates.soak_minutes),
+            **_kind_fields(prefix, stage.patches),
+        }
+        if gates.checks:
+            fields |= {f"{prefix}-check-{name}": str(getattr(gates.checks[0], name)) for name in CHECK_FIELDS}
+    return fields
+
+
+def without_row(fields: dict[str, str], gone: int) -> dict[str, str]:
+    """The fields with one row taken out and the later ones moved up."""
+    total = int(fields["rows"])
+    kept = {name: value for name, value in fields.items() if not name.startswith("row-")}
+    for name, value in fields.items():
+        if not name.startswith("row-"):
+            continue
+        number, _, rest = name.removeprefix("row-").partition("-")
+        place = int(number)
+        if place != gone:
+            kept[f"row-{place - (place > gone)}-{rest}"] = value
+    return {**kept, "rows": str(max(0, total - 1))}
+
+
+def with_row(fields: dict[str, str]) -> dict[str, str]:
+    """The fields with one row more, with the gates of the row before."""
+    total = int(fields.get("rows") or 0)
+    before, here = f"row-{total - 1}-", f"row-{total}-"
+    same = ("soak", "soak-unit", "sample", "monitored")
+    made = {f"{here}{name}": fields[f"{before}{name}"] for name in same if f"{before}{name}" in fields}
+    return {**fields, **made, f"{here}kind": SHARE, "rows": str(total + 1)}
+
+
+def _patches(
+    typed: Typed, prefix: str, arms: Sequence[tuple[str, str, str]], stored: PlanDefinition | None, *, is_first: bool
+) -> tuple[Patch, ...]:
+    kind, former = typed.text(f"{prefix}-kind"), _stored_stage(typed, prefix, stored)
+    if kind == KEPT and former is not None:
+        return former.patches
+    enabled = True if is_first else None
+    if kind == SEGMENT:
+        segment = typed.text(f"{prefix}-segment")
+        if not segment:
+            typed.problems[f"{prefix}-segment"] = "Choose the segment that gets it in this stage."
+        return tuple(
+            Patch(key, enabled=enabled, variant=variant, against=against or None, segment=segment or None)
+            for key, variant, against in arms
+        )
+    if not typed.text(f"{prefix}-share"):
+        typed.problems[f"{prefix}-share"] = "Give the share of this stage as a percentage, such as 25."
+    weight = typed.share(f"{prefix}-share", "the share")
+    return tuple(
+        Patch(key, enabled=enabled, variant=variant, against=against or None, weight=weight)
+        for key, variant, against in arms
+    )
+
+
+def _gates(typed: Typed, prefix: str, stored: PlanDefinition | None) -> Gates:
+    former = _stored_stage(typed, prefix, stored)
+    check = _check(typed, prefix)
+    rest = former.gates.checks[1:] if former else ()
+    return Gates(
+        soak_minutes=typed.minutes(f"{prefix}-soak", "the time of the stage"),
+        not_before=typed.instant(f"{prefix}-not-before"),
+        approvals=typed.number(f"{prefix}-approvals", "the number of approvals"),
+        minimum_sample=typed.number(f"{prefix}-sample", "the number of people"),
+        is_monitored=typed.is_ticked(f"{prefix}-monitored"),
+        checks=(check, *rest) if check else rest,
+    )
+
+
+def _check(typed: Typed, prefix: str) -> Check | None:
+    kind = typed.text(f"{prefix}-check-kind")
+    if kind not in {CheckKind.HTTP, CheckKind.PROMETHEUS}:
+        return None
+    try:
+        threshold = float(typed.text(f"{prefix}-check-threshold") or 0)
+    except ValueError:
+        typed.problems[f"{prefix}-check-threshold"] = "Give the limit as a number, such as 0.5."
+        threshold = 0.0
+    return Check(
+        name=typed.text(f"{prefix}-check-name") or "Outside check",
+        kind=CheckKind(kind),
+        query=typed.text(f"{prefix}-check-query") if kind == CheckKind.PROMETHEUS else "",
+        url=typed.text(f"{prefix}-check-url") if kind == CheckKind.HTTP else "",
+        operator=typed.text(f"{prefix}-check-operator") or "<",
+        threshold=threshold if kind == CheckKind.PROMETHEUS else 0.0,
+    )
+
+
+def _stored_stage(typed: Typed, prefix: str, stored: PlanDefinition | None) -> Stage | None:
+    text = typed.text(f"{prefix}-from")
+    if stored is None or not (text.isdecimal() and text.isascii() and len(text) <= 2):
+        return None
+    number = int(text)
+    return stored.stages[number] if number < len(stored.stages) else None
+
+
+def _kind_fields(prefix: str, patches: Sequence[Patch]) -> dict[str, str]:
+    """How a row shows what a stage changes; what a row cannot say is kept as it is."""
+    plain = {
+        replace(patch, flag_key="", enabled=None, variant=None, against=None) for patch in patches if not patch.values
+    }
+    one = plain.pop() if len(plain) == 1 and not any(patch.values for patch in patches) else None
+    if one is not None and one.default_variant is None and all(patch.enabled is not False for patch in patches):
+        if one.segment is not None and one.weight is None:
+            return {f"{prefix}-kind": SEGMENT, f"{prefix}-segment": one.segment}
+        if one.weight is not None and one.segment is None:
+            return {f"{prefix}-kind": SHARE, f"{prefix}-share": percent_text(one.weight)}
+    return {f"{prefix}-kind": KEPT}
+
+
+def _usual_name(typed: Typed, prefix: str, number: int) -> str:
+    if typed.text(f"{prefix}-kind") == SEGMENT:
+        return typed.text(f"{prefix}-segment") or f"Stage {number + 1}"
+    if typed.text(f"{prefix}-kind") == KEPT:
+        return f"Stage {number + 1}"
+    return percent(typed.share(f"{prefix}-share", "the share"))
