@@ -16,10 +16,20 @@ from django.db import OperationalError
 from django.test import Client
 from structlog.testing import capture_logs
 
+from audits.models import AuditEvent
 from flags import snapshots
 from flags.api import edge, limits, telemetry, telemetry_bodies
 from flags.api.wire import Refused
-from flags.models import EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
+from flags.models import (
+    Environment,
+    EnvironmentToken,
+    EvaluationCount,
+    Flag,
+    FlagConfig,
+    MetricCount,
+    QuarantinedRow,
+    TelemetryBatch,
+)
 from flags.models.tokens import TokenScope
 from flags.services.telemetry import Accepted
 from flags.services.telemetry_places import forget_places
@@ -239,6 +249,16 @@ def test_report__batch__is_counted_and_told_once(plane: Plane):
     }
     assert sorted(MetricCount.objects.values_list("count", "late_count")) == [(0, 10), (10, 0)]
     assert sorted(QuarantinedRow.objects.values_list("code", flat=True)) == ["bad_exceeds_count", "unknown_flag"]
+
+
+def test_report__whatever_it_says__changes_nothing_that_is_served(plane: Plane):
+    governed = (Environment, Flag, FlagConfig, EnvironmentToken, AuditEvent)
+    before = [list(model._default_manager.order_by("pk").values()) for model in governed]
+
+    send(document(evaluations=[evaluation(**ROW)], metrics=[metric(**ROW)]), secret=plane.secret)
+    send(document(evaluations=[evaluation(flag="new-flag", variant="new")]), secret=plane.secret)
+
+    assert [list(model._default_manager.order_by("pk").values()) for model in governed] == before
 
 
 def test_report__token_is_for_one_environment__counts_there_only(plane: Plane):
