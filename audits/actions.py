@@ -78,6 +78,7 @@ class Action(StrEnum):
     GUARD_METRIC_RETIRED = "guard_metric.retired"
     GUARD_VERDICT_GIVEN = "guard_verdict.given"
     TRAIN_CREATED = "train.created"
+    TRAIN_EDITED = "train.edited"
     TRAIN_STARTED = "train.started"
     TRAIN_PAUSED = "train.paused"
     TRAIN_RESUMED = "train.resumed"

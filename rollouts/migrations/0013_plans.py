@@ -70,10 +70,26 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("title", models.CharField(max_length=200)),
                 ("reason", models.TextField(blank=True)),
-                ("state", models.CharField(max_length=20)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("running", "Running"),
+                            ("paused", "Paused"),
+                            ("rolled_back", "Rolled back"),
+                            ("completed", "Completed"),
+                            ("aborted", "Aborted"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
                 ("created_at", models.DateTimeField()),
+                ("started_by_id", models.CharField(blank=True, max_length=100)),
                 ("started_at", models.DateTimeField(blank=True, null=True)),
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("rollback_reason", models.TextField(blank=True)),
+                ("refused", models.JSONField(blank=True, default=dict)),
                 ("correlation_id", models.UUIDField()),
                 ("lock_version", models.PositiveIntegerField(default=1)),
                 (
@@ -367,6 +383,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("position", models.PositiveIntegerField()),
+                ("opens_at", models.PositiveIntegerField(blank=True, null=True)),
                 (
                     "project",
                     models.ForeignKey(
@@ -423,6 +440,19 @@ class Migration(migrations.Migration):
             model_name="plantemplate",
             constraint=models.UniqueConstraint(
                 fields=("project", "key", "version"), name="plan_template_version_unique"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="releasetrain",
+            index=models.Index(fields=["state"], name="train_by_state"),
+        ),
+        migrations.AddConstraint(
+            model_name="releasetrain",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["draft", "running", "paused", "rolled_back", "completed", "aborted"])
+                ),
+                name="train_state_valid",
             ),
         ),
         migrations.AddIndex(
