@@ -36,7 +36,7 @@ def differences_of(verdict: GuardVerdict, judgement: Judgement) -> list[str]:
         "action": judgement.action.value if judgement.action else "",
         "sentence": judgement.sentence,
     }
-    return list(_differing({**kept, **verdict.statistics}, {**again, **judgement.statistics}))
+    return [*_differing(kept, again), *_differing(verdict.statistics, judgement.statistics)]
 
 
 def _differing(kept: Mapping[str, Any], again: Mapping[str, Any]) -> Iterator[str]:

@@ -88,6 +88,7 @@ def copy_of(verdict: GuardVerdict, **changed: Any) -> GuardVerdict:
     [
         ({"sentence": "All is well."}, "sentence: kept 'All is well.'"),
         ({"outcome": "breach"}, "outcome: kept 'breach', again 'healthy'"),
+        ({"statistics": {"outcome": "breach"}}, "outcome: kept 'breach', again 'healthy'"),
         ({"intervals": []}, "treatment"),
         ({"intervals": [["2026-03-02T09:00:00+00:00", 1, 2, 3, 4, 0, 0]]}, "cannot be"),
         ({"parameters": {"method": 0}}, "cannot be given again"),
