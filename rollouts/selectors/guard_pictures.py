@@ -211,7 +211,9 @@ class _Easel:
     def _period(self, intervals: Sequence[Interval]) -> tuple[datetime, datetime]:
         """From the first minute of the attempt to the end of the last one that was looked at."""
         is_present = self.watch.attempt == self.plan.attempt
-        begun = self.course.started_at if is_present or not intervals else intervals[0].minute
+        # The attempt of a plan that was proposed begins with the proposal; what it serves begins with its first turn.
+        began = max(self.course.started_at, self.course.turns[0].at)
+        begun = began if is_present or not intervals else intervals[0].minute
         since = begun.replace(second=0, microsecond=0)
         last = self.watch.through if is_present or not intervals else intervals[-1].minute
         return since, max(last + _MINUTE if last else since, since + _MINUTE)

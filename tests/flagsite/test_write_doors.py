@@ -31,6 +31,7 @@ from rollouts.guards import ROLLOUTS_GUARDS
 from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule, RolloutPlan
 from rollouts.plans.definition import MetricKind, PlanDefinition, Strategy
 from rollouts.plans.strategies import custom
+from rollouts.plans.templates import BUILT_IN
 from rollouts.plans.transitions import PlanAct
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
@@ -39,6 +40,7 @@ from rollouts.services.guard_metrics import MetricFields, add_metric
 from rollouts.services.incidents import open_incident
 from rollouts.services.plans.acting import start_plan
 from rollouts.services.plans.drafting import create_plan, propose_plan
+from rollouts.services.plans.templates import save_template
 from rollouts.services.policies import set_approval_policy
 from rollouts.services.rules import set_rule
 from rollouts.transitions import Act
@@ -192,6 +194,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "other_id": request_ids,
         "incident_id": [_incident(world)],
         "rollouts_incident": [_incident(world)],
+        "template_id": [_template(world)],
         "rollouts_calendarwindow": [str(freeze(world, environments=[world.staging]).pk)],
         "token_id": [token_id],
         "user_id": [str(world.rita.pk)],
@@ -245,6 +248,12 @@ def _incident(world: World) -> str:
         now=NOW,
     )
     return str(incident.pk)
+
+
+def _template(world: World) -> str:
+    """A template of plans."""
+    facts: dict[str, Any] = {"key": "careful", "name": "Careful", "definition": BUILT_IN[0].definition}
+    return str(save_template(world.project.pk, actor=actor_of(world.rita), now=NOW, **facts).pk)
 
 
 def _drill(world: World, flag: Flag) -> str:

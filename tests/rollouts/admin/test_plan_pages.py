@@ -238,6 +238,20 @@ def test_page__guard_with_data__chart_by_variant_with_gap_and_table(bench: PlanB
     assert "<desc id=" in text
 
 
+def test_page__proposed_long_before_it_started__chart_begins_with_the_start(bench: PlanBench) -> None:
+    before = NOW - timedelta(days=1)
+    plan = bench.proposed(guards=(GUARD,), gates={1: {"is_monitored": True}}, now=before, apply_at=None)
+    assert plan.request is not None
+    bench.approve(plan.request, now=NOW)
+    measure(bench, reloaded(plan), minutes=20, bad=1)
+    refresh_guards([plan.pk], now=NOW + timedelta(minutes=22))
+
+    text = text_of(signed_in(bench.world.rita).get(page_of(plan)))
+
+    assert '<path class="pl-line-treatment"' in text
+    assert 'class="pl-gap"' not in text
+
+
 def test_page__guard_without_data__says_so_and_draws_nothing(bench: PlanBench) -> None:
     plan = bench.started(guards=(GUARD,), gates={1: {"is_monitored": True}})
     refresh_guards([plan.pk], now=NOW + timedelta(minutes=3))
