@@ -10,7 +10,7 @@ successes with the arms changed over (the control having more of them is the reg
 two e-values, which is one again; passing needs both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import exp, isfinite, log
@@ -74,7 +74,7 @@ class Accumulated:
             "minutes": self.minutes,
             "through": self.through.isoformat() if self.through else None,
             "shares": {
-                "logs": [value.hex() for value in self.shares.logs],
+                "logs": _numbers_text(self.shares.logs),
                 "minutes": self.shares.minutes,
                 "units": self.shares.units,
                 "treated": self.shares.treated,
@@ -172,7 +172,7 @@ def _successes_of(arms: Arms) -> Arms:
 
 
 def _tally_json(tally: Tally) -> dict[str, Any]:
-    return {"logs": [value.hex() for value in tally.logs], "above": tally.above.hex(), "below": tally.below.hex()}
+    return {"logs": _numbers_text(tally.logs), "above": tally.above.hex(), "below": tally.below.hex()}
 
 
 def _read(value: Mapping[str, Any]) -> Accumulated:
@@ -186,7 +186,7 @@ def _read(value: Mapping[str, Any]) -> Accumulated:
         minutes=int(value["minutes"]),
         through=datetime.fromisoformat(through) if through else None,
         shares=ShareEvidence(
-            tuple(map(_number, shares["logs"])),
+            _numbers(shares["logs"]),
             int(shares["minutes"]),
             int(shares["units"]),
             int(shares["treated"]),
@@ -201,7 +201,16 @@ def _read(value: Mapping[str, Any]) -> Accumulated:
 
 
 def _tally(value: Mapping[str, Any]) -> Tally:
-    return Tally(tuple(map(_number, value["logs"])), _number(value["above"]), _number(value["below"]))
+    return Tally(_numbers(value["logs"]), _number(value["above"]), _number(value["below"]))
+
+
+def _numbers_text(numbers: Iterable[float]) -> str:
+    """Many numbers in one text: a database driver takes each text of a document in its hand."""
+    return " ".join([number.hex() for number in numbers])
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(map(_number, text.split()))
 
 
 def _number(text: str) -> float:

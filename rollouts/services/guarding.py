@@ -69,6 +69,14 @@ class _Guard:
     alpha: float
     watch: GuardWatch
     before: Sequence[Interval] = ()
+    _known: Accumulated | None = None
+
+    @property
+    def known(self) -> Accumulated:
+        """What the watch holds."""
+        if self._known is None:
+            self._known = Accumulated.from_json(self.watch.accumulated) if self.watch.accumulated else start(self.spec)
+        return self._known
 
     @property
     def key(self) -> WatchKey:
@@ -203,12 +211,13 @@ def _count_prometheus(guards: Sequence[_Guard], *, through: datetime, now: datet
             state = {name: getattr(watch, name) for name in _STATE}
             GuardWatch.objects.filter(pk=watch.pk, through=was).update(**state)
         guard.watch = GuardWatch.objects.get(plan=guard.plan, attempt=watch.attempt, metric=watch.metric)
+        guard._known = None
 
 
 def _advance(guard: _Guard, minutes: Minutes, *, through: datetime) -> None:
     """Add the minutes up to `through` to the watch, in order."""
     watch, spec = guard.watch, guard.spec
-    known = Accumulated.from_json(watch.accumulated) if watch.accumulated else start(spec)
+    known = guard.known
     turn = guard.course.turn_of(watch.through) if watch.through else None
     fresh = Freshness(watch.control_at, watch.treatment_at, watch.fresh_minutes)
     serves_both, stale = False, timedelta(minutes=spec.stale_after_minutes)
@@ -224,7 +233,7 @@ def _advance(guard: _Guard, minutes: Minutes, *, through: datetime) -> None:
         kept = {item.minute for item in guard.before}
         watch.pending += [item.as_json() for item in intervals if item.minute not in kept]
     present = weights_of(guard.plan, guard.course.present.stage, spec)
-    watch.through, watch.accumulated = through, known.as_json()
+    watch.through, watch.accumulated, guard._known = through, known.as_json(), known
     watch.control_at, watch.treatment_at = fresh.control_at, fresh.treatment_at
     watch.fresh_minutes = fresh.minutes if turn == guard.course.present else 0
     watch.sampled_at = fresh.sampled_at(serves_both=present.serves_both)
@@ -257,7 +266,7 @@ def _reading(guard: _Guard, *, now: datetime) -> GuardReading:
     watch, turn = guard.watch, guard.course.present
     judgement = judge_guard(
         guard.spec,
-        Accumulated.from_json(watch.accumulated) if watch.accumulated else start(guard.spec),
+        guard.known,
         alpha_m=guard.alpha,
         now=now,
         sampled_at=watch.sampled_at,

@@ -6,12 +6,11 @@ is locked, read again and decided on again. A process may be killed at any point
 
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
-
-from django.db.models import Case, F, Value, When
 
 from audits.context import correlation
 from audits.errors import GovernanceError
@@ -101,16 +100,16 @@ def _put_off(waiting: Sequence[Reading], *, now: datetime) -> None:
     """Say when to look again at plans that wait. Who acted on one meanwhile has said it himself."""
     if not waiting:
         return
-    looks = [
-        When(pk=reading.plan.pk, lock_version=reading.plan.lock_version, then=Value(reading.next_look_at))
-        for reading in waiting
-    ]
+    alike: dict[tuple[datetime, int], list[uuid.UUID]] = defaultdict(list)
+    for reading in waiting:
+        alike[reading.next_look_at, reading.plan.lock_version].append(reading.plan.pk)
 
     def act() -> None:
         with ExitStack() as tickets:
             for environment_id in sorted({reading.plan.environment_id for reading in waiting}):
                 tickets.enter_context(governed_write(environment_id))
-            rows = due_plans(now).filter(pk__in=[reading.plan.pk for reading in waiting])
-            rows.update(next_look_at=Case(*looks, default=F("next_look_at")))
+            for (look, lock_version), plan_ids in alike.items():
+                rows = due_plans(now).filter(pk__in=plan_ids, lock_version=lock_version)
+                rows.update(next_look_at=look)
 
     attempt(act)

@@ -200,7 +200,7 @@ def test_start__ratios_that_leave_nothing__are_refused(fields):
     "change",
     [
         {"failures": None},
-        {"failures": {"logs": ["0x0p+0"], "above": "0x0p+0", "below": "0x0p+0"}},
+        {"failures": {"logs": "0x0p+0", "above": "0x0p+0", "below": "0x0p+0"}},
         {"margin": "nan"},
         {"margin": 0.1},
         {"total": [1, 2]},
