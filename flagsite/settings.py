@@ -249,6 +249,7 @@ SPECTACULAR_SETTINGS = {
             "rolled_back",
         ],
         "DriftStateEnum": ["same", "differs", "intended", "unexplained", "missing"],
+        "PlanStateEnum": ["draft", "proposed", "running", "paused", "rolled_back", "completed", "aborted"],
     },
     "TITLE": "Flagsite API",
     "VERSION": "1",
