@@ -3,7 +3,8 @@
     python -m flagsite.demo.sample_service var/demo.json
 
 It asks for three flags of the shop's production environment for twenty customers every second, prints a line whenever
-what it serves changes, and a sign of life now and then.
+what it serves changes, and a sign of life now and then. For some customers more, new ones every second, it asks for the
+flag that is being rolled out and reports every ten seconds how they fared.
 """
 
 import json
@@ -21,6 +22,8 @@ from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
+
+from flagsite.demo.sample_reports import Reporter, Shoppers
 
 ROUND_SECONDS = 1.0
 SIGN_OF_LIFE_SECONDS = 15.0
@@ -110,17 +113,21 @@ def main(arguments: list[str]) -> int:
     # Its address is on this machine, whatever proxy the environment names.
     provider.session.trust_env = False
     api.set_provider(provider)
-    _serve(api.get_client("sample-service"), watched_flags())
+    client = api.get_client("sample-service")
+    shoppers = Shoppers(client, Reporter(facts["base_url"], facts["tokens"]["telemetry"]))
+    _serve(client, watched_flags(), shoppers)
     return 0
 
 
-def _serve(client: OpenFeatureClient, flags: list[Watched]) -> None:
+def _serve(client: OpenFeatureClient, flags: list[Watched], shoppers: Shoppers) -> None:
     people = customers()
     took: list[float] = []
     said_at = started_at = time.monotonic()
     while True:
         for flag in flags:
             took += flag.round(client, people)
+        if news := shoppers.round():
+            _say(news)
         if time.monotonic() - said_at >= SIGN_OF_LIFE_SECONDS:
             _say(f"still here: {len(took)} answers since the last sign of life, half of them within {_median(took)}")
             took, said_at = [], time.monotonic()

@@ -23,6 +23,7 @@ from flagsite.demo.emergencies import tell_emergencies
 from flagsite.demo.impact import tell_impacts
 from flagsite.demo.promotions import tell_promotions
 from flagsite.demo.reviews import tell_reviews
+from flagsite.demo.rollouts import tell_rollouts
 from flagsite.demo.rules import tell_rules
 from rollouts.models import ChangeRequest
 from rollouts.services.change_requests import (
@@ -50,7 +51,7 @@ class Story:
             self._found(self.now - timedelta(days=30))
         for number, flag in enumerate(FLAGS):
             with correlation():
-                self._introduce(flag, self.now - timedelta(days=28) + timedelta(hours=9 * number))
+                self.introduce(flag, self.now - timedelta(days=28) + timedelta(hours=9 * number))
         self._past()
         tell_rules(self)
         self._present()
@@ -61,6 +62,7 @@ class Story:
         tell_calendar(self)
         tell_access(self)
         tell_promotions(self)
+        tell_rollouts(self)
 
     def actor(self, username: str) -> Actor:
         """One of the cast, acting in the admin."""
@@ -148,7 +150,8 @@ class Story:
                     now=at,
                 )
 
-    def _introduce(self, demo: DemoFlag, at: datetime) -> None:
+    def introduce(self, demo: DemoFlag, at: datetime) -> None:
+        """A flag, served in one environment after the other, a day each."""
         project = Project.objects.get(key=demo.project)
         flag = create_flag(
             project.pk,

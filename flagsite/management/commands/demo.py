@@ -107,6 +107,7 @@ class Command(BaseCommand):
         self._say(
             "\nSign in as mira, open checkout-redesign in production, propose 25 % and submit."
             "\nThen sign in as ben and approve: the lines of the sample service below change."
+            "\nRollout plans shows one that moves by itself while its guards watch what the sample service reports."
             f"\nLogs are in {self.var / 'log'}. Ctrl-C stops everything; the data stays.\n"
         )
 

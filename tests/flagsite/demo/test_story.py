@@ -7,9 +7,10 @@ import pytest
 
 from flags.documents import validate_config
 from flags.documents.references import environment_problems
-from flags.models import ContextAttribute, Environment, FlagConfig, Segment
+from flags.models import ContextAttribute, Environment, FlagConfig, MetricCount, Segment
 from flags.selectors.lint import findings_for, findings_for_segment
 from flagsite.demo.story import Story
+from rollouts.models import GuardMetric, GuardVerdict, GuardWatch, PlanTemplate, RolloutPlan
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
@@ -34,6 +35,7 @@ def test_story__told__is_valid_shows_every_part_and_one_finding_of_the_linter() 
     visible = [config.flag.key for config in production.order_by("flag__key") if config.document.get("client_visible")]
     assert visible == ["hero-banner", "season-sale"]
     _assert_all_valid()
+    _assert_plans()
     assert _findings(NOW) == ["season-sale in development: rule_unreachable"]
     # Once the sale is over, its rules have ended, and that is a note.
     assert _findings(NOW + timedelta(days=40)) == []
@@ -61,3 +63,24 @@ def _findings(now: datetime) -> list[str]:
             item.code for item in findings_for_segment(segment.key, segment.environment, segment.document, now=now)
         ]
     return found
+
+
+def _assert_plans() -> None:
+    """One in motion beside healthy guards, one that took itself back with its evidence, one to approve, one done."""
+    plans = {plan.title: plan for plan in RolloutPlan.objects.all()}
+    assert {title: (plan.state, plan.stage) for title, plan in plans.items()} == {
+        "Saved baskets for everybody": ("completed", 3),
+        "Gift wrapping in the checkout": ("rolled_back", 1),
+        "Address suggestions step by step": ("proposed", 0),
+        "Delivery estimate in the basket": ("running", 3),
+    }
+    moving, broken = plans["Delivery estimate in the basket"], plans["Gift wrapping in the checkout"]
+    assert not moving.is_blocked
+    assert set(GuardWatch.objects.filter(plan=moving).values_list("outcome", flat=True)) == {"healthy"}
+    assert [(one.metric, one.action) for one in GuardVerdict.objects.filter(plan=broken, outcome="breach")] == [
+        ("errors", "roll_back")
+    ]
+    assert broken.steps.get(act="roll_back").is_automatic
+    assert GuardMetric.objects.count() == 2
+    assert not MetricCount.objects.exclude(late_count=0).exists()
+    assert PlanTemplate.objects.get().kinds == ["release"]
