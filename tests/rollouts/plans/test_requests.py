@@ -6,10 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
 
 from audits.actions import Action
 from audits.errors import GovernanceError
 from audits.models import AuditEvent
+from flags.permissions import Role
 from rollouts.models import ChangeRequest, RolloutPlan
 from rollouts.selectors import request_page
 from rollouts.services import change_requests as acts
@@ -154,8 +158,6 @@ def test_whoever_shaped_the_plan_does_not_approve_it(bench: PlanBench) -> None:
 
 
 def _both() -> tuple[Any, ...]:
-    from flags.permissions import Role
-
     return Role.EDITOR, Role.APPROVER
 
 
@@ -216,3 +218,14 @@ def test_another_plan_at_work_holds_the_start_until_it_ends(bench: PlanBench) ->
     acting.abort_plan(first.pk, reason="The other one goes further", sequence=reloaded(first).sequence, **told)
     assert apply_if_due(request.pk, now=SOON + timedelta(minutes=1))
     assert (reloaded(second).stage, bench.share_of(second)) == (1, 20_000)
+
+
+def test_its_page_says_that_a_rollout_starts(bench: PlanBench) -> None:
+    plan = bench.approved_plan()
+    client = Client()
+    client.force_login(bench.world.rolf, backend="django.contrib.auth.backends.ModelBackend")
+    with time_machine.travel(SOON, tick=False):
+        page = client.get(reverse("admin:rollouts_changerequest_change", args=[plan.request_id])).content.decode()
+    assert "Start the rollout…" in page
+    assert "Apply now" not in page
+    assert "Asks for rollout plan 1, which gets there stage by stage." in page
