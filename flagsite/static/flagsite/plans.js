@@ -40,7 +40,7 @@ function show(fresh) {
   if (!hasMoved) return;
   plan.dataset.sequence = sequence;
   for (const note of document.querySelectorAll("dialog[open] .pl-moved")) note.hidden = false;
-  document.getElementById("plan-status").textContent = fresh.querySelector("#plan-now .pl-next-words")?.textContent.trim() ?? "";
+  document.getElementById("plan-status").textContent = fresh.querySelector("#plan-now .pl-next-words p")?.textContent.trim() ?? "";
 }
 
 // The token in the forms is another one in every answer and says nothing about the plan.

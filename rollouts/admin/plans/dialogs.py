@@ -135,8 +135,12 @@ def _dialog(plan: RolloutPlan, definition: PlanDefinition, act: PlanAct, columns
 
 def _places(columns: Sequence[Column], numbers: Sequence[int] | range) -> list[tuple[int, str]]:
     """Stages to choose from, in words."""
-    names = {column.number: f"Stage {column.number}: {column.name} ({column.share})" for column in columns}
+    names = {column.number: f"Stage {column.number}: {_called(column)}" for column in columns}
     return [(number, names.get(number, "How it was before the rollout")) for number in numbers]
+
+
+def _called(column: Column) -> str:
+    return column.name if column.name == column.share else f"{column.name} ({column.share})"
 
 
 _DIALOGS: Mapping[PlanAct, Dialog] = {

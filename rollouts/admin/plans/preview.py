@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 
 from audits.errors import GovernanceError
-from flags.documents.words import percent
+from flags.documents.words import describe_prerequisite, percent
 from flags.models import Environment, EvaluationCount
 from rollouts.admin.plans.ahead import freezes_ahead
 from rollouts.admin.plans.bars import Column, stage_shares
@@ -15,6 +15,7 @@ from rollouts.guarding.judging import alpha_shares
 from rollouts.guarding.planning import need_for
 from rollouts.plans.definition import TOTAL_WEIGHT, PlanDefinition
 from rollouts.plans.dry_run import TimelineEntry, timeline
+from rollouts.selectors.verdicts import policy_of
 from rollouts.services.plans.preparing import Prepared, prepare
 
 RATIOS = (1.5, 2.0, 3.0)
@@ -51,6 +52,8 @@ class Preview:
     message: str = ""
     per_hour: float | None = None
     ends_at: datetime | None = None
+    consents: str = ""
+    depends: Sequence[str] = ()
 
     @property
     def is_possible(self) -> bool:
@@ -73,6 +76,8 @@ def preview_of(definition: PlanDefinition, environment: Environment, *, now: dat
         needs=_needs(prepared.definition, per_hour),
         per_hour=per_hour,
         ends_at=entries[-1].leaves_at if entries else None,
+        consents=_consents(environment),
+        depends=_dependencies(prepared),
     )
 
 
@@ -92,6 +97,25 @@ def people_per_hour(environment: Environment, flag_key: str, *, now: datetime) -
     if not total or first is None:
         return None
     return float(total) / max(1.0, (now - first) / timedelta(hours=1))
+
+
+def _consents(environment: Environment) -> str:
+    """Whose yes the whole plan takes before it starts; empty where nobody is asked. One query."""
+    if not environment.is_protected:
+        return ""
+    required = policy_of(environment).required_approvals
+    approvals = f"{required} approval{'' if required == 1 else 's'}"
+    return f"Proposing it asks for {approvals} of the whole plan; policy rules may ask for more."
+
+
+def _dependencies(prepared: Prepared) -> list[str]:
+    """What flags of the plan need of other flags before anybody gets them."""
+    return [
+        f"{key} needs {describe_prerequisite(item, verb='to serve')}. Whoever does not get that, gets nothing new here."
+        for key, known in prepared.base.items()
+        for item in known["document"].get("prerequisites", ())
+        if item["flag"] not in prepared.base
+    ]
 
 
 def _columns(prepared: Prepared) -> list[Column]:
