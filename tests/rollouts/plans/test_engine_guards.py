@@ -107,7 +107,8 @@ class Said:
     """Guards that say what the test wants, in place of those that count."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.outcome, self.action = GuardOutcome.COLLECTING, None
+        self.outcome = GuardOutcome.COLLECTING
+        self.action: GuardAction | None = None
         monkeypatch.setattr(engine, "refresh_guards", self._read)
 
     def say(self, outcome: GuardOutcome, action: GuardAction | None = None) -> None:

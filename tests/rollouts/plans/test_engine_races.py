@@ -93,7 +93,7 @@ def test_pause__while_engines_move_the_plan__comes_before_or_after(bench: PlanBe
         def pause(now: Any = now, sequence: int = sequence) -> Any:
             return acting.pause_plan(plan.pk, actor=rita, now=now, sequence=sequence)
 
-        results = crowd.run([pause, *[lambda now=now: advance_due(now)] * 3])  # type: ignore[misc]
+        results = crowd.run([pause, *[lambda now=now: advance_due(now)] * 3])
         steps = PlanStep.objects.filter(plan=plan, sequence__gt=sequence).order_by("sequence")
         orders[tuple(steps.values_list("act", flat=True))] += 1
         assert not [one for one in results if isinstance(one, GovernanceError)]

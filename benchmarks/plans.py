@@ -1,0 +1,155 @@
+"""How long a tick of the rollout engine takes over many running plans: python -m benchmarks.plans [plans]
+
+PostgreSQL, started for this. Every plan has a flag of its own, waits in a monitored stage, and has three guards with
+counts in every minute. Measured are the tick that counts the first ten minutes, ticks that count one more
+minute, and a tick in which nothing is due; beside them, looking at each plan by itself.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+GOAL_SECONDS = 5.0
+MINUTE = timedelta(minutes=1)
+METRICS = ("errors", "timeouts", "refunds")
+HISTORY, TICKS, ALONE = 10, 3, 50
+
+
+def main(count: int) -> int:
+    """Run the benchmark; 1 when a tick takes longer than it may."""
+    from tests import servers
+
+    workspace = servers.Workspace()
+    server = servers.start_postgresql(workspace)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _configure(folder, server.url)
+            return _measure(count)
+    finally:
+        server.stop()
+        workspace.remove()
+
+
+def _configure(folder: str, url: str) -> None:
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="flagsite.settings", DEMO="1", VAR_DIR=folder, DATABASE_URL=url, LOG_LEVEL="ERROR"
+    )
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+def _measure(count: int) -> int:
+    from rollouts.services.plans.engine import advance_due, advance_if_due
+    from tests.factories import NOW
+
+    plan_ids = _seed(count)
+    now = NOW + HISTORY * MINUTE + MINUTE + timedelta(seconds=20)
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{count:,} running plans, {len(METRICS)} guards each, PostgreSQL")
+    first = _seconds(lambda: advance_due(now))
+    print(f"a tick that counts the first {HISTORY} minutes: {first:.2f} s, {count / first:,.0f} plans/s")
+    ticks = []
+    for _ in range(TICKS):
+        now += MINUTE
+        ticks.append(_seconds(lambda now=now: advance_due(now)))  # type: ignore[misc]
+    tick = sorted(ticks)[TICKS // 2]
+    verdict = f"goal {GOAL_SECONDS:.0f} s {'met' if tick < GOAL_SECONDS else 'MISSED'}"
+    print(f"a tick that counts one more minute: {tick:.2f} s, {count / tick:,.0f} plans/s ({verdict})")
+    print(f"a tick in which nothing is due: {_seconds(lambda: advance_due(now)) * 1000:.1f} ms")
+    now += MINUTE
+    alone = _seconds(lambda: [advance_if_due(plan_id, now=now) for plan_id in plan_ids[:ALONE]])
+    ratio = count / tick / (ALONE / alone)
+    print(f"each plan by itself: {ALONE / alone:,.0f} plans/s; together {ratio:.1f} times as fast")
+    return 0 if tick < GOAL_SECONDS else 1
+
+
+def _seconds(do: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def _seed(count: int) -> list[uuid.UUID]:
+    """One plan through the services, and copies of its rows for flags of their own."""
+    from flags.documents import initial_document
+    from tests.factories import NOW, make_world
+    from tests.rollouts.guard_support import guard
+    from tests.rollouts.plans.support import PlanBench, definition_of, stages_of
+
+    world = make_world("shop")
+    first = world.flag("flag-0")
+    world.serve(first, world.staging, {**initial_document(first.key, "boolean"), "enabled": True})
+    guards = tuple(guard(metric, flag_key=first.key) for metric in METRICS)
+    stages = stages_of(
+        first.key, shares=((50_000, 10_000), (90_000, 10)), gates={1: {"is_monitored": True, "minimum_sample": 1}}
+    )
+    plan = PlanBench(world, first).started(definition_of(first.key, stages=stages, guards=guards), now=NOW)
+    keys = [f"flag-{number}" for number in range(1, count)]
+    copies = _copies(plan, keys)
+    _count(plan, [first.key, *keys])
+    return [plan.pk, *copies]
+
+
+def _copies(plan: Any, keys: list[str]) -> list[uuid.UUID]:
+    """The plan once more for each key, with flag, config and the step that started it."""
+    import json
+
+    from flags.models import Flag, FlagConfig
+    from flags.services.tickets import governed_write
+    from rollouts.models import PlanFlag, PlanStep, RolloutPlan
+
+    [old] = plan.definition["flags"]
+    flag, step = Flag.objects.get(key=old), PlanStep.objects.filter(plan=plan).latest("sequence")
+    config = FlagConfig.objects.get(flag=flag, environment=plan.environment)
+    flags, configs, plans, members, steps = [], [], [], [], []
+    columns = ("definition", "base", "documents", "written")
+    for number, key in enumerate(keys, start=plan.number + 1):
+        mine = _copy(flag, key=key)
+        renamed = {
+            name: json.loads(json.dumps(getattr(plan, name)).replace(f'"{old}"', f'"{key}"')) for name in columns
+        }
+        copied = _copy(plan, number=number, correlation_id=uuid.uuid4(), **renamed)
+        flags.append(mine)
+        configs.append(_copy(config, flag=mine))
+        plans.append(copied)
+        members.append(PlanFlag(plan=copied, environment=plan.environment, flag=mine, is_live=True))
+        steps.append(_copy(step, plan=copied))
+    with governed_write(plan.project_id), governed_write(plan.environment_id):
+        for model, rows in (
+            (Flag, flags),
+            (FlagConfig, configs),
+            (RolloutPlan, plans),
+            (PlanFlag, members),
+            (PlanStep, steps),
+        ):
+            model._default_manager.bulk_create(rows, batch_size=500)
+    return [one.pk for one in plans]
+
+
+def _copy(row: Any, **changed: Any) -> Any:
+    names = [field.attname for field in row._meta.concrete_fields if field.name not in {"id", *changed}]
+    return type(row)(**{name: getattr(row, name) for name in names}, **changed)
+
+
+def _count(plan: Any, keys: list[str]) -> None:
+    """What telemetry would have counted of every flag in every minute."""
+    from tests.factories import NOW
+    from tests.rollouts.guard_support import counted, minutes
+
+    every: list[datetime] = minutes(NOW, HISTORY + TICKS + 3)
+    for key in keys:
+        for metric in METRICS:
+            counted(plan.environment, every, on=(30, 1), off=(30, 1), metric=metric, flag_key=key)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000))
