@@ -14,7 +14,7 @@ class RolloutsConfig(AppConfig):
         """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
 
         Make the settings known that take two people to loosen, let the calendar be asked before every write, and the
-        rules before what they look at is changed.
+        rules before what they look at is changed, and release trains before a plan moves on.
         """
         from flags.services.watches import register_watch
         from rollouts.guards import reinstall_guards
@@ -24,6 +24,7 @@ class RolloutsConfig(AppConfig):
         from rollouts.services.freezes import register_calendar_gate
         from rollouts.services.rules import register_rule_kind
         from rollouts.services.settings_handlers import register_kinds
+        from rollouts.services.train_moves import register_train_gate
 
         post_migrate.connect(reinstall_guards, sender=self)
         register_kinds()
@@ -31,4 +32,5 @@ class RolloutsConfig(AppConfig):
         register_calendar_kind()
         register_details_kinds()
         register_calendar_gate()
+        register_train_gate()
         register_watch("rules", RulesWatch())

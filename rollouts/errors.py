@@ -203,3 +203,27 @@ class SkipRefused(GovernanceError):
     code = "skip_refused"
     status = 409
     title = "This stage cannot be left early"
+
+
+class TrainWaits(GovernanceError):
+    """It is not the plan's turn in its release train; `facts["waits_for"]` is the position it waits for, 0 for none."""
+
+    code = "train_waits"
+    status = 409
+    title = "The release train holds this plan"
+
+
+class TrainRefused(GovernanceError):
+    """These plans cannot make a release train, or it cannot start yet."""
+
+    code = "train_refused"
+    status = 409
+    title = "This release train is not possible"
+
+
+class TrainMovedOn(GovernanceError):
+    """The train is not any more as it was on the page that was looked at."""
+
+    code = "train_moved_on"
+    status = 409
+    title = "The train moved on since the page was opened"

@@ -20,12 +20,14 @@ from flags.models import Project
 from flags.selectors.grants import ended_grants
 from flags.services.roles import end_role_if_due
 from flags.services.samples import forget_old_samples
+from rollouts.guarding.scenarios import chosen
 from rollouts.selectors.drills import drills_to_alarm, due_drills
 from rollouts.selectors.due import due_changes, old_requests, partly_approved
 from rollouts.selectors.emergencies import overdue_uses
 from rollouts.selectors.impact import old_uploads, silent_runs, waiting_runs
 from rollouts.selectors.plans.rollbacks import unverified_rollbacks
 from rollouts.selectors.settings import lapsed_proposals
+from rollouts.selectors.trains import moving_trains
 from rollouts.services.change_requests import apply_if_due, expire_if_due, pass_review_if_due
 from rollouts.services.drift import refresh_drift as refresh_project_drift
 from rollouts.services.drills import alarm_if_overdue, run_if_due
@@ -34,6 +36,8 @@ from rollouts.services.impact import carry_out_impact, drop_upload, revive_impac
 from rollouts.services.plans.engine import advance_due
 from rollouts.services.plans.rollback import verify_if_left
 from rollouts.services.settings import expire_if_due as expire_proposal_if_due
+from rollouts.services.test_traffic import EVERY_SECONDS, Run, send_some
+from rollouts.services.train_moves import carry_on
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +55,11 @@ def apply_due_changes() -> int:
 
 @shared_task(acks_late=True)  # type: ignore[untyped-decorator]
 def advance_due_plans() -> int:
-    """Look at every running rollout plan that is due; how many moved."""
+    """Look at every running rollout plan that is due and at every release train; how many plans moved by themselves."""
     now = timezone.now()
     with correlation():
         moved = advance_due(now)
+        _sweep(moving_trains(now), carry_on, now=now)
         _sweep(unverified_rollbacks(now), verify_if_left, now=now)
         return moved
 
@@ -117,6 +122,27 @@ def ring_for_impacts() -> None:
         run_waiting_impacts.apply_async(retry=False)
     except OperationalError:
         logger.warning("No broker took the bell for impact runs; the next sweep finds them")
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def send_test_traffic(plan_id: str = "", scenario: str = "", began_at: str = "") -> bool:
+    """Send some test traffic of a plan and ring for more, until its ten minutes are over; whether there is more."""
+    found = chosen(scenario)
+    if found is None:
+        return False
+    run = Run(uuid.UUID(plan_id), found, datetime.fromisoformat(began_at))
+    return send_some(run, now=timezone.now()) and ring_for_test_traffic(run, seconds=EVERY_SECONDS)
+
+
+def ring_for_test_traffic(run: Run, *, seconds: int = 0) -> bool:
+    """Let a worker send test traffic in so many seconds; whether a broker took the bell."""
+    told = {"plan_id": str(run.plan_id), "scenario": run.scenario.key, "began_at": run.began_at.isoformat()}
+    try:
+        send_test_traffic.apply_async(kwargs=told, countdown=seconds, retry=False)
+    except OperationalError:
+        logger.warning("No broker took the bell for test traffic; it has ended")
+        return False
+    return True
 
 
 @shared_task(acks_late=True)  # type: ignore[untyped-decorator]
