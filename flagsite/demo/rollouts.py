@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from audits.context import correlation
 from flags.models import Project
@@ -37,7 +37,11 @@ STEP = timedelta(minutes=5)
 _USUAL = {ERRORS: 0.05, SLOW: 0.04}
 _WORSE = {ERRORS: 0.15, SLOW: 0.04}
 _STAGES = ((5_000, 60), (10_000, 60), (25_000, 60), (50_000, 30), (100_000, 30))
-_IN_PRODUCTION = {"development": EVERYBODY_ON, "staging": EVERYBODY_ON, "production": {"enabled": False}}
+_IN_PRODUCTION: Mapping[str, Mapping[str, Any]] = {
+    "development": EVERYBODY_ON,
+    "staging": EVERYBODY_ON,
+    "production": {"enabled": False},
+}
 
 
 def _flag(key: str, name: str, description: str) -> DemoFlag:

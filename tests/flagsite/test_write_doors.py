@@ -439,7 +439,7 @@ def test_every_task__run_now_and_twice__leaves_production_alone(doors):
 # Commands that start servers or fill an empty database in demo mode; tests of their own run them.
 STARTERS = {"demo", "load_demo", "stream"}
 # Commands that find nothing to work on here, and end with a sentence about it.
-FINDS_NOTHING = {"replay_verdict"}
+FINDS_NOTHING = {"replay_verdict", "simulate_traffic"}
 
 
 def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
@@ -452,6 +452,7 @@ def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
         "export_flagd": place,
         "import_flagd": [str(definition), *place, "--as", world.anna.username],
         "replay_verdict": [str(uuid4())],
+        "simulate_traffic": ["--flag", "checkout-redesign", "--tokens", str(definition)],
     }
 
 

@@ -14,6 +14,8 @@ from rollouts.plans.codec import from_json
 from rollouts.plans.transitions import PlanAct, PlanState
 from rollouts.selectors.plans.consents import stage_consents
 from rollouts.services.plans import acting, drafting
+from rollouts.services.test_traffic import prepare_test_traffic
+from rollouts.tasks import ring_for_test_traffic
 
 _LONGEST_NUMBER = 9
 
@@ -174,6 +176,14 @@ def abort(call: Call) -> Outcome:
     return Outcome(f"Plan {plan.number} is ended. {_served(plan)} That stays served until somebody changes it.")
 
 
+def test_traffic(call: Call) -> Outcome:
+    """Let people who do not exist come, so that guards have something to judge."""
+    run = prepare_test_traffic(call.plan_id, scenario=call.text("scenario"), actor=call.actor, now=call.now)
+    if not ring_for_test_traffic(run):
+        raise problem("scenario", "No worker takes it at the moment. Try again once Celery runs.")
+    return Outcome(f"Test traffic is on its way for ten minutes: {run.scenario.sentence} The guards judge it soon.")
+
+
 ACTS: Mapping[str, Callable[[Call], Outcome]] = {
     PlanAct.PROPOSE: propose,
     PlanAct.RECALL: recall,
@@ -187,6 +197,7 @@ ACTS: Mapping[str, Callable[[Call], Outcome]] = {
     PlanAct.ROLL_BACK: roll_back,
     PlanAct.ABORT: abort,
     "copy": copy,
+    "test_traffic": test_traffic,
 }
 
 
