@@ -14,6 +14,8 @@ PEOPLE_A_MINUTE = 360
 SERVICE, VERSION = "shop", "3.8.1"
 # Two minutes are still open this long after the beginning of the first.
 _SOON = timedelta(seconds=75)
+# The waves of both variants are not the same.
+_PHASES = {"on": 0.0, "off": 2.0}
 
 
 def report_minutes(
@@ -54,16 +56,16 @@ def _rows(
 ) -> Iterator[MetricRow]:
     for variant, count in people.items():
         for metric, rate in rates[variant].items():
-            bad = _between(minute, count * rate)
+            bad = _between(minute, count * rate, _PHASES[variant])
             if count:
                 yield MetricRow(metric, flag_key, variant, minute, count, bad, units=count, bad_units=bad)
 
 
-def _between(minute: datetime, a_minute: float) -> int:
+def _between(minute: datetime, a_minute: float, phase: float) -> int:
     """Whole ones of a number that comes up by `a_minute` in a minute, in gentle waves."""
     place = int(minute.timestamp()) // 60 % 1_440
-    return math.floor(_reached(place + 1, a_minute)) - math.floor(_reached(place, a_minute))
+    return math.floor(_reached(place + 1, a_minute, phase)) - math.floor(_reached(place, a_minute, phase))
 
 
-def _reached(place: int, a_minute: float) -> float:
-    return a_minute * (place + 1.2 * math.sin(place / 3))
+def _reached(place: int, a_minute: float, phase: float) -> float:
+    return a_minute * (place + 0.6 * math.sin(place / 3.1 + phase) + 1.3 * math.sin(place / 9.7 - phase))
