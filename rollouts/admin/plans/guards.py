@@ -98,8 +98,11 @@ def _series(picture: GuardPicture, points: Sequence[Point]) -> list[Series]:
     if usual is None:
         return found
     ratio = 1 / picture.tolerated if picture.is_success_metric else picture.tolerated
-    words = f"boundary: x{ratio:.3g} of “{picture.control}”"
-    return [*found, Series(words, "boundary", [(points[0].at, usual * ratio), (points[-1].at, usual * ratio)])]
+    words = f"limit: {ratio:.3g} times “{picture.control}”"
+    # A single minute stands in the middle, so that it can be seen beside the limit.
+    room = timedelta(minutes=1) if len(points) == 1 else timedelta()
+    ends = [(at, usual * ratio) for at in (points[0].at - room, points[-1].at + room)]
+    return [*found, Series(words, "boundary", ends)]
 
 
 def _total(points: Sequence[Point], arm: str) -> tuple[int, int]:

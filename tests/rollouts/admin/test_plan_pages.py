@@ -230,7 +230,7 @@ def test_page__guard_with_data__chart_by_variant_with_gap_and_table(bench: PlanB
     assert "Errors at checkout" in text
     assert '<path class="pl-line-treatment"' in text
     assert '<path class="pl-line-control"' in text
-    assert "boundary: x1.1 of “off”" in text
+    assert "limit: 1.1 times “off”" in text
     assert 'class="pl-gap"' in text
     assert "no data" in text
     assert "Show the numbers" in text
