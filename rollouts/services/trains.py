@@ -17,7 +17,7 @@ from flags.services.keys import problem
 from flags.services.tickets import governed_write
 from rollouts.errors import TrainRefused
 from rollouts.models import ReleaseTrain, RolloutPlan, TrainMember
-from rollouts.plans.trains import TrainAct, TrainState, in_order, misplaced, next_train_state, twice
+from rollouts.plans.trains import TrainAct, TrainState, Wagon, in_order, misplaced, next_train_state, twice
 from rollouts.selectors.plans.due import plans_with_all
 from rollouts.selectors.trains import (
     JOINABLE,
@@ -120,6 +120,7 @@ def start_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int, 
         refused = [why for member in view.members if (why := start_refusal(member.plan))]
         if refused:
             raise TrainRefused(f"The train cannot start: {' '.join(refused)}")
+        _refuse_order(wagons_of([member.plan for member in view.members]))
         return _acted(train, TrainAct.START, actor, now, reason, started_by_id=actor.id, started_at=now)
 
     train = attempt(act)
@@ -255,14 +256,26 @@ def _ordered(
     for plan, opens_at in found:
         _refuse_plan(plan, opens_at, project, actor, mine)
     wagons = wagons_of([plan for plan, _ in found])
+    order = {wagon.key: number for number, wagon in enumerate(in_order(wagons))}
+    if is_by_hand:
+        _refuse_order(wagons)
+    else:
+        _refuse_twice(wagons)
+    return sorted(found, key=lambda pair: order[str(pair[0].pk)])
+
+
+def _refuse_order(wagons: Sequence[Wagon]) -> None:
+    """Raise TrainRefused where a plan stands before one whose flags it needs: plans that are drafts still change."""
+    _refuse_twice(wagons)
+    if wrong := misplaced(wagons):
+        early, late = wrong[0]
+        raise TrainRefused(f"{early.label} needs a flag of {late.label}, so it goes after it. Change the order.")
+
+
+def _refuse_twice(wagons: Sequence[Wagon]) -> None:
     if same := twice(wagons):
         one, other, flag = same[0]
         raise TrainRefused(f"{one.label} and {other.label} both change “{flag}”. Put that into one plan.")
-    order = {wagon.key: number for number, wagon in enumerate(in_order(wagons))}
-    if is_by_hand and (wrong := misplaced(wagons)):
-        early, late = wrong[0]
-        raise TrainRefused(f"{early.label} needs a flag of {late.label}, so it goes after it. Change the order.")
-    return sorted(found, key=lambda pair: order[str(pair[0].pk)])
 
 
 def _refuse_plan(

@@ -32,6 +32,7 @@ from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyR
 from rollouts.plans.definition import MetricKind, PlanDefinition, Strategy
 from rollouts.plans.strategies import custom
 from rollouts.plans.templates import BUILT_IN
+from rollouts.plans.trains import TrainAct
 from rollouts.plans.transitions import PlanAct
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
@@ -43,6 +44,7 @@ from rollouts.services.plans.drafting import create_plan, propose_plan
 from rollouts.services.plans.templates import save_template
 from rollouts.services.policies import set_approval_policy
 from rollouts.services.rules import set_rule
+from rollouts.services.trains import Seat, create_train
 from rollouts.transitions import Act
 from tests.factories import NOW, World, actor_of, make_served_world, percent_document
 from tests.flagsite.write_doors import Route, addresses, routes
@@ -158,6 +160,7 @@ def _make_doors() -> Doors:
     segment = Segment.objects.get(key="beta")
     values = _values(world, flag, segment, requests)
     values["plan_id"] = values["rollouts_plan"] = values["rollouts_rolloutplan"] = [str(plan.pk) for plan in plans]
+    values["rollouts_train"] = values["rollouts_releasetrain"] = [_train(world, plans[0], now)]
     return Doors(world, flag, segment, requests, plans, tokens, values)
 
 
@@ -221,6 +224,16 @@ def _plans(world: World, now: Any) -> list[RolloutPlan]:
     running = create_plan(world.staging.pk, **told)
     proposed = propose_plan(proposed.pk, actor=rita, now=now, digest=proposed.digest)
     return [draft, proposed, start_plan(running.pk, actor=rita, now=now, digest=running.digest)]
+
+
+def _train(world: World, plan: RolloutPlan, now: Any) -> str:
+    """A train of a draft for production and one for staging."""
+    rita, flag = actor_of(world.rita), world.first_flag.key
+    stages = custom(flag, variant="on", against="off", shares=[(WANTED * 500, 5)])
+    definition = PlanDefinition((flag,), Strategy.CUSTOM, stages)
+    other = create_plan(world.staging.pk, actor=rita, now=now, title="Before", reason="", definition=definition)
+    seats = [Seat(other.pk, 1), Seat(plan.pk)]
+    return str(create_train(world.project.pk, seats, actor=rita, now=now, title="Together").pk)
 
 
 def _rule(world: World) -> str:
@@ -319,6 +332,7 @@ def forms(doors: Doors) -> list[dict[str, Any]]:
         "select_across": "1",
         "value_type": "text",
         "wanted": "strict",
+        "seen": "1",
         "form-TOTAL_FORMS": "1",
         "form-INITIAL_FORMS": "1",
         "form-0-id": str(doors.flag.pk),
@@ -366,6 +380,8 @@ def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
         values = {**doors.values, "object_id": doors.values.get(things, doors.values["flags_flag"])}
         if "plan" in route.name:
             values["act"] = [act.value for act in PlanAct]
+        if "train" in route.name:
+            values["act"] = [act.value for act in TrainAct]
         for url in addresses(route, values, _url):
             yield route, url
 

@@ -17,6 +17,7 @@ from rollouts.admin.panels.calendar import calendar_panel
 from rollouts.admin.panels.dissent import dissent_panel
 from rollouts.admin.panels.impact import impact_panel
 from rollouts.admin.panels.merge import merge_panel
+from rollouts.admin.panels.plan import plan_panel
 from rollouts.admin.panels.policies import policies_panel
 from rollouts.admin.panels.since_looked import since_looked_panel
 from rollouts.admin.panels.source import source_panel
@@ -32,6 +33,7 @@ PANELS: Mapping[str, Panel] = {
     "dissent": dissent_panel,
     "impact": impact_panel,
     "merge": merge_panel,
+    "plan": plan_panel,
     "policies": policies_panel,
     "since_looked": since_looked_panel,
     "source": source_panel,

@@ -89,6 +89,17 @@ def test_order_by_hand__against_prerequisites__is_refused(bench: TrainBench) -> 
     assert TrainMember.objects.get(plan=other).opens_at == 2
 
 
+def test_start__finds_an_order_that_prerequisites_have_turned_round_since(bench: TrainBench) -> None:
+    first, second = bench.plan_for("banner"), bench.plan_for("prices")
+    train = bench.train(first, second)
+    bench.needing("banner", "prices")
+
+    with pytest.raises(TrainRefused, match="needs a flag of"):
+        trains.start_train(train.pk, actor=actor_of(bench.world.rita), now=NOW, seen=train.lock_version)
+
+    assert where(first, second) == [("draft", 0), ("draft", 0)]
+
+
 @pytest.mark.parametrize("case", ["one plan", "twice", "unknown stage", "same flag", "running", "in another train"])
 def test_train__of_plans_that_do_not_fit__is_refused_and_leaves_nothing(case: str, bench: TrainBench) -> None:
     one, other = bench.plan_for("one"), bench.plan_for("other")
