@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-USUAL, WORSE = 0.05, 0.15
+USUAL, WORSE = 0.05, 0.4
 ALL = "all"
 
 
@@ -22,7 +22,7 @@ SCENARIOS = {
     one.key: one
     for one in (
         Scenario("healthy", "All is well", "Both variants fare the same.", (USUAL,)),
-        Scenario("breach", "It breaks", "The new variant fails three times as often, from the start.", (WORSE,)),
+        Scenario("breach", "It breaks", "The new variant fails eight times as often, from the start.", (WORSE,)),
         Scenario("gap", "Nothing is heard", "Reports stop in the middle third.", (USUAL, None, USUAL)),
         Scenario("recovery", "It breaks and recovers", "Bad in the first half, good again after it.", (WORSE, USUAL)),
     )

@@ -61,7 +61,7 @@ def counts(plan: RolloutPlan) -> dict[str, tuple[int, int]]:
 def test_send__people__are_counted_as_the_story_says(
     scenario: str, bench: PlanBench, plan: RolloutPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Everybody draws 10 %: bad where the part is 15 %, good where it is 5 %.
+    # Everybody draws 10 %: bad where the part is 40 %, good where it is 5 %.
     monkeypatch.setattr("rollouts.services.test_traffic.secrets.randbelow", lambda most: most // 10)
 
     assert send_some(prepared(plan, bench, scenario), now=NOW)
