@@ -12,13 +12,26 @@ from django.utils.formats import date_format
 
 from flags.models import Environment
 from rollouts.schedules import instant_in
-from rollouts.selectors.calendar import CalendarEntry, calendar_entries
+from rollouts.selectors.calendar import calendar_entries
+from rollouts.selectors.calendar_kinds import CalendarEntry
 
 MOST_ITEMS = 6
 _SHORT = timedelta(hours=24)
 FIRST_MONTH, LAST_MONTH = date(2001, 1, 1), date(2198, 12, 1)
-SYMBOLS = {"freeze": "ac_unit", "allow": "door_open", "request": "schedule"}
-KINDS = {"freeze": "Freeze", "allow": "Allow window", "request": "Scheduled change"}
+SYMBOLS = {
+    "freeze": "ac_unit",
+    "allow": "door_open",
+    "request": "schedule",
+    "stage": "trending_up",
+    "stage_ahead": "radio_button_unchecked",
+}
+KINDS = {
+    "freeze": "Freeze",
+    "allow": "Allow window",
+    "request": "Scheduled change",
+    "stage": "Stage of a plan",
+    "stage_ahead": "Stage to come",
+}
 
 
 @dataclass(frozen=True, slots=True)

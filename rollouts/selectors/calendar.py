@@ -12,6 +12,8 @@ from flags.directions import Direction, Movement
 from flags.models import Environment, Flag
 from rollouts.models import CalendarWindow, ChangeRequest, FreezeException, Judgement
 from rollouts.schedules import Hold, Window, holds, occurrences
+from rollouts.selectors.calendar_kinds import CalendarEntry
+from rollouts.selectors.plan_calendar import plan_stages
 from rollouts.transitions import AWAITING_STATES
 
 FROZEN = "frozen"
@@ -32,29 +34,6 @@ class ActiveFreeze:
     def is_freeze(self) -> bool:
         """Whether a freeze runs; otherwise no allow window is open."""
         return self.kind == "freeze"
-
-
-@dataclass(frozen=True, slots=True)
-class CalendarEntry:
-    """One thing a month shows. `kind` decides colour and symbol; an instant has the same start and end.
-
-    `tags` are those of the flags it is about, empty for all of them.
-    """
-
-    kind: str
-    title: str
-    text: str
-    starts_at: datetime
-    ends_at: datetime
-    environment_ids: frozenset[uuid.UUID]
-    route: str
-    arguments: tuple[uuid.UUID | str, ...] = ()
-    tags: tuple[str, ...] = ()
-
-    @property
-    def is_instant(self) -> bool:
-        """Whether it happens at one moment."""
-        return self.starts_at == self.ends_at
 
 
 Source = Callable[[Sequence[Environment], datetime, datetime], Iterable[CalendarEntry]]
@@ -190,8 +169,8 @@ def _requests(environments: Sequence[Environment], starts_at: datetime, ends_at:
         )
 
 
-# What a month shows; each asks a constant number of queries. Stages and sunsets join here.
-SOURCES: tuple[Source, ...] = (_windows, _requests)
+# What a month shows; each asks a constant number of queries.
+SOURCES: tuple[Source, ...] = (_windows, _requests, plan_stages)
 
 
 def _active(hold: Hold) -> ActiveFreeze:

@@ -1,4 +1,4 @@
-"""What waits for somebody beside requests to approve: reviews of emergencies, drift, drills, settings to confirm."""
+"""What waits for somebody beside requests to approve: emergencies, drift, drills, plans, settings to confirm."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,6 +10,7 @@ from rollouts.selectors.drift_tasks import drift_tasks
 from rollouts.selectors.drills import drill_tasks
 from rollouts.selectors.emergencies import review_tasks
 from rollouts.selectors.freeze_tasks import exceptions_to_decide
+from rollouts.selectors.plan_tasks import plan_tasks
 from rollouts.selectors.settings import proposals_to_confirm
 
 __all__ = ["DeskTask", "desk_tasks"]
@@ -23,6 +24,7 @@ SOURCES: tuple[Source, ...] = (
     drill_tasks,
     exceptions_to_decide,
     drift_tasks,
+    plan_tasks,
 )
 
 
