@@ -187,7 +187,15 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="telemetrybatch",
             constraint=models.UniqueConstraint(
-                fields=("environment", "batch_id"), name="telemetry_batch_unique_in_environment"
+                fields=("environment", "token_id", "batch_id"), name="telemetry_batch_unique"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="telemetrybatch",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("token_id", None)),
+                fields=("environment", "batch_id"),
+                name="telemetry_batch_unique_without_token",
             ),
         ),
         migrations.AddIndex(

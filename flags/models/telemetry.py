@@ -6,7 +6,7 @@ from django.db import models
 
 
 class TelemetryBatch(models.Model):
-    """One delivery, remembered so that a second one with the same id counts nothing. Kept for 72 hours."""
+    """One delivery, remembered so that a second one of its token with the same id counts nothing. Kept for 72 hours."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     environment = models.ForeignKey("flags.Environment", on_delete=models.PROTECT, related_name="+")
@@ -22,7 +22,12 @@ class TelemetryBatch(models.Model):
     class Meta:
         ordering = ["-received_at"]
         constraints = [
-            models.UniqueConstraint(fields=["environment", "batch_id"], name="telemetry_batch_unique_in_environment")
+            models.UniqueConstraint(fields=["environment", "token_id", "batch_id"], name="telemetry_batch_unique"),
+            models.UniqueConstraint(
+                fields=["environment", "batch_id"],
+                condition=models.Q(token_id=None),
+                name="telemetry_batch_unique_without_token",
+            ),
         ]
         indexes = [models.Index(fields=["environment", "received_at"], name="telemetry_batch_by_arrival")]
 

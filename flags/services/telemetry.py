@@ -51,7 +51,7 @@ class _MinuteClosed(Exception):
 
 
 def accept(batch: Batch, environment_id: uuid.UUID, token_id: uuid.UUID | None, *, now: datetime) -> Accepted:
-    """Count the rows of a batch that were checked; nothing if a batch of this id came to the environment before."""
+    """Count the rows of a batch that were checked; nothing if the token sent a batch of this id before."""
     return store([Delivery(batch, environment_id, token_id, now)], now=now)[0]
 
 
@@ -97,7 +97,7 @@ def _store(deliveries: Sequence[Delivery], *, now: datetime) -> list[Accepted]:
     closed = _closed(now)
     judged = [_judge(delivery, closed) for delivery in deliveries]
     # In one order everywhere: two processes that have the same batches wait for each other only once.
-    rows = sorted((each.row for each in judged), key=lambda row: (row.environment_id, row.batch_id))
+    rows = sorted((each.row for each in judged), key=lambda row: (row.environment_id, str(row.token_id), row.batch_id))
     TelemetryBatch.objects.bulk_create(rows, ignore_conflicts=True)
     new = set(TelemetryBatch.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
     fresh = [each for each in judged if each.row.pk in new]

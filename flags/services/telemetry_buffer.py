@@ -194,7 +194,7 @@ def _make_group(client: Redis, stream: str) -> None:
 
 
 def _known_key(delivery: Delivery) -> str:
-    name = f"{delivery.environment_id}:{delivery.batch.batch_id}".encode()
+    name = f"{delivery.environment_id}:{delivery.token_id}:{delivery.batch.batch_id}".encode()
     return f"{_stream()}:known:{hashlib.blake2b(name, digest_size=16).hexdigest()}"
 
 

@@ -112,6 +112,16 @@ def test_deliver__redis__waits_and_is_counted_once(world: World, stream: Redis, 
 
 
 @pytest.mark.redis
+def test_deliver__id_that_another_token_used__waits_too(world: World, stream: Redis):
+    given = batch(measured())
+
+    deliver(given, world.production.pk, uuid.uuid4(), now=NOW)
+
+    assert hand_in(world, given) == Accepted(1, 0, 0)
+    assert (drain(now=NOW), counted()) == (2, 20)
+
+
+@pytest.mark.redis
 def test_drain__the_minute_has_closed_meanwhile__is_late(world: World, stream: Redis):
     hand_in(world)
 

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,15 @@ TOKEN = uuid.uuid4()
 
 def take(world: World, given: Batch, now: datetime = NOW) -> Accepted:
     return accept(given, world.production.pk, TOKEN, now=now)
+
+
+def test_accept__id_that_another_token_used__counts(world: World):
+    given, others = batch(measured()), (uuid.uuid4(), None)
+    take(world, replace(given, metrics=()))
+    done = [accept(given, world.production.pk, token, now=NOW) for token in (TOKEN, *others, *others)]
+
+    assert done == [DUPLICATE, Accepted(1, 0, 0), Accepted(1, 0, 0), DUPLICATE, DUPLICATE]
+    assert only_metric().count == 20
 
 
 def only_metric(**where: Any) -> MetricCount:
