@@ -44,11 +44,11 @@ def compared(spec: GuardSpec, total: Arms, tally: Tally, *, is_success: bool) ->
 
 
 def bounded(lower: float | None, upper: float | None, alpha: float) -> str:
-    """“, at least x2 with 95 %”, or nothing while no bound is shown."""
+    """“, at least x2 with 95 % certainty”, or nothing while no bound is shown."""
     level = f"{100 * (1 - alpha):.3g} %"
     parts = [f"at least {times(_careful(lower, floor))}"] if lower else []
     parts += [f"at most {times(_careful(upper, ceil))}"] if upper else []
-    return f", {' and '.join(parts)} with {level}" if parts else ""
+    return f", {' and '.join(parts)} with {level} certainty" if parts else ""
 
 
 def too_few(spec: GuardSpec, total: Arms) -> str:

@@ -52,8 +52,8 @@ HOUR = timedelta(hours=1)
         (
             [CALM] * 12,
             "healthy",
-            "Errors: 1.0 % with “on” against 1.0 % with “off” among 12,000 people; x1, at most x1.8 with 95 %. So x2 "
-            "is ruled out.",
+            "Errors: 1.0 % with “on” against 1.0 % with “off” among 12,000 people; x1, at most x1.8 with 95 % "
+            "certainty. So x2 is ruled out.",
         ),
         (
             [BAD],
@@ -64,14 +64,14 @@ HOUR = timedelta(hours=1)
         (
             [BAD] * 6,
             "breach",
-            "Errors: 4.0 % with “on” against 1.0 % with “off” among 6,000 people; x4, at least x2 with 95 %. That is "
-            "worse than tolerated.",
+            "Errors: 4.0 % with “on” against 1.0 % with “off” among 6,000 people; x4, at least x2 with 95 % certainty. "
+            "That is worse than tolerated.",
         ),
         (
             [(950, 2, 50, 0)] * 3 + [(100, 20, 900, 220)] * 30,
             "healthy",
             "Errors: 24.3 % with “on” against 10.4 % with “off” among 33,000 people; x1.2 (compared minute by minute, "
-            "as the shares changed on the way), at most x1.6 with 95 %. So x2 is ruled out.",
+            "as the shares changed on the way), at most x1.6 with 95 % certainty. So x2 is ruled out.",
         ),
         (
             [CALM] * 10 + [(500, 5, 500, 300)],
@@ -105,19 +105,19 @@ def test_judgement__what_was_counted__has_its_outcome_and_sentence(rows, outcome
             [(1_000, 970, 1_000, 985)] * 30,
             "breach",
             "1.5 % with “on” against 3.0 % with “off” among 60,000 people; success with “off” x2, "
-            "at least x1.6 with 95 %.",
+            "at least x1.6 with 95 % certainty.",
         ),
         (
             [(1_000, 30, 1_000, 60)] * 30,
             "breach",
             "94.0 % with “on” against 97.0 % with “off” among 60,000 people; no success with “on” x2, "
-            "at least x1.6 with 95 %.",
+            "at least x1.6 with 95 % certainty.",
         ),
         (
             [(1_000, 970, 1_000, 940)] * 30,
             "healthy",
             "6.0 % with “on” against 3.0 % with “off” among 60,000 people; success with “off” x0.5, "
-            "at most x0.7 with 95 %.",
+            "at most x0.7 with 95 % certainty.",
         ),
     ],
 )
