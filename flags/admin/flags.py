@@ -82,6 +82,9 @@ class FlagAdmin(GovernedAdmin):
             cards=cards,
             kills=open_kills([item.pk for item in environments]).filter(flag_key=flag.key),
             requests=requests,
+            live_plans={
+                plan.environment_id: plan for plan in panels.live_plans([e.pk for e in environments], flag.key)
+            },
             open_requests=[item for found in requests.values() for item in found],
             events=[(event, sentence_of(event)) for event in events],
             snippets=snippets_for(flag, base_url=request.build_absolute_uri("/")),

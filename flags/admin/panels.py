@@ -31,6 +31,19 @@ class OpenRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class LivePlan:
+    """A rollout plan that is at work on one flag in one environment: its label, what it is at, and how that looks."""
+
+    environment_id: uuid.UUID
+    label: str
+    share: str
+    state: str
+    tone: str
+    symbol: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFacts:
     """What an environment's approval policy asks for. `named_approvers` None admits every approver."""
 
@@ -45,6 +58,10 @@ def _no_requests(environment_ids: Collection[uuid.UUID], flag_keys: Collection[s
 
 def _no_policies(environment_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, PolicyFacts]:
     return {}
+
+
+def _no_plans(environment_ids: Collection[uuid.UUID], flag_key: str) -> list[LivePlan]:
+    return []
 
 
 class ChangeSetting(Protocol):
@@ -64,6 +81,7 @@ class Panels:
 
     open_requests: Callable[[Collection[uuid.UUID], Collection[str]], list[OpenRequest]] = field(default=_no_requests)
     policies: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, PolicyFacts]] = field(default=_no_policies)
+    live_plans: Callable[[Collection[uuid.UUID], str], list[LivePlan]] = field(default=_no_plans)
     change_details: ChangeSetting = field(default=_no_settings)
     add_member: ChangeSetting = field(default=_no_settings)
 

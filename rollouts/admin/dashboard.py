@@ -9,10 +9,9 @@ from django.utils import timezone
 from flags import permissions
 from flags.admin.governed import GovernedAdmin, signed_in
 from flags.models import Environment
-from rollouts.admin.plans.bars import stage_shares
+from rollouts.admin.live_plans import share_served
 from rollouts.admin.plans.listing import lines_of
 from rollouts.models import Incident, RolloutPlan, TrainMember
-from rollouts.plans.codec import from_json
 from rollouts.plans.transitions import LIVE_STATES, PlanState
 from rollouts.selectors.calendar import standings
 from rollouts.selectors.incidents import open_incidents_for
@@ -52,7 +51,7 @@ class DashboardView(GovernedAdmin):
                 ("Rolling out", ""),
             ],
             environment=environment,
-            lines=[(line, _share(line.plan), trains.get(line.plan.pk)) for line in lines_of(plans)],
+            lines=[(line, share_served(line.plan), trains.get(line.plan.pk)) for line in lines_of(plans)],
             standing=standing,
             incidents=incidents,
             waiting=RolloutPlan.objects.filter(environment=environment, state=PlanState.PROPOSED.value).count(),
@@ -66,13 +65,6 @@ def _counts(plans: list[RolloutPlan]) -> list[tuple[str, int, str]]:
     running = sum(plan.current_state is PlanState.RUNNING for plan in plans) - held
     stopped = len(plans) - running - held
     return [("moving", running, "accent"), ("held", held, "wait"), ("waiting for a person", stopped, "bad")]
-
-
-def _share(plan: RolloutPlan) -> str:
-    """What is served now, in words."""
-    if plan.stage == 0:
-        return "as before"
-    return stage_shares(from_json(plan.definition).stages)[plan.stage - 1][1]
 
 
 def _concerns(incident: Incident, environment: Environment) -> bool:

@@ -132,3 +132,12 @@ def test_request_page__shows_stages_gates_and_guards_that_are_consented_to(bench
     assert "after 30 minutes, 2 approvals" in page
     assert "Checkout errors, more than 10% worse with “on” than with “off”: the plan rolls itself back." in page
     assert reverse("admin:rollouts_rolloutplan_change", args=[plan.pk]) in page
+
+
+def test_flag_page__names_the_plan_that_is_at_work(bench: TrainBench) -> None:
+    plan = bench.started()
+
+    page = _client(bench.world.rita).get(reverse("admin:flags_flag_change", args=[bench.flag.pk])).content.decode()
+
+    assert reverse("admin:rollouts_rolloutplan_change", args=[plan.pk]) in page
+    assert "serves 10" in page
