@@ -6,7 +6,6 @@ exporter does not send it again; a request that is sent again counts once.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Any, cast
 
 from django.http import HttpResponse
@@ -26,8 +25,8 @@ from flags.api.authentication import TokenAuthentication
 from flags.api.door import Environ
 from flags.api.edge import Edge, edge
 from flags.api.refusals import refused, unavailable
-from flags.api.telemetry import admit, hand_over
-from flags.api.telemetry_bodies import body_of, known_variants
+from flags.api.telemetry import Clock, admit, hand_over
+from flags.api.telemetry_bodies import MAX_BYTES, body_of, known_variants
 from flags.api.wire import JSON_TYPE, Refused, WireResponse, problem_response
 from flags.models.tokens import TokenScope
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
@@ -56,8 +55,8 @@ class _OtlpView(APIView):
     # The protocol describes itself: https://opentelemetry.io/docs/specs/otlp/
     @extend_schema(exclude=True)
     def post(self, request: Request) -> HttpResponse:
-        token, now = cast(TokenFacts, request.auth), timezone.now()
-        answer = take(self.signal, request._request.META, token=token, store=snapshots.store, now=now, edge=edge())
+        token, environ = cast(TokenFacts, request.auth), request._request.META
+        answer = take(self.signal, environ, token=token, store=snapshots.store, clock=timezone.now, edge=edge())
         return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
@@ -74,11 +73,11 @@ class OtlpMetricsView(_OtlpView):
 
 
 def take(
-    signal: str, environ: Environ, *, token: TokenFacts, store: SnapshotStore, now: datetime, edge: Edge
+    signal: str, environ: Environ, *, token: TokenFacts, store: SnapshotStore, clock: Clock, edge: Edge
 ) -> WireResponse:
     """Answer an export of somebody whose token was accepted. Counts against the token's limit of batches."""
     try:
-        admit(token, now=now, edge=edge)
+        admit(token, now=clock(), edge=edge)
         is_json = _is_json(environ)
         compiled = store.snapshot(token.environment_id)
         if compiled is None:
@@ -86,15 +85,16 @@ def take(
         names = compiled.snapshot
         read: Reader = read_logs if signal == "logs" else read_metrics
         export = read(
-            body_of(environ),
+            # Unpacked no larger than one that never was packed.
+            body_of(environ, most_unpacked=MAX_BYTES),
             is_json=is_json,
             sender=str(token.id),
             sets={f"{names.project_key}/{names.environment_key}", names.environment_key},
         )
-        batches = [checked(batch, known=known_variants(compiled), now=now) for batch in export.batches]
+        batches = [checked(batch, known=known_variants(compiled), now=clock()) for batch in export.batches]
         for batch in batches:
             if batch.evaluations or batch.metrics or batch.rejected:
-                hand_over(batch, token, now=now)
+                hand_over(batch, token, now=clock())
         return _answer(signal, export, batches, is_json=is_json)
     except UnusableBatch as error:
         status = 413 if error.code == "too_many_rows" else 400
@@ -116,7 +116,7 @@ def _answer(signal: str, export: Export, batches: Sequence[Batch], *, is_json: b
     """A success, or a partial one with how many records were refused and why."""
     counted = sum(row.count for batch in batches for row in batch.evaluations)
     counted += sum(len(batch.metrics) for batch in batches)
-    rejected, message = export.records - counted, _reasons(export, batches)
+    rejected, message = export.records - counted, _reasons(batches)
     response: Message
     if signal == "logs":
         response = ExportLogsServiceResponse()
@@ -133,8 +133,7 @@ def _answer(signal: str, export: Export, batches: Sequence[Batch], *, is_json: b
     return WireResponse(200, headers, body)
 
 
-def _reasons(export: Export, batches: Sequence[Batch]) -> str:
-    reasons = Counter(export.refusals)
-    reasons.update(row.message for batch in batches for row in batch.rejected)
+def _reasons(batches: Sequence[Batch]) -> str:
+    reasons = Counter(row.message for batch in batches for row in batch.rejected)
     told = [f"{count} x {reason}" for reason, count in reasons.most_common(MOST_SENTENCES)]
     return "Not counted: " + "; ".join(told)

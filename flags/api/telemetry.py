@@ -5,6 +5,7 @@ row that has one is refused.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
@@ -38,6 +39,8 @@ from flags.telemetry.rows import Batch
 
 logger = structlog.get_logger(__name__)
 
+Clock = Callable[[], datetime]
+
 
 class TelemetryReportSerializer(serializers.Serializer[dict[str, object]]):
     """What became of a batch."""
@@ -68,7 +71,9 @@ class TelemetryView(APIView):
         tags=["Telemetry"],
         request=REPORT_REQUEST,
         responses={
-            200: OpenApiResponse(TelemetryReportSerializer, description="A batch of this id came before; nothing is counted."),
+            200: OpenApiResponse(
+                TelemetryReportSerializer, description="A batch of this id came before; nothing is counted."
+            ),
             202: OpenApiResponse(TelemetryReportSerializer, description="The rows that were not refused are counted."),
             **problems(
                 {
@@ -85,20 +90,23 @@ class TelemetryView(APIView):
         },
     )
     def post(self, request: Request) -> HttpResponse:
-        token, now = cast(TokenFacts, request.auth), timezone.now()
-        answer = take(request._request.META, token=token, store=snapshots.store, now=now, edge=edge())
+        token, environ = cast(TokenFacts, request.auth), request._request.META
+        answer = take(environ, token=token, store=snapshots.store, clock=timezone.now, edge=edge())
         return HttpResponse(answer.body, status=answer.status, headers=dict(answer.headers))
 
 
-def take(environ: Environ, *, token: TokenFacts, store: SnapshotStore, now: datetime, edge: Edge) -> WireResponse:
-    """Answer a report of somebody whose token was accepted. Counts against the token's limit of batches."""
+def take(environ: Environ, *, token: TokenFacts, store: SnapshotStore, clock: Clock, edge: Edge) -> WireResponse:
+    """Answer a report of somebody whose token was accepted. Counts against the token's limit of batches.
+
+    What time it is is asked again once the body is there: a slow sender must not be counted in a minute that closed.
+    """
     try:
-        admit(token, now=now, edge=edge)
+        admit(token, now=clock(), edge=edge)
         headers = {name: environ[meta] for name, meta in META_NAMES if meta in environ and name != "content-encoding"}
         check_media_type(WireRequest("POST", "", headers, "", b""))
         document = parse_batch(body_of(environ))
-        batch = read_batch(document, known=known_at(token, store), now=now)
-        return _answer(batch, hand_over(batch, token, now=now))
+        batch = read_batch(document, known=known_at(token, store), now=clock())
+        return _answer(batch, hand_over(batch, token, now=clock()))
     except UnusableBatch as error:
         status = 413 if error.code == "too_many_rows" else 400
         title = "The batch cannot be read" if status == 400 else "The batch has too many rows"

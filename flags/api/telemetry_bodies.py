@@ -17,7 +17,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 _known: WeakKeyDictionary[CompiledSnapshot, Known] = WeakKeyDictionary()
 
 
-def body_of(environ: Environ) -> bytes:
+def body_of(environ: Environ, *, most_unpacked: int = MAX_UNPACKED_BYTES) -> bytes:
     """The body of a request as its sender meant it. Raises Refused."""
     body = read_body(environ, limit=MAX_BYTES)
     if body is None:
@@ -29,7 +29,7 @@ def body_of(environ: Environ) -> bytes:
         return body
     if encoding not in {"gzip", "x-gzip"}:
         raise refused(415, "unsupported_encoding", "The body may be compressed with gzip, or not at all.")
-    return _unpacked(body)
+    return _unpacked(body, most_unpacked)
 
 
 def known_variants(compiled: CompiledSnapshot) -> Known:
@@ -47,15 +47,15 @@ def _variants(document: Mapping[str, object]) -> frozenset[str]:
     return frozenset(name for name in names if isinstance(name, str))
 
 
-def _unpacked(body: bytes) -> bytes:
+def _unpacked(body: bytes, most: int) -> bytes:
     """One gzip member, never more than the limit of it in memory."""
     unpacking = zlib.decompressobj(_GZIP)
     try:
-        unpacked = unpacking.decompress(body, MAX_UNPACKED_BYTES + 1)
+        unpacked = unpacking.decompress(body, most + 1)
     except zlib.error:
         raise refused(400, "invalid_encoding", "The body is not gzip, though Content-Encoding says so.") from None
-    if len(unpacked) > MAX_UNPACKED_BYTES:
-        raise _too_large(MAX_UNPACKED_BYTES)
+    if len(unpacked) > most:
+        raise _too_large(most)
     if not unpacking.eof or unpacking.unused_data:
         raise refused(400, "invalid_encoding", "The gzip body ends too early, or something follows it.")
     return unpacked

@@ -18,6 +18,11 @@ _SMALLEST, _LARGEST = 0.001, 100_000_000.0
 class PointRefused(ValueError):
     """A record that is not counted; says why, and repeats nothing that was sent."""
 
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
 
 @dataclass(frozen=True, slots=True)
 class Values:
@@ -38,6 +43,15 @@ class _Bin:
     count: int
 
 
+def buckets_of(kind: str, point: Any) -> tuple[Any, ...]:
+    """The lists of numbers that a point holds."""
+    if kind == "histogram":
+        return point.bucket_counts, point.explicit_bounds
+    if kind == "exponential_histogram":
+        return point.positive.bucket_counts, point.negative.bucket_counts
+    return ()
+
+
 def values_of(kind: str, point: Any, *, unit: str, limit: float | None) -> Values:
     """What a point of a sum or a histogram comes to; events entirely above `limit` (in its unit) are bad.
 
@@ -47,7 +61,7 @@ def values_of(kind: str, point: Any, *, unit: str, limit: float | None) -> Value
         return Values(_whole(point))
     bins = list(_explicit(point) if kind == "histogram" else _exponential(point))
     if not math.isfinite(point.sum) or sum(each.count for each in bins) not in {point.count, 0}:
-        raise PointRefused("the buckets of a histogram do not add up to its count")
+        raise PointRefused("invalid_histogram", "The buckets of a histogram do not add up to its count.")
     factor = _MILLISECONDS.get(unit)
     bad = 0 if limit is None else sum(each.count for each in bins if each.above >= limit)
     sketch = {} if factor is None else _sketch(bins, factor)
@@ -63,7 +77,7 @@ def bucket_of(milliseconds: float) -> int:
 def _whole(point: Any) -> int:
     value = getattr(point, point.WhichOneof("value") or "as_int")
     if not (math.isfinite(value) and value >= 0 and value == int(value)):
-        raise PointRefused("a sum is no whole number of events")
+        raise PointRefused("invalid_value", "A sum is no whole number of events.")
     return int(value)
 
 
@@ -72,7 +86,7 @@ def _explicit(point: Any) -> Iterator[_Bin]:
     if not counts:
         return
     if len(counts) != len(bounds) + 1 or any(not low < high for low, high in itertools.pairwise(bounds)):
-        raise PointRefused("the bounds of a histogram are not in order")
+        raise PointRefused("invalid_histogram", "The bounds of a histogram are not in order.")
     # What lies beyond the last bound is told by it, if the largest value is not known.
     highest = point.max if point.HasField("max") else -math.inf
     edges = [0.0, *bounds, max(highest, bounds[-1] if bounds else 0.0)]
@@ -83,7 +97,7 @@ def _explicit(point: Any) -> Iterator[_Bin]:
 
 def _exponential(point: Any) -> Iterator[_Bin]:
     if point.scale not in _SCALES or any(point.negative.bucket_counts):
-        raise PointRefused("a histogram has negative values or an unusual scale")
+        raise PointRefused("invalid_histogram", "A histogram has negative values or an unusual scale.")
     if point.zero_count:
         yield _Bin(0.0, point.zero_threshold, point.zero_count)
     for place, count in enumerate(point.positive.bucket_counts):
@@ -102,7 +116,7 @@ def _sketch(bins: Iterable[_Bin], factor: float) -> dict[int, int]:
     counts: dict[int, int] = {}
     for each in bins:
         if not math.isfinite(each.up_to):
-            raise PointRefused("a bound of a histogram is no number")
+            raise PointRefused("invalid_histogram", "A bound of a histogram is no number.")
         bucket = bucket_of(each.up_to * factor)
         counts[bucket] = counts.get(bucket, 0) + each.count
     return counts

@@ -20,7 +20,7 @@ from opentelemetry.sdk.resources import Resource
 
 from flags import snapshots
 from flags.api import edge
-from flags.models import EvaluationCount, MetricCount, TelemetryBatch
+from flags.models import EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
 from flags.services.telemetry_places import forget_places
 from tests.flags.api.plane import Plane, plane_of_its_own
 
@@ -123,6 +123,7 @@ def test_export__flag_nobody_serves__is_a_partial_success(plane: Plane):
     assert told.rejected_log_records == 2
     assert "“typo” is not set up" in told.error_message
     assert "feature_flag.key is missing" in told.error_message
+    assert set(QuarantinedRow.objects.values_list("code", flat=True)) == {"unknown_flag", "missing_attribute"}
     assert EvaluationCount.objects.get().count == 1
 
 
@@ -139,6 +140,7 @@ def test_export__json__is_answered_in_json(plane: Plane):
         (b"\xff\xff", "application/x-protobuf", 400, "invalid_otlp"),
         (b"a=b", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
         (b" " * 1_000_001, "application/json", 413, "body_too_large"),
+        (b"\x0a\x00" * 201, "application/x-protobuf", 413, "too_many_rows"),
     ],
 )
 @pytest.mark.parametrize("address", [LOGS, METRICS])
@@ -148,6 +150,14 @@ def test_export__that_cannot_be_read__is_a_problem(
     answer = send(address, body, secret=plane.secret, content_type=content_type)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_export__larger_unpacked_than_it_might_be_unpacked_at_once__is_a_problem(plane: Plane):
+    body = gzip.compress(b" " * 1_000_001)
+
+    answer = send(LOGS, body, secret=plane.secret, **{"Content-Encoding": "gzip"})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("address", [LOGS, METRICS])

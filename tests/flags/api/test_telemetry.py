@@ -14,6 +14,7 @@ import time_machine
 from django.core import serializers
 from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 from structlog.testing import capture_logs
 
 from audits.models import AuditEvent
@@ -265,6 +266,33 @@ def test_report__token_is_for_one_environment__counts_there_only(plane: Plane):
     send(document(evaluations=[evaluation(**ROW)]), secret=plane.secret)
 
     assert set(TelemetryBatch.objects.values_list("environment", flat=True)) == {plane.environment.pk}
+
+
+class SlowBody(io.BytesIO):
+    """A body that takes two minutes to come."""
+
+    def __init__(self, body: bytes, traveller: Any) -> None:
+        super().__init__(body)
+        self._traveller = traveller
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._traveller.shift(120)
+        return super().read(size)
+
+
+def test_report__body_comes_slowly__is_judged_by_when_it_was_there(plane: Plane):
+    body = json.dumps(document(metrics=[metric(**ROW)])).encode()
+    token = snapshots.store.token(plane.secret, now=NOW)
+    with time_machine.travel(NOW, tick=False) as traveller:
+        environ = {
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": SlowBody(body, traveller),
+        }
+        answer = telemetry.take(environ, token=token, store=snapshots.store, clock=timezone.now, edge=edge.edge())
+
+    assert json.loads(answer.body)["late"] == 1
+    assert [row.late_count for row in MetricCount.objects.all()] == [10]
 
 
 PLANTED = "planted-7f3a"

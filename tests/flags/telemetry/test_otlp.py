@@ -5,6 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from flags.telemetry.otlp import Export, read_logs, read_metrics
 from flags.telemetry.otlp_values import bucket_of
@@ -70,14 +73,14 @@ def test_logs__events_of_a_minute__are_one_row_without_anybody():
         ("checkout", "on", "SPLIT", MINUTE, 2),
         ("checkout", "", "UNKNOWN", MINUTE, 1),
     ]
-    assert (batch.service, export.records, export.refused) == ("shop", 3, 0)
+    assert (batch.service, export.records, batch.rejected) == ("shop", 3, ())
     assert PLANTED not in repr(export)
 
 
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ({**event(), "eventName": "checkout.paid"}, "only events named"),
+        ({**event(), "eventName": "checkout.paid"}, "Only events named"),
         (event(**{"feature_flag.key": None}), "feature_flag.key is missing"),
         (event(**{"feature_flag.set.id": "shop/staging"}), "another project or environment"),
         ({**event(), "timeUnixNano": "0"}, "time is missing"),
@@ -87,9 +90,10 @@ def test_logs__events_of_a_minute__are_one_row_without_anybody():
 def test_logs__record_that_cannot_be_counted__leaves_its_neighbours(record: dict[str, Any], why: str):
     export = logs(record, event(**{"feature_flag.set.id": "shop/production"}))
 
-    assert sum(row.count for batch in export.batches for row in batch.evaluations) == 2 - export.refused
-    assert export.refused == (why != "ok")
-    assert why == "ok" or why in next(iter(export.refusals))
+    [batch] = export.batches
+    assert sum(row.count for row in batch.evaluations) == 2 - len(batch.rejected)
+    assert len(batch.rejected) == (why != "ok")
+    assert all(why in refused.message and not refused.row for refused in batch.rejected)
 
 
 def test_logs__same_body_again__has_the_same_id_and_another_sender_another():
@@ -177,8 +181,9 @@ def test_metrics__exponential_histogram__keeps_zeros_and_bounds():
 def test_metrics__point_that_cannot_be_counted__is_told(metric: dict[str, Any], why: str):
     export = metrics(metric, unit="s")
 
-    assert (export.records, export.refused, export.batches[0].metrics) == (1, 1, ())
-    assert why in next(iter(export.refusals))
+    [refused] = export.batches[0].rejected
+    assert (export.records, export.batches[0].metrics, refused.row) == (1, (), "")
+    assert why in refused.message
 
 
 def test_metrics__interval_that_ends_with_its_minute__belongs_to_it():
@@ -196,11 +201,75 @@ def test_body_that_is_something_else__is_unusable(body: bytes, is_json: bool):
         read_logs(body, is_json=is_json, sender="token", sets=SETS)
 
 
-def test_too_many_rows__are_refused_at_once():
+def packed_logs(*, resources: int = 1, scopes: int = 0, records: int = 0, attributes: int = 0) -> bytes:
+    request = ExportLogsServiceRequest()
+    for _ in range(resources):
+        resource = request.resource_logs.add()
+        for _ in range(scopes):
+            logged = resource.scope_logs.add().log_records
+            for _ in range(records):
+                logged.add().attributes.extend([KeyValue()] * attributes)
+    return bytes(request.SerializeToString())
+
+
+def packed_buckets(kind: str, count: int) -> bytes:
+    request = ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+    point = getattr(metric, kind).data_points.add()
+    (point.bucket_counts if kind == "histogram" else point.positive.bucket_counts).extend([1] * count)
+    return bytes(request.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "what"),
+    [
+        ({"resources": 201}, "200 resources"),
+        ({"resources": 2, "scopes": 501}, "1,000 scopes"),
+        ({"scopes": 2, "records": 2_501}, "5,000 records"),
+        ({"scopes": 1, "records": 2, "attributes": 25_001}, "50,000 attributes"),
+    ],
+)
+def test_logs__more_than_there_is_room_for__are_refused_before_they_are_looked_at(sizes: dict[str, int], what: str):
     with pytest.raises(UnusableBatch) as refused:
-        logs(*(event(**{"feature_flag.key": f"flag-{number}"}) for number in range(5_001)))
+        read_logs(packed_logs(**sizes), is_json=False, sender="token", sets=SETS)
+
+    assert (refused.value.code, what in refused.value.message) == ("too_many_rows", True)
+
+
+@pytest.mark.parametrize("kind", ["histogram", "exponential_histogram"])
+def test_metrics__more_buckets_than_there_is_room_for__are_refused(kind: str):
+    with pytest.raises(UnusableBatch) as refused:
+        read_metrics(packed_buckets(kind, 50_001), is_json=False, sender="token", sets=SETS)
+
+    assert "50,000 buckets" in refused.value.message
+
+
+def test_logs__as_many_as_there_is_room_for__are_read():
+    body = packed_logs(resources=10, scopes=5, records=100)
+
+    assert read_logs(body, is_json=False, sender="token", sets=SETS).records == 5_000
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"resourceLogs": [{}] * 30_000},
+        {"resourceLogs": [[[{}] * 15_001] * 2]},
+        {str(number): 1 for number in range(30_001)},
+        {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"histogram": {"dataPoints": [[0] * 30_000]}}]}]}]},
+    ],
+)
+def test_json__of_more_values_than_are_read__is_refused(document: dict[str, Any]):
+    with pytest.raises(UnusableBatch) as refused:
+        read_logs(json.dumps(document).encode(), is_json=True, sender="token", sets=SETS)
 
     assert refused.value.code == "too_many_rows"
+
+
+def test_json__a_thousand_events__are_read():
+    export = logs(*(event(**{"feature_flag.key": f"flag-{number}"}) for number in range(1_000)))
+
+    assert len(export.batches[0].evaluations) == 1_000
 
 
 @pytest.mark.parametrize("milliseconds", [0.0, 0.0005, 1, 99.9, 12_345, 1e9])
