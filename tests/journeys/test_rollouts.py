@@ -13,7 +13,8 @@ from django.utils import timezone
 from flags.models import FlagConfig
 from flags.permissions import Role
 from flags.services.tokens import issue_token
-from rollouts.models import RolloutPlan
+from rollouts import tasks
+from rollouts.models import ReleaseTrain, RolloutPlan
 from rollouts.plans.definition import GuardSpec, MetricKind
 from rollouts.plans.patches import share_of
 from rollouts.services.guard_metrics import MetricFields, add_metric
@@ -21,6 +22,7 @@ from rollouts.services.plans.engine import advance_due
 from tests.factories import World, actor_of, make_served_world
 from tests.journeys.visits import Visit
 from tests.rollouts.plans.support import PlanBench, reloaded, stages_of
+from tests.rollouts.trains.support import TrainBench, where
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -254,3 +256,43 @@ def test_pause__keeps_the_share_for_as_long_as_it_takes__resume_goes_on(
     assert "20 %" in words.replace("\u00a0", " ")
     assert kept == ("paused", 20_000)
     assert (reloaded(plan).state, weight_in(bench.world)) == ("running", 50_000)
+
+
+def test_train__goes_in_order_of_need__and_comes_back_together(world: World, visit: Visitor, clock: Clock) -> None:
+    bench = TrainBench(world, world.first_flag)
+    bench.needing("express-pay", "new-basket")
+    pay, basket = bench.plan_for("express-pay"), bench.plan_for("new-basket")
+    rita = visit(world.rita)
+
+    rita.open("rollouts_releasetrain_add", world.project.pk)
+    rita.page.get_by_label("Title").fill("Autumn checkout")
+    rita.page.locator(f"#order-{pay.pk}").fill("1")
+    rita.page.locator(f"#order-{basket.pk}").fill("2")
+    rita.page.locator(f"#opens-{basket.pk}").select_option("1")
+    rita.press("Put together")
+    rita.read("The next plan starts once")
+    lanes = [lane.inner_text() for lane in rita.page.locator(".tr-lane").all()]
+    rita.press("Start")
+    rita.read("Under way")
+    clock.instant += MINUTE
+    tasks.advance_due_plans()
+    both = where(basket, pay)
+    rita.open(PLAN, basket.pk)
+    rita.press("Roll back…")
+    rita.page.get_by_role("dialog").get_by_label("Why?").fill("Prices are wrong")
+    rita.press("Roll back in Staging")
+    rita.read("took it back")
+    clock.instant += MINUTE
+    tasks.advance_due_plans()
+    train = ReleaseTrain.objects.get()
+    rita.open("rollouts_releasetrain_change", train.pk)
+    told = rita.read("The whole train went back").locator("xpath=ancestor::div[1]").inner_text()
+
+    assert ["new-basket" in lanes[0], "express-pay" in lanes[1]] == [True, True]
+    assert both == [("running", 1), ("running", 1)]
+    assert where(basket, pay) == [("rolled_back", 0), ("rolled_back", 0)]
+    assert f"{basket.number}" in told
+    assert [share_of(bench.served(bench.staging, world.flags[key]), "on") for key in ("new-basket", "express-pay")] == [
+        0,
+        0,
+    ]
