@@ -213,7 +213,8 @@ class PlanStage:
     `stage` 0 is how it was before the plan. `request_id` is the approved change request, empty for a plan that somebody
     started in an environment without protection; `approved_digest` what its approvers saw, `content_digest` that of the
     change set to write. `goes_back`: to a stage that was served before, or to the start. Such a way back was part of
-    what was approved, and is open at any time.
+    what was approved, and is open at any time. `must_narrow`: it is not any more, or not to whoever goes back, so that
+    only what exposes nobody is covered.
     """
 
     plan_id: str
@@ -227,6 +228,7 @@ class PlanStage:
     rules: tuple[str, ...] = ()
     verdict_ids: tuple[str, ...] = ()
     goes_back: bool = False
+    must_narrow: bool = False
 
     kind: ClassVar[str] = "plan_stage"
 
@@ -236,10 +238,11 @@ class PlanStage:
         return (APPLY,) if self.request_id and not self.goes_back else (PROPOSE, APPLY)
 
     def demands_narrowing(self, *, is_protected: bool) -> bool:
-        """Every document of an approved plan is covered, also on the way back. A plan that nobody approved, where the
-        environment was protected since, goes back only as far as nobody is exposed to anything by it.
+        """Every document of an approved plan is covered, also on the way back unless that has to narrow. A plan that
+        nobody approved, where the environment was protected since, goes back only as far as nobody is exposed to
+        anything by it.
         """
-        return is_protected and not self.request_id
+        return is_protected and (self.must_narrow or not self.request_id)
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise ConsentMismatch unless the content is the stage's, and ProtectedEnvironment where it needs approval."""

@@ -197,6 +197,14 @@ class ConfirmationMissing(GovernanceError):
     title = "This plan takes something away from people"
 
 
+class PlanHeld(GovernanceError):
+    """An incident or a kill list holds every plan of the place; `facts["held_by"]` is the code of what does."""
+
+    code = "plan_held"
+    status = 409
+    title = "Something holds this plan"
+
+
 class SkipRefused(GovernanceError):
     """A person may not leave this stage of a plan early."""
 

@@ -49,15 +49,15 @@ BLOCKING = (
 )
 
 
-def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest:
+def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime, plan_reason: str = "") -> ChangeRequest:
     """Apply an approved request whose time has come. All is judged again: approvals, roles, policy, base versions.
 
-    One that asks for a rollout plan starts the plan instead of writing what the plan comes to.
+    One that asks for a rollout plan starts the plan, for `plan_reason` or its own, instead of writing what it comes to.
 
     Raises PermissionMissing (role release manager), InvalidTransition, NotDueYet, RequestExpired; and, after having
     marked the request as blocked, StaleChange, InvalidInput, NotFound, ConsentMismatch or ApprovalMissing.
     """
-    outcome = attempt(partial(_apply_or_block, request_id, actor=actor, now=now))
+    outcome = attempt(partial(_apply_or_block, request_id, actor=actor, now=now, plan_reason=plan_reason))
     if isinstance(outcome, GovernanceError):
         raise outcome
     return outcome
@@ -120,7 +120,9 @@ def _sweep_one(
         return False
 
 
-def _apply_or_block(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> ChangeRequest | GovernanceError:
+def _apply_or_block(
+    request_id: uuid.UUID, *, actor: Actor, now: datetime, plan_reason: str
+) -> ChangeRequest | GovernanceError:
     """Apply a request, and all of its bundle with it or nothing; whichever cannot be applied is held back."""
     request = lock_request(request_id)
     permissions.require(actor, permissions.APPLY, request.environment)
@@ -136,7 +138,7 @@ def _apply_or_block(request_id: uuid.UUID, *, actor: Actor, now: datetime) -> Ch
             for tried in together:
                 # Whoever applies and whenever: what is served is tied to the request it came from.
                 with correlation(tried.correlation_id):
-                    _apply(tried, actor=actor, now=now)
+                    _apply(tried, actor=actor, now=now, plan_reason=plan_reason)
     except BLOCKING as error:
         with correlation(tried.correlation_id):
             _block(tried, error, actor=actor, now=now)
@@ -158,10 +160,10 @@ def _refuse_unready(sibling: ChangeRequest, request: ChangeRequest, *, actor: Ac
     )
 
 
-def _apply(request: ChangeRequest, *, actor: Actor, now: datetime) -> None:
+def _apply(request: ChangeRequest, *, actor: Actor, now: datetime, plan_reason: str) -> None:
     facts, origin = facts_of(request, now=now), request.current_state
     verdict = _require_consent(request, facts, now=now)
-    applied = _carry_out(request, verdict, actor=actor, now=now)
+    applied = _carry_out(request, verdict, actor=actor, now=now, plan_reason=plan_reason)
     unblocked = {"blocked_code": "", "blocked_detail": {}}
     keep_judgement(request, Act.APPLY, facts, verdict.findings, now=now)
     move(request, Act.APPLY, applied_at=now, applied_revision=applied.revision, **unblocked)
@@ -209,10 +211,12 @@ def _require_consent(request: ChangeRequest, facts: Facts, *, now: datetime) -> 
     return verdict
 
 
-def _carry_out(request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime) -> AppliedChange:
+def _carry_out(
+    request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime, plan_reason: str
+) -> AppliedChange:
     refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
     if request.plan_digest:
-        return start_approved_plan(request, actor=actor, now=now)
+        return start_approved_plan(request, actor=actor, now=now, reason=plan_reason)
     authority = ApprovedChange(
         request_id=str(request.pk),
         digest=request.digest,

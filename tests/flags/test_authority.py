@@ -117,6 +117,8 @@ def test_demands_narrowing__per_authority__where_nobody_approves(authority, in_p
         (staged(goes_back=True), True, False),
         (staged(request_id=""), False, False),
         (staged(request_id="", goes_back=True), True, True),
+        (staged(goes_back=True, must_narrow=True), True, True),
+        (staged(goes_back=True, must_narrow=True), False, False),
     ],
 )
 def test_plan_stage__nobody_approved_it__exposes_nobody_on_the_way_back(authority, is_protected, demands):

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rollouts.models import RolloutPlan, StageApproval
+from rollouts.models import PlanStep, RolloutPlan, StageApproval
 from rollouts.plans.codec import from_json
+from rollouts.plans.transitions import PlanAct
 from rollouts.policies import Approver
 from rollouts.selectors.verdicts import name_of, policy_of, role_holders
 
@@ -68,6 +69,21 @@ def stage_refusal(plan: RolloutPlan, person_id: str) -> str:
         return f"You are not among the people who approve in {name}. Ask an administrator of {name}."
     said = StageApproval.objects.filter(plan=plan, attempt=plan.attempt, stage=plan.stage)
     return "You approved this stage already." if said.filter(approver__pk=person_id).exists() else ""
+
+
+def is_used_up(plan: RolloutPlan) -> bool:
+    """Whether what was approved was carried out to its end once. It approves nothing after that: one query."""
+    return PlanStep.objects.filter(plan=plan, act=PlanAct.COMPLETE.value).exists()
+
+
+def used_up_refusal(plan: RolloutPlan) -> str:
+    """Why the plan does not go forward any more on the approvals it had; empty where it may."""
+    if not plan.environment.is_protected or not is_used_up(plan):
+        return ""
+    return (
+        f"Plan {plan.number} was completed, so what was approved is done. End it, make a new plan of it and propose "
+        "that one for approval."
+    )
 
 
 def _eligible(plan: RolloutPlan) -> Mapping[str, Approver]:

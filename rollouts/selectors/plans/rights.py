@@ -11,7 +11,7 @@ from flags.permissions import Role
 from rollouts.models import RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.transitions import PlanAct, PlanState, is_possible, refusal
-from rollouts.selectors.plans.consents import stage_refusal
+from rollouts.selectors.plans.consents import stage_refusal, used_up_refusal
 
 _EITHER = (permissions.PROPOSE, permissions.APPLY)
 PERMISSIONS: Mapping[PlanAct, tuple[str, ...]] = {
@@ -85,6 +85,8 @@ def _refusal_in_case(plan: RolloutPlan, act: PlanAct, user: AbstractUser) -> str
         return stage_refusal(plan, str(user.pk))
     if act is PlanAct.START and plan.current_state is PlanState.DRAFT and plan.environment.is_protected:
         return f"{name} is protected, so this plan is proposed for approval first."
+    if act is PlanAct.RESUME:
+        return used_up_refusal(plan)
     if act is PlanAct.SKIP:
         return skip_refusal(plan)
     if act is PlanAct.JUMP_BACK and plan.stage <= (1 if plan.current_state is PlanState.RUNNING else 0):

@@ -70,6 +70,12 @@ def signal_of(plan: RolloutPlan, surroundings: Surroundings) -> Signal | None:
     )
 
 
+def outside_signal_of(plan: RolloutPlan, *, now: datetime) -> Signal | None:
+    """The kill list or the incident that holds one plan: four queries."""
+    surroundings = surroundings_of([plan], now=now)
+    return _forced(plan, surroundings) or _incident(plan, surroundings)
+
+
 def _present(plans: Collection[RolloutPlan]) -> dict[uuid.UUID, dict[str, tuple[int, str]]]:
     members = list(PlanFlag.objects.filter(plan__in=plans).values_list("plan_id", "environment_id", "flag_id"))
     environments, flags = {row[1] for row in members}, {row[2] for row in members}

@@ -25,7 +25,7 @@ from rollouts.selectors.plans.rights import needs_reason, require_right, skip_re
 from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
 from rollouts.services.guarding import refresh_guards
-from rollouts.services.plans.consent import refuse_own_opening
+from rollouts.services.plans.consent import refuse_own_opening, refuse_used_up
 from rollouts.services.plans.drafting import end_request, refuse_other_plan_digest
 from rollouts.services.plans.rollback import go_back
 from rollouts.services.plans.stages import begun_by, reach_stage
@@ -44,9 +44,12 @@ def start_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, digest: str, 
     Raises PermissionMissing, ProtectedEnvironment, PlanMovedGround, FlagInOtherPlan, PlanMovedOn, and what applying a
     request or the write path raises.
     """
-    found = RolloutPlan.objects.filter(pk=plan_id).only("state", "request_id").first()
+    found = RolloutPlan.objects.filter(pk=plan_id).first()
     if found is not None and found.current_state is PlanState.PROPOSED and found.request_id is not None:
-        apply_change_request(found.request_id, actor=actor, now=now)
+        # The request binds this content: another one would have another request.
+        refuse_other_plan_digest(found, digest)
+        why = checked_prose(reason, field="reason")
+        apply_change_request(found.request_id, actor=actor, now=now, plan_reason=why)
         return RolloutPlan.objects.select_related("environment", "project", "request").get(pk=plan_id)
 
     def act() -> RolloutPlan:
@@ -84,6 +87,8 @@ def resume_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, sequence: in
         plan, why = _opened(plan_id, PlanAct.RESUME, actor, reason, sequence=sequence)
         if plan.request_id is None:
             refuse_own_opening(plan.environment, actor.id)
+        else:
+            refuse_used_up(plan)
         ground = ground_of(plan)
         if ground.moved:
             raise PlanMovedGround(

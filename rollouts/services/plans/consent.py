@@ -14,7 +14,7 @@ from rollouts.models import ChangeRequest, RolloutPlan
 from rollouts.plans.codec import from_json, plan_digest
 from rollouts.policies import judge
 from rollouts.selectors.facts import facts_of
-from rollouts.selectors.plans.consents import stage_consents
+from rollouts.selectors.plans.consents import stage_consents, used_up_refusal
 from rollouts.selectors.plans.ground import Documents
 from rollouts.selectors.verdicts import live_case_of
 from rollouts.services.checks import refuse_moved_ground
@@ -41,15 +41,34 @@ def require_stage_consent(plan: RolloutPlan, *, actor: Actor, now: datetime) -> 
     Raises ConsentMismatch (stored content differs from what was approved), ProtectedEnvironment (nobody approved),
     ApprovalMissing, PolicyRefused, StaleChange (segments that were relied on moved).
     """
+    refuse_other_plan_content(plan)
+    if plan.request is None:
+        _refuse_without_request(plan, actor)
+        return Consent()
+    refuse_used_up(plan)
+    return _consent_of(plan, plan.request, now=now)
+
+
+def refuse_other_plan_content(plan: RolloutPlan) -> None:
+    """Raise ConsentMismatch where what is stored of a plan is not what its digest says."""
     if digest_of(plan) != plan.digest:
         raise ConsentMismatch(
             f"What is stored of plan {plan.number} is not what was looked at when it was prepared. End it and make a "
             "new one."
         )
-    if plan.request is None:
-        _refuse_without_request(plan, actor)
-        return Consent()
-    return _consent_of(plan, plan.request, now=now)
+
+
+def refuse_used_up(plan: RolloutPlan) -> None:
+    """Raise ApprovalMissing where what was approved was carried out to its end before."""
+    if refusal := used_up_refusal(plan):
+        raise ApprovalMissing(refusal)
+
+
+def is_as_approved(plan: RolloutPlan) -> bool:
+    """Whether what is stored of a plan is what was looked at when it was prepared, and approved where it was."""
+    if digest_of(plan) != plan.digest:
+        return False
+    return plan.request is None or _is_content_of(plan, plan.request)
 
 
 def require_stage_approvals(plan: RolloutPlan, *, to_stage: int) -> None:
@@ -131,7 +150,7 @@ def _consent_of(plan: RolloutPlan, request: ChangeRequest, *, now: datetime) -> 
     )
 
 
-def _refuse_other_content(plan: RolloutPlan, request: ChangeRequest) -> None:
+def _is_content_of(plan: RolloutPlan, request: ChangeRequest) -> bool:
     present = change_digest(
         request.content,
         apply_at=request.apply_at,
@@ -139,7 +158,11 @@ def _refuse_other_content(plan: RolloutPlan, request: ChangeRequest) -> None:
         relies_on=request.relies_on,
         plan_digest=plan.digest,
     )
-    if present != request.digest or request.plan_digest != plan.digest:
+    return bool(present == request.digest and request.plan_digest == plan.digest)
+
+
+def _refuse_other_content(plan: RolloutPlan, request: ChangeRequest) -> None:
+    if not _is_content_of(plan, request):
         raise ConsentMismatch(
             f"What is stored of #{request.number} is not what was approved. End plan {plan.number} and make a new one."
         )

@@ -190,7 +190,8 @@ def propose_plan(
             )
             submit_change_request(request.pk, actor=actor, now=now)
             told = {"request_id": str(request.pk), "request_number": request.number}
-            step(plan, PlanAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, request=request)
+            asked = {"request": request, "contributors": _with(plan, actor)}
+            step(plan, PlanAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, **asked)
         return plan
 
     return attempt(act)
@@ -255,10 +256,14 @@ def _shape(plan: RolloutPlan, act: PlanAct, *, actor: Actor, now: datetime, fiel
     """Write new content of a draft with the person who shaped it; nothing where nothing is different."""
     if all(getattr(plan, name) == value for name, value in fields.items()):
         return
-    former, person = plan.digest, str(require_person(actor))
-    shapers = list(dict.fromkeys([*plan.contributors, person]))
+    evidence, shapers = {"former_digest": plan.digest}, _with(plan, actor)
     with correlation(plan.correlation_id):
-        step(plan, act, actor=actor, now=now, evidence={"former_digest": former}, contributors=shapers, **fields)
+        step(plan, act, actor=actor, now=now, evidence=evidence, contributors=shapers, **fields)
+
+
+def _with(plan: RolloutPlan, actor: Actor) -> list[str]:
+    """Who shaped a plan or asked for it, this person included; none of them approves it, also after a recall."""
+    return list(dict.fromkeys([*plan.contributors, str(require_person(actor))]))
 
 
 def _refuse_moved(plan: RolloutPlan) -> None:

@@ -6,19 +6,25 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from audits.context import Actor, correlation
-from flags.authority import PlanStage
+from audits.context import Actor, ActorKind, correlation
+from flags import permissions
+from flags.authority import NotNarrowing, PlanStage
 from flags.changes import ChangeSet, ConfigEdit, change_digest, document_digest
 from flags.services.configs import AppliedChange, apply_change_set
-from rollouts.errors import PlanMovedGround
+from rollouts.errors import PlanHeld, PlanMovedGround
 from rollouts.models import ChangeRequest, PlanStep, RolloutPlan
 from rollouts.plans.transitions import PlanAct, next_plan_state
+from rollouts.selectors.plans.consents import is_used_up
 from rollouts.selectors.plans.ground import Ground, documents_at, ground_of, left_as
+from rollouts.selectors.plans.signals import outside_signal_of
 from rollouts.services.plans.consent import Consent, require_stage_approvals, require_stage_consent
 from rollouts.services.plans.hooks import pass_move_gates
+from rollouts.services.plans.trust import altered_keys
 from rollouts.services.plans.writing import lock_plan, step
 
 WAYS_BACK = frozenset({PlanAct.JUMP_BACK, PlanAct.ROLL_BACK})
+# Who wants these looks at the plan, not at what happens around it; the engine has looked when it advances.
+_ASKED_BY_PEOPLE = frozenset({PlanAct.START, PlanAct.SKIP})
 
 
 def apply_stage(
@@ -34,7 +40,8 @@ def apply_stage(
     """Write what the stage serves; the plan itself is left to the caller, see `reach_stage`. To be called locked.
 
     Forward all is judged again, and a flag that somebody else changed refuses the stage. On the way back such flags are
-    left alone and the others go back. No versions: everything serves that already, or nothing could go back.
+    left alone, as are those for which something is stored that was neither approved nor served, and the others go back.
+    No versions: everything serves that already, or nothing could go back.
 
     Raises PlanMovedGround, what `require_stage_consent` raises, what move gates and the write path raise.
     """
@@ -46,7 +53,8 @@ def apply_stage(
         consent = require_stage_consent(plan, actor=actor, now=now)
         require_stage_approvals(plan, to_stage=stage_number)
         pass_move_gates(plan, to_stage=stage_number, now=now)
-    content = _content(plan, stage_number, ground, is_reversed=goes_back)
+    left_alone = ground.moved_keys | altered_keys(plan, stage_number, ground) if goes_back else frozenset()
+    content = _content(plan, stage_number, ground, left_alone, is_reversed=goes_back)
     if not content.edits:
         return AppliedChange(plan.environment.revision, {})
     authority = PlanStage(
@@ -61,9 +69,13 @@ def apply_stage(
         rules=consent.rules,
         verdict_ids=tuple(verdict_ids),
         goes_back=goes_back,
+        must_narrow=goes_back and _must_narrow(plan, actor),
     )
     why = f"{plan.label}: {_stage_words(plan, stage_number)}{f'. {reason}' if reason else ''}"
-    return apply_change_set(content, actor=actor, authority=authority, now=now, reason=why)
+    try:
+        return apply_change_set(content, actor=actor, authority=authority, now=now, reason=why)
+    except NotNarrowing as error:
+        raise _who_widens(plan, error) from error
 
 
 def reach_stage(
@@ -84,12 +96,13 @@ def reach_stage(
     """
     next_plan_state(plan.current_state, act)
     goes_back = act in WAYS_BACK
-    left_alone = sorted(ground_of(plan).moved_keys) if goes_back else []
+    if act in _ASKED_BY_PEOPLE:
+        _refuse_held(plan, now=now)
+    told = _told_of_way_back(plan, stage_number) if goes_back else {}
     with correlation(plan.correlation_id):
         applied = apply_stage(
             plan, stage_number, actor=actor, now=now, reason=reason, goes_back=goes_back, verdict_ids=verdict_ids
         )
-        told = {"left_alone": left_alone, "ended_attempt": plan.attempt} if goes_back else {}
         return step(
             plan,
             act,
@@ -103,13 +116,14 @@ def reach_stage(
         )
 
 
-def start_approved_plan(request: ChangeRequest, *, actor: Actor, now: datetime) -> AppliedChange:
+def start_approved_plan(request: ChangeRequest, *, actor: Actor, now: datetime, reason: str = "") -> AppliedChange:
     """Begin the plan that an approved request asks for, instead of writing the request's content.
 
     To be called with the request locked and judged, in the transaction that says it was applied.
     """
     plan = lock_plan(request.plan.pk)
-    begun = reach_stage(plan, PlanAct.START, 1, actor=actor, now=now, reason=request.reason, **begun_by(actor, now))
+    why = reason or request.reason
+    begun = reach_stage(plan, PlanAct.START, 1, actor=actor, now=now, reason=why, **begun_by(actor, now))
     return AppliedChange(begun.revision or plan.environment.revision, begun.evidence["versions"])
 
 
@@ -125,6 +139,34 @@ def _consent_back(plan: RolloutPlan) -> Consent:
     return Consent(request_id=str(plan.request.pk), approved_digest=plan.request.digest)
 
 
+def _must_narrow(plan: RolloutPlan, actor: Actor) -> bool:
+    """Whether a person takes back only what exposes nobody: one who is no release manager, or once it was completed."""
+    if actor.kind is not ActorKind.PERSON:
+        return False
+    return is_used_up(plan) or not permissions.holds(actor, permissions.APPLY, plan.environment)
+
+
+def _who_widens(plan: RolloutPlan, error: NotNarrowing) -> NotNarrowing:
+    """The refusal of a way back that shows something to people, with who may go it."""
+    if plan.request is None or is_used_up(plan):
+        return error
+    name = plan.environment.name
+    return NotNarrowing(f"{error.message} Or ask a release manager of {name}: the plan is at work.", **error.facts)
+
+
+def _refuse_held(plan: RolloutPlan, *, now: datetime) -> None:
+    if signal := outside_signal_of(plan, now=now):
+        raise PlanHeld(signal.message, held_by=signal.code, **signal.facts)
+
+
+def _told_of_way_back(plan: RolloutPlan, stage_number: int) -> dict[str, Any]:
+    """What the step says of flags that stay as they are, and of the attempt that ends."""
+    ground = ground_of(plan)
+    altered = altered_keys(plan, stage_number, ground)
+    told = {"left_alone": sorted(ground.moved_keys | altered), "ended_attempt": plan.attempt}
+    return {**told, "altered": sorted(altered)} if altered else told
+
+
 def _refuse_moved(plan: RolloutPlan, ground: Ground) -> None:
     if not ground.moved:
         return
@@ -138,12 +180,14 @@ def _refuse_moved(plan: RolloutPlan, ground: Ground) -> None:
     )
 
 
-def _content(plan: RolloutPlan, stage_number: int, ground: Ground, *, is_reversed: bool) -> ChangeSet:
-    """The edits that bring every flag that is as the plan left it to what the stage serves; back in reverse order."""
+def _content(
+    plan: RolloutPlan, stage_number: int, ground: Ground, left_alone: Collection[str], *, is_reversed: bool
+) -> ChangeSet:
+    """The edits that bring every flag but those left alone to what the stage serves; back in reverse order."""
     edits = [
         ConfigEdit(key, ground.version(key), document)
         for key, document in documents_at(plan, stage_number).items()
-        if key not in ground.moved_keys
+        if key not in left_alone
         and document_digest(document) != ground.digest(key)
         and not (stage_number == 0 and ground.version(key) == 0)
     ]
