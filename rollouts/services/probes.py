@@ -9,11 +9,13 @@ import http.client
 import ipaddress
 import json
 import math
+import queue
 import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +24,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 
+# For everything that one question takes: looking the name up, connecting, the answer.
 TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 65_536
 LONGEST_URL = 500
@@ -37,6 +40,9 @@ _INSIDE = ("localhost", "local", "internal", "localdomain", "home.arpa", "onion"
 _NATIVE = ipaddress.ip_network("2000::/3")
 # Addresses that a provider's own services answer at, though they look public.
 _PROVIDERS = tuple(ipaddress.ip_network(text) for text in ("168.63.129.16/32", "192.0.0.0/24"))
+
+# A look-up cannot be broken off. Whoever lets them hang keeps no more threads than this.
+_LOOKUPS = threading.BoundedSemaphore(32)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[..., list[Any]]
@@ -94,8 +100,8 @@ def is_public(address: Address) -> bool:
 
 def get(url: str, *, resolve: Resolve = socket.getaddrinfo) -> int:
     """Ask an address and return the status of its answer. Raises ProbeError."""
-    target = target_of(url)
-    return _ask(target, _pinned(target, resolve), reads=False).status
+    target, ends_at = target_of(url), _deadline()
+    return _ask(target, [_pinned(target, resolve, ends_at)], reads=False, ends_at=ends_at).status
 
 
 def query(text: str, *, at: datetime) -> float | None:
@@ -105,7 +111,8 @@ def query(text: str, *, at: datetime) -> float | None:
     asked = urlencode({"query": text[:LONGEST_QUERY], "time": f"{at.timestamp():.3f}", "timeout": "4s"})
     base = _parts(settings.PROMETHEUS_URL)
     target = Target(base.is_tls, base.host, base.port, f"{base.path.rstrip('/')}/api/v1/query?{asked}")
-    answer = _ask(target, target.host, reads=True)
+    ends_at = _deadline()
+    answer = _ask(target, _addresses(target, socket.getaddrinfo, ends_at), reads=True, ends_at=ends_at)
     if answer.status == 400 or answer.status == 422:
         raise ProbeError(f"Prometheus does not accept the query: {_said(answer.body)}")
     if answer.status != 200:
@@ -161,30 +168,60 @@ def _inside(host: str) -> str:
     )
 
 
-def _pinned(target: Target, resolve: Resolve) -> str:
+def _deadline() -> float:
+    return time.monotonic() + TIMEOUT_SECONDS
+
+
+def _left(ends_at: float) -> float:
+    return max(0.001, ends_at - time.monotonic())
+
+
+def _too_slow(target: Target) -> Unreachable:
+    return Unreachable(f"{target.host} did not answer within {TIMEOUT_SECONDS:.0f} seconds.")
+
+
+def _pinned(target: Target, resolve: Resolve, ends_at: float) -> str:
     """The one address the connection goes to. Every address that the name has must be a permitted one."""
-    try:
-        found = resolve(target.host, target.port, type=socket.SOCK_STREAM)
-        addresses = [str(item[4][0]) for item in found]
-    except (OSError, UnicodeError):
-        addresses = []
-    if not addresses:
-        raise ProbeError(f"The name {target.host} is not known.")
+    addresses = _addresses(target, resolve, ends_at)
     if not _is_allowed(target.host) and not all(is_public(ipaddress.ip_address(text)) for text in addresses):
         raise ProbeError(_inside(target.host))
     return addresses[0]
 
 
-def _ask(target: Target, address: str, *, reads: bool) -> Answer:
+def _addresses(target: Target, resolve: Resolve, ends_at: float) -> list[str]:
+    """What the name resolves to, looked up in a thread that is left behind when it takes too long."""
+    found: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    if not _LOOKUPS.acquire(timeout=_left(ends_at)):
+        raise _too_slow(target)
+    threading.Thread(target=_look_up, args=(target, resolve, found), daemon=True).start()
+    try:
+        addresses = found.get(timeout=_left(ends_at))
+    except queue.Empty:
+        raise _too_slow(target) from None
+    if not addresses:
+        raise ProbeError(f"The name {target.host} is not known.")
+    return addresses
+
+
+def _look_up(target: Target, resolve: Resolve, found: queue.SimpleQueue[list[str]]) -> None:
+    try:
+        found.put([str(item[4][0]) for item in resolve(target.host, target.port, type=socket.SOCK_STREAM)])
+    except (OSError, ValueError):
+        found.put([])
+    finally:
+        _LOOKUPS.release()
+
+
+def _ask(target: Target, addresses: Sequence[str], *, reads: bool, ends_at: float) -> Answer:
     host = f"[{target.host}]" if ":" in target.host else target.host
     headers = {"Host": f"{host}:{target.port}", "User-Agent": _AGENT, "Accept-Encoding": "identity"}
     try:
-        with _connected(target, address) as connection:
+        with _connected(target, addresses, ends_at) as connection:
             connection.request("GET", target.path, headers=headers)
             with connection.getresponse() as response:
                 answer = Answer(response.status, response.read(MOST_BYTES + 1) if reads else b"")
     except TimeoutError:
-        raise Unreachable(f"{target.host} did not answer within {TIMEOUT_SECONDS:.0f} seconds.") from None
+        raise _too_slow(target) from None
     except ssl.SSLError:
         raise ProbeError(f"{target.host} has no certificate that can be trusted.") from None
     except (OSError, http.client.HTTPException):
@@ -195,12 +232,12 @@ def _ask(target: Target, address: str, *, reads: bool) -> Answer:
 
 
 @contextmanager
-def _connected(target: Target, address: str) -> Iterator[http.client.HTTPConnection]:
-    """A connection to `address` that ends after TIMEOUT_SECONDS, however slowly the other side sends."""
+def _connected(target: Target, addresses: Sequence[str], ends_at: float) -> Iterator[http.client.HTTPConnection]:
+    """A connection that ends when the time is up, however slowly the other side sends."""
     connection = http.client.HTTPConnection(target.host, target.port)
     has_ended = threading.Event()
-    with socket.create_connection((address, target.port), timeout=TIMEOUT_SECONDS) as plain, plain.dup() as same:
-        timer = threading.Timer(TIMEOUT_SECONDS, _end, (same, has_ended))
+    with _opened(target, addresses, ends_at) as plain, plain.dup() as same:
+        timer = threading.Timer(_left(ends_at), _end, (same, has_ended))
         timer.daemon = True
         timer.start()
         try:
@@ -216,6 +253,15 @@ def _connected(target: Target, address: str) -> Iterator[http.client.HTTPConnect
         finally:
             timer.cancel()
             connection.close()
+
+
+def _opened(target: Target, addresses: Sequence[str], ends_at: float) -> socket.socket:
+    """A connection to the first of the addresses that takes one."""
+    *others, last = addresses
+    for address in others:
+        with suppress(OSError):
+            return socket.create_connection((address, target.port), timeout=_left(ends_at))
+    return socket.create_connection((last, target.port), timeout=_left(ends_at))
 
 
 def _tls(plain: socket.socket, host: str) -> ssl.SSLSocket:

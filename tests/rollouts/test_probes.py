@@ -275,6 +275,50 @@ def test_get__one_byte_now_and_then__ends_in_time(outside: Any, monkeypatch: pyt
     assert time.monotonic() - began < 2
 
 
+def test_get__name_that_takes_long_to_look_up__ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "TIMEOUT_SECONDS", 0.2)
+    end = threading.Event()
+
+    def hanging(host: str, port: int, **_: Any) -> list[Any]:
+        end.wait(5)
+        return []
+
+    began = time.monotonic()
+    with pytest.raises(probes.Unreachable, match="did not answer within"):
+        probes.get("https://checks.example.org/", resolve=hanging)
+    took = time.monotonic() - began
+    end.set()
+
+    assert took < 2
+
+
+def test_get__slow_name_and_slow_answer__have_one_time_together(outside: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "TIMEOUT_SECONDS", 0.6)
+    end = threading.Event()
+
+    def slow(host: str, port: int, **_: Any) -> list[Any]:
+        time.sleep(0.4)
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    began = time.monotonic()
+    with pytest.raises(probes.Unreachable, match="did not answer within"):
+        probes.get(outside(lambda handler: end.wait(5)).url, resolve=slow)
+    took = time.monotonic() - began
+    end.set()
+
+    assert took < 0.95
+
+
+def test_query__first_address_of_the_name_takes_no_connection__the_next_is_asked(
+    outside: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = outside(sending(200, vector("2")))
+    settings.PROMETHEUS_URL = server.url
+    monkeypatch.setattr(probes, "_addresses", lambda *_: ["127.0.0.2", "127.0.0.1"])
+
+    assert probes.query("up", at=NOW) == 2.0
+
+
 def test_get__tls_where_none_is_spoken__is_a_sentence(outside: Any) -> None:
     server = outside(sending(200))
 
