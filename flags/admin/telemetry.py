@@ -15,7 +15,14 @@ from django.views.decorators.http import require_safe
 from flags import permissions
 from flags.admin.governed import GovernedAdmin, signed_in
 from flags.models import TelemetryBatch
-from flags.selectors.telemetry import arrival_lines, flag_lines, refusal_lines, series_lines, source_lines
+from flags.selectors.telemetry import (
+    arrival_lines,
+    flag_lines,
+    latency_lines,
+    refusal_lines,
+    series_lines,
+    source_lines,
+)
 from flags.services.telemetry import lateness
 from flags.services.telemetry_buffer import waiting
 
@@ -67,6 +74,7 @@ class TelemetryAdmin(GovernedAdmin):
             lateness_seconds=int(lateness().total_seconds()),
             sources=[(each, *freshness(each.newest_at, now)) for each in source_lines(environment, now)],
             series=series_lines(environment, now),
+            latencies=latency_lines(environment, now),
             flags=flag_lines(environment, now),
             refusals=refusal_lines(environment, now),
             may_issue=permissions.user_holds(user, permissions.ADMINISTER, environment),

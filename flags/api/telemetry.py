@@ -34,8 +34,9 @@ from flags.models.tokens import TokenScope
 from flags.services.telemetry import Accepted
 from flags.services.telemetry_buffer import deliver
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
-from flags.telemetry.reading import Known, UnusableBatch, parse_batch, read_batch
+from flags.telemetry.reading import UnusableBatch, parse_batch, read_batch
 from flags.telemetry.rows import Batch
+from flags.telemetry.telling import Known
 
 logger = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ from flags.api.door import Environ, read_body
 from flags.api.refusals import length_required, refused
 from flags.api.wire import Refused
 from flags.evaluation.compile import CompiledSnapshot
-from flags.telemetry.reading import Known
+from flags.telemetry.telling import Known
 
 MAX_BYTES = 1_000_000
 MAX_UNPACKED_BYTES = 4_000_000

@@ -1,7 +1,8 @@
 """The body of a report in the words of JSON Schema, for the OpenAPI document. Nothing is parsed with it."""
 
 from flags.telemetry import labels
-from flags.telemetry.reading import LARGEST_COUNT, MAX_ROWS, MOST_BUCKETS
+from flags.telemetry.reading import MAX_ROWS, MOST_BUCKETS
+from flags.telemetry.telling import LARGEST_COUNT
 
 _COUNT = {"type": "integer", "minimum": 0, "maximum": LARGEST_COUNT}
 _KEY = {"type": "string", "minLength": 1, "maxLength": 100}

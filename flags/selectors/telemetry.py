@@ -4,13 +4,16 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Literal, NamedTuple
 
 from django.contrib.auth.models import AbstractUser
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, Q, Sum
 
 from flags.models import Environment, EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
 from flags.permissions import visible_environments
+from flags.telemetry import latency
 
 Span = Literal["minute", "hour"]
 
@@ -159,6 +162,37 @@ def series_lines(environment: Environment, now: datetime, *, most: int = 100) ->
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyLine:
+    """How long it took those served a variant, in milliseconds: half, 95 and 99 % of the events took no longer."""
+
+    metric: str
+    flag_key: str
+    variant: str
+    events: int
+    half: float
+    most: float
+    nearly_all: float
+
+
+def latency_lines(environment: Environment, now: datetime, *, most_minutes: int = 5_000) -> list[LatencyLine]:
+    """Latencies of the last hour by metric, flag and variant; of its newest minutes where there are very many."""
+    rows = MetricCount.objects.filter(environment=environment, span="minute", at__gt=now - timedelta(hours=1))
+    sketches: dict[tuple[str, str, str], list[latency.Sketch]] = {}
+    found = rows.exclude(sketch={}).order_by("-at").values_list("metric", "flag_key", "variant", "sketch")
+    for metric, flag_key, variant, sketch in found[:most_minutes]:
+        sketches.setdefault((metric, flag_key, variant), []).append(
+            {int(bucket): count for bucket, count in sketch.items()}
+        )
+    lines = [_latency_line(place, latency.merged(sketches[place])) for place in sorted(sketches)]
+    return [line for line in lines if line.events]
+
+
+def _latency_line(place: tuple[str, str, str], sketch: latency.Sketch) -> LatencyLine:
+    half, most, nearly_all = (latency.quantile(sketch, part) or 0.0 for part in (0.5, 0.95, 0.99))
+    return LatencyLine(*place, sum(sketch.values()), half, most, nearly_all)
+
+
+@dataclass(frozen=True, slots=True)
 class FlagLine:
     """A flag: how often it was evaluated in the last hour, here and by services that said so."""
 
@@ -186,9 +220,11 @@ class RefusalLine:
 def refusal_lines(environment: Environment, now: datetime) -> list[RefusalLine]:
     """Reasons of the last 72 hours with one example each, the most frequent first: two queries."""
     rows = QuarantinedRow.objects.filter(environment=environment, received_at__gt=now - timedelta(hours=72))
-    counts = dict(rows.order_by().values_list("code").annotate(total=Count("pk")))
+    groups = rows.order_by().values_list("code").annotate(total=Count("pk"), newest=Max("received_at"))
+    found = {code: (total, at) for code, total, at in groups}
     newest: dict[str, QuarantinedRow] = {}
-    for row in rows.order_by("-received_at", "id")[:1_000]:
+    any_newest = [Q(code=code, received_at=at) for code, (_, at) in found.items()]
+    for row in rows.filter(reduce(or_, any_newest)) if any_newest else ():
         newest.setdefault(row.code, row)
-    lines = [RefusalLine(code, counts[code], row) for code, row in newest.items() if code in counts]
+    lines = [RefusalLine(code, total, newest[code]) for code, (total, _) in found.items() if code in newest]
     return sorted(lines, key=lambda line: (-line.count, line.code))

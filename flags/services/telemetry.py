@@ -12,6 +12,7 @@ from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count
 
 from flags.models import QuarantinedRow, TelemetryBatch
 from flags.services.telemetry_places import has_metric_place, source_of
@@ -26,11 +27,14 @@ from flags.telemetry import labels
 from flags.telemetry.closing import closed_through
 from flags.telemetry.labels import Source
 from flags.telemetry.packing import Delivery
-from flags.telemetry.reading import shown
 from flags.telemetry.rows import Batch, RejectedRow
+from flags.telemetry.telling import Telling
 
-MOST_KEPT_OF_A_BATCH = 20
-MOST_KEPT_OF_A_DAY = 1_000
+# Refused rows for each reason: in a batch, and of a service on one day.
+MOST_KEPT_OF_A_BATCH = 5
+MOST_KEPT_OF_A_DAY = 50
+# How long before guards read a minute it is closed: so long a transaction may take to commit.
+COMMITS_WITHIN = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,8 @@ def store(deliveries: Sequence[Delivery], *, now: datetime) -> list[Accepted]:
 
 
 def lateness() -> timedelta:
-    """How long after its end a minute still takes reports."""
-    return timedelta(seconds=settings.TELEMETRY_LATENESS_SECONDS)
+    """How long after its end a minute still takes reports. Guards read it a little later, when all is committed."""
+    return max(timedelta(0), timedelta(seconds=settings.TELEMETRY_LATENESS_SECONDS) - COMMITS_WITHIN)
 
 
 def _closed(now: datetime) -> datetime:
@@ -135,8 +139,13 @@ def _without_surplus_metrics(delivery: Delivery) -> Delivery:
     surplus = [row for row in batch.metrics if row.metric not in admitted]
     if not surplus:
         return delivery
-    message = f"This environment has {labels.MOST_METRICS} metrics today already. Report fewer different ones."
-    rejected = (*batch.rejected, *(RejectedRow("too_many_metrics", message, shown(row)) for row in surplus))
+    message = (
+        f"This environment had {labels.MOST_METRICS} metrics in the last days already. Report fewer different ones."
+    )
+    # These were checked: their flags and variants are served.
+    telling = Telling({row.flag_key: {row.variant for row in surplus} for row in surplus})
+    refused = (RejectedRow("too_many_metrics", message, telling.checked_row(row)) for row in surplus)
+    rejected = (*batch.rejected, *refused)
     kept = tuple(row for row in batch.metrics if row.metric in admitted)
     return replace(delivery, batch=replace(batch, metrics=kept, rejected=rejected))
 
@@ -157,20 +166,31 @@ def _count(judged: Iterable[_Judged], closed: datetime) -> None:
 
 
 def _keep_rejected(judged: Iterable[_Judged]) -> None:
-    """Put refused rows where people can see them: some of each batch, and not without end on one day."""
+    """Put refused rows where people can see them: some for each reason, so that many of one kind hide no other."""
     kept: dict[tuple[uuid.UUID, date], list[QuarantinedRow]] = {}
     for each in judged:
-        delivery = each.delivery
+        delivery, seen = each.delivery, Counter[str]()
         day = kept.setdefault((delivery.environment_id, delivery.received_at.date()), [])
-        day += [
-            quarantined(delivery, rejected, service=each.source.service)
-            for rejected in delivery.batch.rejected[:MOST_KEPT_OF_A_BATCH]
-        ]
+        for rejected in delivery.batch.rejected:
+            seen[rejected.code] += 1
+            if seen[rejected.code] <= MOST_KEPT_OF_A_BATCH:
+                day.append(quarantined(delivery, rejected, service=each.source.service))
     for (environment_id, _), rows in kept.items():
         if rows:
-            begins = rows[0].received_at.replace(hour=0, minute=0, second=0, microsecond=0)
-            there = QuarantinedRow.objects.filter(environment=environment_id, received_at__gte=begins).count()
-            QuarantinedRow.objects.bulk_create(rows[: max(0, MOST_KEPT_OF_A_DAY - there)])
+            QuarantinedRow.objects.bulk_create(_within_the_day(environment_id, rows))
+
+
+def _within_the_day(environment_id: uuid.UUID, rows: Sequence[QuarantinedRow]) -> list[QuarantinedRow]:
+    """Those of the rows, all of one environment and day, that it still takes."""
+    begins = rows[0].received_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    found = QuarantinedRow.objects.filter(environment=environment_id, received_at__gte=begins).order_by()
+    there = Counter({tuple(place): n for *place, n in found.values_list("service", "code").annotate(n=Count("pk"))})
+    taken = []
+    for row in rows:
+        there[row.service, row.code] += 1
+        if there[row.service, row.code] <= MOST_KEPT_OF_A_DAY:
+            taken.append(row)
+    return taken
 
 
 def quarantined(delivery: Delivery, rejected: RejectedRow, *, service: str) -> QuarantinedRow:

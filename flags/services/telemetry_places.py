@@ -14,6 +14,7 @@ from flags.models import MetricCount, TelemetryBatch
 from flags.telemetry import labels
 from flags.telemetry.labels import Source
 from flags.telemetry.packing import Delivery
+from flags.telemetry.reading import KEPT
 
 _Stored = Callable[[uuid.UUID, datetime], Collection[object]]
 
@@ -70,7 +71,8 @@ def _stored_sources(environment_id: uuid.UUID, since: datetime) -> Collection[ob
 
 
 def _stored_metrics(environment_id: uuid.UUID, since: datetime) -> Collection[object]:
-    rows = MetricCount.objects.filter(environment=environment_id, span="minute", at__gte=since)
+    # What is reported today may be of minutes that long ago.
+    rows = MetricCount.objects.filter(environment=environment_id, span="minute", at__gte=since - KEPT)
     return list(rows.order_by().values_list("metric", flat=True).distinct()[: labels.MOST_METRICS])
 
 

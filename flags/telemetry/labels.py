@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 # The label of what has no place of its own.
 OTHER = "(other)"
+# What people send to try the guards of a plan; never to be believed in production.
+TEST_TRAFFIC = "Test traffic"
 # What this installation evaluated by itself and counted by itself; no service can call itself that.
 EVALUATED_HERE = "(evaluated here)"
 MOST_SOURCES = 20
@@ -17,7 +19,7 @@ REASONS = frozenset(
 _METRIC = re.compile(r"[a-z][a-z0-9_.-]{0,99}", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/+-]{0,99}", re.ASCII)
 _BATCH_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
-_TELLABLE = re.compile(r"[A-Za-z0-9._:/+-]{0,100}", re.ASCII)
+_TELLABLE = re.compile(r"[A-Za-z0-9._:/+-]{1,100}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}", re.ASCII)
 _LETTERS = re.compile(r"[^a-z0-9]")
 _PERSONAL = re.compile(
@@ -55,7 +57,7 @@ def is_batch_id(text: object) -> bool:
 
 
 def is_tellable(text: str) -> bool:
-    """Whether a text has the shape of a key or a label, so that it may be shown to whoever sent it wrongly."""
+    """Whether a text has the shape of a key."""
     return _TELLABLE.fullmatch(text) is not None
 
 

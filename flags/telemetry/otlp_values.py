@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flags.telemetry.latency import bucket_of
+
 # Units of time (UCUM, as the conventions ask) in milliseconds.
 _MILLISECONDS = {"s": 1_000.0, "ms": 1.0, "us": 0.001, "µs": 0.001, "ns": 0.000_001}
 _SCALES = range(-10, 21)
 _MOST_BINARY_DIGITS = 60.0
-# The sketch of a latency, in the words of rollouts.guarding.latency.
-_BASE = 1.01 / 0.99
-_SMALLEST, _LARGEST = 0.001, 100_000_000.0
 
 
 class PointRefused(ValueError):
@@ -68,12 +67,6 @@ def values_of(kind: str, point: Any, *, unit: str, limit: float | None) -> Value
     return Values(point.count, bad, point.sum * (factor or 1.0), sketch)
 
 
-def bucket_of(milliseconds: float) -> int:
-    """The bucket of a latency in the sketch."""
-    kept = min(max(milliseconds, _SMALLEST), _LARGEST)
-    return math.ceil(math.log(kept) / math.log(_BASE))
-
-
 def _whole(point: Any) -> int:
     value = getattr(point, point.WhichOneof("value") or "as_int")
     if not (math.isfinite(value) and value >= 0 and value == int(value)):
@@ -117,6 +110,6 @@ def _sketch(bins: Iterable[_Bin], factor: float) -> dict[int, int]:
     for each in bins:
         if not math.isfinite(each.up_to):
             raise PointRefused("invalid_histogram", "A bound of a histogram is no number.")
-        bucket = bucket_of(each.up_to * factor)
+        bucket = bucket_of(max(each.up_to, 0.0) * factor)
         counts[bucket] = counts.get(bucket, 0) + each.count
     return counts

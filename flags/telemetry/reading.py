@@ -1,11 +1,10 @@
 """From a JSON body to a batch of checked rows. Rows are judged one by one: a wrong one never spoils its neighbours.
 
-What is refused is told by its reason. Only fields of the contract are ever repeated, and only where they have the shape
-of a key or a number: whoever sends a targeting key by mistake does not find it in our tables.
+What is refused is told by its reason, and as much of it is shown as `flags.telemetry.telling` allows.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -15,21 +14,17 @@ import orjson
 from flags.evaluation.instants import parse_instant
 from flags.telemetry import labels
 from flags.telemetry.closing import minute_of
+from flags.telemetry.latency import FIRST_BUCKET, LAST_BUCKET
 from flags.telemetry.rows import Batch, EvaluationRow, MetricRow, RejectedRow
+from flags.telemetry.telling import LARGEST_COUNT, Known, Telling, resembling
 
 MAX_ROWS = 5_000
-MAX_ROW_TEXT = 1_000
 MOST_BUCKETS = 500
-LARGEST_BUCKET = 100_000
-LARGEST_COUNT = 1_000_000_000
 LARGEST_SUM = 1e24
 # What is larger still is taken for this: it is refused as well, and any float can hold it.
 _BEYOND = 1e300
 AHEAD = timedelta(minutes=2)
 KEPT = timedelta(hours=72)
-
-# The variants of every flag that an environment serves.
-Known = Mapping[str, Collection[str]]
 
 _Row = TypeVar("_Row", EvaluationRow, MetricRow)
 _BATCH_FIELDS = frozenset({"batch_id", "service", "version", "evaluations", "metrics"})
@@ -40,7 +35,7 @@ _METRIC_FIELDS = frozenset(
 
 
 class UnusableBatch(ValueError):
-    """The body is no batch at all. `message` repeats nothing that was sent."""
+    """The body is no batch at all. `message` repeats names of fields at most; it is told, and kept nowhere."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -86,12 +81,13 @@ def read_batch(document: Any, *, known: Known, now: datetime) -> Batch:
     if len(evaluations) + len(metrics) > MAX_ROWS:
         raise _too_many()
     rejected: list[RejectedRow] = []
+    telling = Telling(known)
     batch = Batch(
         document["batch_id"],
         document["service"],
         document.get("version", ""),
-        tuple(_read(evaluations, _evaluation, _EVALUATION_FIELDS, rejected)),
-        tuple(_read(metrics, _metric, _METRIC_FIELDS, rejected)),
+        tuple(_read(evaluations, _evaluation, _EVALUATION_FIELDS, rejected, telling)),
+        tuple(_read(metrics, _metric, _METRIC_FIELDS, rejected, telling)),
         tuple(rejected),
     )
     return checked(batch, known=known, now=now)
@@ -100,21 +96,22 @@ def read_batch(document: Any, *, known: Known, now: datetime) -> Batch:
 def checked(batch: Batch, *, known: Known, now: datetime) -> Batch:
     """The batch without rows that say something impossible, or of something this environment does not serve."""
     rejected: list[RejectedRow] = []
-    evaluations = _passing(batch.evaluations, lambda row: _check_evaluation(row, known, now), rejected)
-    metrics = _passing(batch.metrics, lambda row: _check_metric(row, known, now), rejected)
+    telling = Telling(known)
+
+    def check_evaluation(row: EvaluationRow) -> None:
+        _check_served(row.flag_key, row.variant, known, telling, is_code_default=not row.variant)
+        _check_evaluation(row, now)
+
+    def check_metric(row: MetricRow) -> None:
+        _check_metric_name(row)
+        _check_served(row.flag_key, row.variant, known, telling)
+        _check_metric(row, now)
+
+    evaluations = _passing(batch.evaluations, check_evaluation, rejected, telling)
+    metrics = _passing(batch.metrics, check_metric, rejected, telling)
     if not rejected:
         return batch
     return replace(batch, evaluations=evaluations, metrics=metrics, rejected=(*batch.rejected, *rejected))
-
-
-def shown(row: EvaluationRow | MetricRow) -> str:
-    """A row as it may be shown to whoever sent it."""
-    fields: dict[str, Any] = {"flag": row.flag_key, "variant": row.variant, "minute": row.minute.isoformat()}
-    if isinstance(row, MetricRow):
-        fields |= {"metric": row.metric, "bad": row.bad, "units": row.units, "bad_units": row.bad_units}
-    else:
-        fields |= {"reason": row.reason}
-    return _shown({**fields, "count": row.count}, frozenset({*fields, "count"}))
 
 
 def _too_many() -> UnusableBatch:
@@ -146,6 +143,7 @@ def _read(
     make: Callable[[dict[str, Any]], _Row],
     fields: frozenset[str],
     rejected: list[RejectedRow],
+    telling: Telling,
 ) -> Iterable[_Row]:
     """Rows of the right types; the others are put with the rejected ones."""
     for item in items:
@@ -154,58 +152,39 @@ def _read(
             continue
         try:
             if not item.keys() <= fields:
-                _refuse_fields(sorted(item.keys() - fields))
+                _refuse_fields(sorted(item.keys() - fields), fields)
             yield make(item)
         except _Refused as error:
-            rejected.append(RejectedRow(error.code, error.message, _shown(item, fields)))
+            rejected.append(RejectedRow(error.code, error.message, telling.row(item, fields)))
 
 
-def _passing(rows: tuple[_Row, ...], check: Callable[[_Row], None], rejected: list[RejectedRow]) -> tuple[_Row, ...]:
+def _passing(
+    rows: tuple[_Row, ...], check: Callable[[_Row], None], rejected: list[RejectedRow], telling: Telling
+) -> tuple[_Row, ...]:
     passing = []
     for row in rows:
         try:
             check(row)
         except _Refused as error:
-            rejected.append(RejectedRow(error.code, error.message, shown(row)))
+            rejected.append(RejectedRow(error.code, error.message, telling.checked_row(row)))
         else:
             passing.append(row)
     return tuple(passing)
 
 
-def _refuse_fields(others: list[str]) -> None:
-    names = ", ".join(f"“{labels.tellable_name(name)}”" for name in others[:5])
+def _refuse_fields(others: list[str], fields: frozenset[str]) -> None:
     if any(map(labels.is_personal, others)):
         raise _Refused(
             "forbidden_field",
-            f"The row has fields that may say who somebody is: {names}. Their values were not kept. Send counts only.",
+            "The row has a field that may say who somebody is, such as a targeting key, a context or a user. Neither "
+            "its name nor its value was kept. Send counts only.",
         )
-    raise _Refused("unknown_field", f"The row has fields that are not part of the contract: {names}. Leave them out.")
-
-
-def _shown(item: Mapping[str, Any], fields: frozenset[str]) -> str:
-    """A row as JSON: what the contract knows and has the right shape, of everything else the name at most."""
-    told: dict[str, Any] = {name: _told(name, item[name]) for name in sorted(fields & item.keys())}
-    others = sorted(item.keys() - fields)
-    if others:
-        told["(other fields)"] = [labels.tellable_name(name) for name in others[:5]]
-    return orjson.dumps(told).decode()[:MAX_ROW_TEXT]
-
-
-def _told(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        return value if _may_tell(name, value) else "(a text that cannot be shown)"
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() < 64):
-        return value
-    return f"({type(value).__name__})"
-
-
-def _may_tell(name: str, text: str) -> bool:
-    """Whether a text is what its field is for, or might be a misspelt key; anything else could be anybody's."""
-    if name == "reason":
-        return text.upper() in labels.REASONS
-    if name == "minute":
-        return parse_instant(text) is not None
-    return name in {"flag", "variant", "metric"} and labels.is_tellable(text)
+    meant = next((each for name in others[:5] if (each := resembling(name, fields))), None)
+    raise _Refused(
+        "unknown_field",
+        "The row has a field that is not part of the contract. "
+        + (f"Was “{meant}” meant?" if meant else f"Send {', '.join(sorted(fields))} only."),
+    )
 
 
 def _evaluation(item: dict[str, Any]) -> EvaluationRow:
@@ -278,25 +257,28 @@ def _sketch(given: Any) -> dict[int, int]:
     return found
 
 
-def _check_evaluation(row: EvaluationRow, known: Known, now: datetime) -> None:
-    if row.flag_key not in known:
-        raise _unknown_flag(row.flag_key)
-    # Without a variant: the code default was served.
-    if row.variant and row.variant not in known[row.flag_key]:
-        raise _unknown_variant(row.flag_key, row.variant)
+def _check_served(
+    flag_key: str, variant: str, known: Known, telling: Telling, *, is_code_default: bool = False
+) -> None:
+    if flag_key not in known:
+        raise _unknown_flag(flag_key, telling.flag(flag_key))
+    if not is_code_default and variant not in known[flag_key]:
+        raise _unknown_variant(flag_key, variant, telling.variant(flag_key, variant))
+
+
+def _check_evaluation(row: EvaluationRow, now: datetime) -> None:
     _check_minute(row.minute, now)
     _check_counts(row.count)
 
 
-def _check_metric(row: MetricRow, known: Known, now: datetime) -> None:
+def _check_metric_name(row: MetricRow) -> None:
     if not labels.is_metric_name(row.metric):
         raise _Refused(
             "invalid_metric", "“metric” is no name of a metric: lower-case letters, digits and “_.-”, 100 at most."
         )
-    if row.flag_key not in known:
-        raise _unknown_flag(row.flag_key)
-    if row.variant not in known[row.flag_key]:
-        raise _unknown_variant(row.flag_key, row.variant)
+
+
+def _check_metric(row: MetricRow, now: datetime) -> None:
     _check_minute(row.minute, now)
     _check_counts(row.count, row.bad, row.units or 0, row.bad_units or 0, *row.sketch.values())
     if row.bad > row.count:
@@ -305,7 +287,7 @@ def _check_metric(row: MetricRow, known: Known, now: datetime) -> None:
         _check_units(row)
     if not all(math.isfinite(each) and 0 <= each <= LARGEST_SUM for each in (row.total, row.total_squares)):
         raise _Refused("invalid_value", "“sum” or “sum_squares” is negative, too large or no number.")
-    if any(abs(bucket) > LARGEST_BUCKET for bucket in row.sketch) or sum(row.sketch.values()) > row.count:
+    if any(not FIRST_BUCKET <= bucket <= LAST_BUCKET for bucket in row.sketch) or sum(row.sketch.values()) > row.count:
         raise _Refused("invalid_sketch", "“sketch” holds more events than “count”, or a bucket that does not exist.")
 
 
@@ -334,11 +316,19 @@ def _check_counts(*counts: int) -> None:
         raise _Refused("too_large", f"A count is larger than {LARGEST_COUNT:,}.")
 
 
-def _unknown_flag(key: str) -> _Refused:
-    told = f"“{key}”" if labels.is_tellable(key) else "that was sent"
-    return _Refused("unknown_flag", f"The flag {told} is not set up in this environment. Check its key and the token.")
+def _unknown_flag(key: str, meant: str | None) -> _Refused:
+    if meant:
+        return _Refused("unknown_flag", f"The flag “{key}” is not set up in this environment. Was “{meant}” meant?")
+    return _Refused(
+        "unknown_flag",
+        "A flag is not set up in this environment, and no key here resembles the one that was sent. Check the keys in "
+        "the service, and whether its token is for another project or environment.",
+    )
 
 
-def _unknown_variant(key: str, variant: str) -> _Refused:
-    told = f"“{variant}”" if labels.is_tellable(variant) else "that was sent"
-    return _Refused("unknown_variant", f"The flag “{key}” has no variant {told} in this environment.")
+def _unknown_variant(key: str, variant: str, meant: str | None) -> _Refused:
+    if meant:
+        told = f"The flag “{key}” has no variant “{variant}” in this environment. Was “{meant}” meant?"
+    else:
+        told = f"The flag “{key}” has no variant in this environment that resembles the one that was sent."
+    return _Refused("unknown_variant", told)

@@ -1,5 +1,6 @@
 """The pages about telemetry: who sees what, and that what services sent is only text there."""
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ from django.urls import reverse
 
 from flags.admin.telemetry import freshness
 from flags.models import EvaluationCount, MetricCount
+from flags.selectors.telemetry import latency_lines, refusal_lines
 from flags.services.telemetry import accept
 from flags.services.telemetry_places import forget_places
+from flags.telemetry import latency
 from flags.telemetry.rows import RejectedRow
 from tests.factories import NOW, World
 from tests.flags.telemetry.reports import MINUTE, batch, evaluated, measured, minutes
@@ -46,6 +49,37 @@ def test_page__what_arrived__is_told(world: World):
         assert words in text, words
     assert "<script>alert(1)" not in text
     assert "2 batches with 3 rows" in text
+
+
+def test_page__latencies__are_told_by_variant(world: World):
+    fast, slow = ({latency.bucket_of(each): 50, latency.bucket_of(each * 4): 50} for each in (100, 3_000))
+    for variant, sketch in (("on", slow), ("off", fast), ("off", fast), ("odd", {1: 0})):
+        row = measured(200, 0, name="checkout.duration", variant=variant, sketch=sketch)
+        accept(batch(row), world.production.pk, None, now=NOW)
+
+    [off, on] = latency_lines(world.production, NOW)
+
+    assert (off.variant, off.events, on.variant, on.events) == ("off", 200, "on", 100)
+    assert (off.half, off.most, off.nearly_all) == pytest.approx((100, 400, 400), rel=0.01)
+    assert (on.half, on.most) == pytest.approx((3_000, 12_000), rel=0.01)
+    text = text_of(signed_in(world.vera).get(page_of(world.production)))
+    assert "Latencies" in text
+    assert f"{off.half:.1f} ms" in text
+
+
+def test_page__many_refused_rows_of_one_kind__hide_no_other(world: World):
+    moments = itertools.count()
+    for code in ("unknown_variant", *["unknown_flag"] * 30):
+        refused = RejectedRow(code, f"Refused as {code}.", "")
+        at = NOW + timedelta(seconds=next(moments))
+        accept(batch(rejected=(refused,) * 3), world.production.pk, None, now=at)
+
+    lines = refusal_lines(world.production, NOW + minutes(2))
+
+    assert [(line.code, line.count, line.newest.code) for line in lines] == [
+        ("unknown_flag", 50, "unknown_flag"),
+        ("unknown_variant", 3, "unknown_variant"),
+    ]
 
 
 def test_page__nothing_arrived__says_what_to_do(world: World):

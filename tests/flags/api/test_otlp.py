@@ -114,14 +114,14 @@ def test_export__sent_again__counts_once_and_succeeds(plane: Plane):
 
 
 def test_export__flag_nobody_serves__is_a_partial_success(plane: Plane):
-    body = exported(FLAG, {**FLAG, "feature_flag.key": "typo"}, {"feature_flag.result.variant": "on"})
+    body = exported(FLAG, {**FLAG, "feature_flag.key": "spilt"}, {"feature_flag.result.variant": "on"})
 
     answer = send(LOGS, body, secret=plane.secret, content_type="application/x-protobuf")
 
     told = ExportLogsServiceResponse.FromString(answer.content).partial_success
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/x-protobuf")
     assert told.rejected_log_records == 2
-    assert "“typo” is not set up" in told.error_message
+    assert "“spilt” is not set up in this environment. Was “split” meant?" in told.error_message
     assert "feature_flag.key is missing" in told.error_message
     assert set(QuarantinedRow.objects.values_list("code", flat=True)) == {"unknown_flag", "missing_attribute"}
     assert EvaluationCount.objects.get().count == 1

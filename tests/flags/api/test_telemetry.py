@@ -302,6 +302,9 @@ WAYS: list[dict[str, Any]] = [
     {"attributes": {"mail": f"{PLANTED}@example.org"}},
     {"anything": [PLANTED]},
     {"flag": f"{PLANTED}@example.org"},
+    {"flag": PLANTED},
+    {"variant": PLANTED},
+    {PLANTED: 1},
     {"variant": f"{PLANTED} Smith"},
     {"reason": PLANTED},
     {"count": PLANTED},
@@ -330,7 +333,14 @@ def test_report__somebody_is_in_it__nothing_of_him_is_left(plane: Plane, caplog:
         answers = [send(each, secret=plane.secret) for each in batches]
 
     assert [answer.status_code for answer in answers] == [202, 400, 400, 400, 400]
-    assert QuarantinedRow.objects.count() == 20
+    assert set(QuarantinedRow.objects.values_list("code", flat=True)) == {
+        "forbidden_field",
+        "invalid_value",
+        "unknown_field",
+        "unknown_flag",
+        "unknown_reason",
+        "unknown_variant",
+    }
     stored = "".join(
         serializers.serialize("json", model.objects.all())
         for model in (TelemetryBatch, EvaluationCount, MetricCount, QuarantinedRow)
@@ -361,7 +371,7 @@ def test_report__redis_takes_it__costs_no_query(
 
 
 def test_report__minutes_around_now__are_judged_by_the_time_of_arrival(plane: Plane):
-    with time_machine.travel(NOW + timedelta(seconds=79), tick=False):
+    with time_machine.travel(NOW + timedelta(seconds=76), tick=False):
         assert send(document(metrics=[metric(**ROW)]), secret=plane.secret).json()["late"] == 0
-    with time_machine.travel(NOW + timedelta(seconds=80), tick=False):
+    with time_machine.travel(NOW + timedelta(seconds=77), tick=False):
         assert send(document(metrics=[metric(**ROW)]), secret=plane.secret).json()["late"] == 1

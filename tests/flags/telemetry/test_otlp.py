@@ -9,10 +9,9 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
+from flags.telemetry import latency
 from flags.telemetry.otlp import Export, read_logs, read_metrics
-from flags.telemetry.otlp_values import bucket_of
 from flags.telemetry.reading import UnusableBatch
-from rollouts.guarding import latency
 from tests.flags.telemetry.reports import MINUTE
 
 SETS = {"shop/production", "production"}
@@ -270,8 +269,3 @@ def test_json__a_thousand_events__are_read():
     export = logs(*(event(**{"feature_flag.key": f"flag-{number}"}) for number in range(1_000)))
 
     assert len(export.batches[0].evaluations) == 1_000
-
-
-@pytest.mark.parametrize("milliseconds", [0.0, 0.0005, 1, 99.9, 12_345, 1e9])
-def test_bucket__is_the_one_that_guards_read(milliseconds: float):
-    assert bucket_of(milliseconds) == latency.bucket_of(milliseconds)

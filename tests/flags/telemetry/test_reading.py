@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from flags.telemetry.latency import FIRST_BUCKET, LAST_BUCKET
 from flags.telemetry.packing import Delivery, pack, unpack
 from flags.telemetry.reading import MAX_ROWS, UnusableBatch, checked, parse_batch, read_batch
 from flags.telemetry.rows import EvaluationRow, MetricRow
+from flags.telemetry.telling import MOST_COMPARED, resembling
 from tests.factories import NOW
 from tests.flags.telemetry.reports import KNOWN, MINUTE, batch, document, evaluated, evaluation, measured, metric
 
@@ -76,7 +78,8 @@ BAD_METRICS: dict[str, tuple[dict[str, Any], str]] = {
     "negative bucket count": ({"sketch": {"1": -1}}, "negative"),
     "too many in sketch": ({"sketch": {"1": 6, "2": 5}}, "invalid_sketch"),
     "too many buckets": ({"sketch": {str(each): 0 for each in range(501)}}, "invalid_sketch"),
-    "bucket beyond": ({"sketch": {"100001": 1}}, "invalid_sketch"),
+    "bucket beyond": ({"sketch": {str(LAST_BUCKET + 1): 1}}, "invalid_sketch"),
+    "bucket before the first": ({"sketch": {str(FIRST_BUCKET - 1): 1}}, "invalid_sketch"),
     "the same bucket twice": ({"sketch": {"1": 1, "01": 1}}, "invalid_sketch"),
     "ahead": ({"minute": "2026-03-02T09:03:00Z"}, "minute_in_future"),
     "targeting key": ({"targetingKey": PLANTED}, "forbidden_field"),
@@ -227,3 +230,67 @@ def test_pack__any_delivery__comes_back_as_it_was():
 def test_unpack__something_else__raises(packed: bytes):
     with pytest.raises((ValueError, TypeError, KeyError)):
         unpack(packed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"flag": "chekout"}, "Was “checkout” meant?"),
+        ({"flag": "Checkout"}, "Was “checkout” meant?"),
+        ({"flag": "check\x00out"}, "resembles"),
+        ({"flag": "search", "variant": "alice"}, "resembles"),
+        ({"varient": "on"}, "Was “variant” meant?"),
+        ({"colour": "red"}, "Send bad, bad_units, count,"),
+    ],
+)
+def test_read__misspelt__says_what_was_probably_meant(changes: dict[str, Any], told: str):
+    (refused,) = read_batch(document(metrics=[metric(**changes)]), known=KNOWN, now=NOW).rejected
+
+    assert told in refused.message
+    assert "\x00" not in refused.message
+
+
+SOMEBODY = [
+    {"flag": "0b9c7b1e-5f3d-4c58-9c7e-2f0f5f3f1a11"},
+    {"variant": "user-4711"},
+    {"variant": "alice"},
+    {"flag": "alice", "variant": "on", "count": "x"},
+    {"alice-4711": 1},
+    {"alice-account": 1},
+    {"count": 4915112345678},
+    {"sum": "4915112345678"},
+    {"bad": 4915112345678.5},
+    {"metric": "Alice Smith"},
+]
+
+
+@pytest.mark.parametrize("changes", SOMEBODY)
+def test_read__somebody_where_a_key_belongs__nothing_of_him_is_kept(changes: dict[str, Any]):
+    found = read_batch(document(metrics=[metric(**changes)]), known=KNOWN, now=NOW)
+
+    assert found.rejected
+    for somebody in ("0b9c7b1e", "4711", "alice", "Alice", "4915112345678"):
+        assert somebody not in repr(found.rejected)
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "expected"),
+    [
+        ("serach", ("search", "checkout"), "search"),
+        ("user-4711", ("user-1", "user-4712"), None),
+        ("Checkout_Redesign", ("checkout-redesign",), "checkout-redesign"),
+        ("no", ("on", "off"), None),
+        ("x" * 100, ("x",), None),
+        ("", ("a",), None),
+    ],
+)
+def test_resembling__text__is_near_a_key_or_nobodys(text: str, known: tuple[str, ...], expected: str | None):
+    assert resembling(text, known) == expected
+
+
+def test_telling__more_texts_than_are_compared__are_not_shown():
+    rows = [metric(flag=f"chekout{'x' * (number % 2)}-{number}") for number in range(MOST_COMPARED)]
+
+    *_, last = read_batch(document(metrics=[*rows, metric(flag="chekout")]), known=KNOWN, now=NOW).rejected
+
+    assert "chekout" not in last.message

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -97,7 +98,7 @@ def test_store__one_batch_twice_at_once__counts_once(world: World):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "late"), [(0, False), (60, False), (79.9, False), (80, True), (3600, True), (72 * 3600, True)]
+    ("seconds", "late"), [(0, False), (60, False), (76.9, False), (77, True), (3600, True), (72 * 3600, True)]
 )
 def test_accept__after_the_minute_is_closed__decides_nothing(world: World, seconds: float, late: bool):
     take(world, batch(measured(10, 2, units=5, bad_units=1, total=3.0, sketch={1: 10})))
@@ -121,7 +122,7 @@ def test_accept__after_the_minute_is_closed__decides_nothing(world: World, secon
 def test_store__minute_closes_meanwhile__is_counted_again_as_late(world: World, monkeypatch: pytest.MonkeyPatch):
     passed = iter([0.0, 0.0, 5.0, 5.0, 5.0])
     monkeypatch.setattr(service, "monotonic", lambda: next(passed))
-    just_before = MINUTE + timedelta(seconds=79)
+    just_before = MINUTE + timedelta(seconds=76)
 
     done = store([Delivery(batch(measured()), world.production.pk, TOKEN, MINUTE)], now=just_before)
 
@@ -166,16 +167,35 @@ def test_accept__more_metrics_than_there_are_places__are_refused(world: World):
     assert not MetricCount.objects.filter(metric="one-more").exists()
 
 
-def test_accept__many_refused_rows__some_are_kept(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(service, "MOST_KEPT_OF_A_DAY", 30)
-    refused = tuple(RejectedRow("x" * 60, "m" * 600, "r" * 1200) for _ in range(25))
+def test_accept__metrics_of_minutes_before_today__have_their_places(world: World):
+    old = MINUTE - minutes(71 * 60)
+    take(world, batch(*(measured(name=f"m{number}", at=old) for number in range(MOST_METRICS))))
+    forget_places()
+
+    assert take(world, batch(measured(name="one-more"))) == Accepted(0, 1, 0)
+
+
+def test_accept__many_refused_rows__some_of_each_reason_are_kept(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service, "MOST_KEPT_OF_A_DAY", 12)
+    junk = tuple(RejectedRow("x" * 60, "m" * 600, "r" * 1200) for _ in range(25))
+    real = RejectedRow("unknown_flag", "The flag is not set up.", "")
 
     for _ in range(3):
-        assert take(world, batch(rejected=refused)).rejected == 25
+        assert take(world, batch(rejected=junk)).rejected == 25
+    assert take(world, batch(rejected=(*junk, real))).rejected == 26
+    take(world, batch(rejected=junk, service="basket"))
 
-    assert QuarantinedRow.objects.count() == 30
-    row = QuarantinedRow.objects.all()[0]
-    assert (len(row.code), len(row.message), len(row.row)) == (50, 500, 1000)
+    kept = Counter(QuarantinedRow.objects.values_list("service", "code"))
+    assert kept == {("shop", "x" * 50): 12, ("shop", "unknown_flag"): 1, ("basket", "x" * 50): 5}
+    row = QuarantinedRow.objects.filter(code__startswith="x")[0]
+    assert (len(row.message), len(row.row)) == (500, 1000)
+
+
+@pytest.mark.parametrize(("configured", "waits"), [(20, 17), (3, 0), (0, 0)])
+def test_lateness__leaves_guards_time_until_all_is_committed(configured: int, waits: int, settings: Any):
+    settings.TELEMETRY_LATENESS_SECONDS = configured
+
+    assert service.lateness() == timedelta(seconds=waits)
 
 
 def test_selectors__what_is_asked_for__is_found_in_one_query(world: World, django_assert_num_queries: Any):

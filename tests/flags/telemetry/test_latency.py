@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollouts.guarding.latency import (
+from flags.telemetry.latency import (
     FIRST_BUCKET,
     LARGEST,
     LAST_BUCKET,
