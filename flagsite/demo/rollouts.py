@@ -37,15 +37,12 @@ STEP = timedelta(minutes=5)
 _USUAL = {ERRORS: 0.05, SLOW: 0.04}
 _WORSE = {ERRORS: 0.15, SLOW: 0.04}
 _STAGES = ((5_000, 60), (10_000, 60), (25_000, 60), (50_000, 30), (100_000, 30))
-_IN_PRODUCTION: Mapping[str, Mapping[str, Any]] = {
-    "development": EVERYBODY_ON,
-    "staging": EVERYBODY_ON,
-    "production": {"enabled": False},
-}
+# Production gets them by their plans.
+_BEFORE: Mapping[str, Mapping[str, Any]] = {"development": EVERYBODY_ON, "staging": EVERYBODY_ON}
 
 
 def _flag(key: str, name: str, description: str) -> DemoFlag:
-    return DemoFlag("storefront", key, name, "release", "boolean", description, "mira", ("checkout",), _IN_PRODUCTION)
+    return DemoFlag("storefront", key, name, "release", "boolean", description, "mira", ("checkout",), _BEFORE)
 
 
 FLAGS = (

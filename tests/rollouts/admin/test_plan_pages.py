@@ -492,3 +492,11 @@ def test_templates__viewer__may_look_and_not_save(bench: PlanBench) -> None:
     assert client.get(reverse("admin:rollouts_plantemplate_changelist")).status_code == 200
     assert client.get(f"{reverse('admin:rollouts_plantemplate_add')}?plan={plan.pk}").status_code == 403
     assert client.get(f"{reverse('admin:rollouts_plantemplate_add')}?plan=nothing").status_code == 404
+
+
+def test_desk__request_of_a_plan_that_began__says_that_it_goes_stage_by_stage(bench: PlanBench) -> None:
+    bench.approved_and_started()
+
+    text = text_of(signed_in(bench.world.rita).get(reverse("admin:index")))
+
+    assert "Checkout redesign: stage by stage, in the end “On for everyone”" in text.replace("\u00a0", " ")
