@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from .likelihoods import Arms, summed
 
 LEAST_BAD = 20
+LEAST_CONTROL = 20
 BROKEN_SHARE = 0.5
 SOUND_SHARE = 0.1
 # A break long after the start is drowned in what was counted before, so the last minutes are looked at alone.
@@ -12,17 +13,17 @@ MINUTES = 15
 
 
 def is_hard_break(arms: Arms) -> bool:
-    """At least 20 bad units and half of all in treatment, while under a tenth are bad in control."""
+    """At least 20 bad units and half of all in treatment, while under a tenth of at least 20 are bad in control."""
     return (
         arms.x_treatment >= LEAST_BAD
         and arms.x_treatment >= BROKEN_SHARE * arms.n_treatment
-        and arms.n_control > 0
+        and arms.n_control >= LEAST_CONTROL
         and arms.x_control < SOUND_SHARE * arms.n_control
     )
 
 
 def hard_break(total: Arms, recent: Sequence[Arms]) -> Arms | None:
-    """The counts that show a hard break: of everything so far, or of some number of the last 15 minutes."""
+    """The counts that show a hard break: of the whole stage so far, or of some number of the last 15 minutes."""
     if is_hard_break(total):
         return total
     # Without one minute of at least half bad units no span of minutes can have that.

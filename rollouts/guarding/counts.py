@@ -19,7 +19,8 @@ class Interval:
     """Units and bad units of both arms in the minute that begins at `minute`. A unit is a targeting key, counted once.
 
     For a conversion metric a unit without success is the bad one. `weight_control` and `weight_treatment` are the parts
-    of 100,000 that the split promised in that minute; both 0 where nothing was split.
+    of 100,000 that the split promised in that minute; both 0 where nothing was split. `stage` is the one that was
+    served, 0 where nobody says. `has_events`: among the counts are events of which nobody said whose they are.
     """
 
     minute: datetime
@@ -29,6 +30,8 @@ class Interval:
     x_treatment: int
     weight_control: int = 0
     weight_treatment: int = 0
+    stage: int = 0
+    has_events: bool = False
 
     def __post_init__(self) -> None:
         if self.minute.tzinfo is None or self.minute.second or self.minute.microsecond:
@@ -36,6 +39,8 @@ class Interval:
         _check_arm("control", self.n_control, self.x_control)
         _check_arm("treatment", self.n_treatment, self.x_treatment)
         _check_weights(self.weight_control, self.weight_treatment)
+        if not _is_whole(self.stage) or self.stage < 0 or not isinstance(self.has_events, bool):
+            raise InvalidInterval(f"{self.stage!r} is no stage, or {self.has_events!r} not whether there are events.")
 
     def as_json(self) -> list[Any]:
         """The stored form; `Interval.from_json` reads it back."""
@@ -47,13 +52,15 @@ class Interval:
             self.x_treatment,
             self.weight_control,
             self.weight_treatment,
+            self.stage,
+            self.has_events,
         ]
 
     @classmethod
     def from_json(cls, value: Sequence[Any]) -> "Interval":
         """The interval of a stored form. Raises InvalidInterval where it is none."""
-        if isinstance(value, str) or len(value) not in (5, 7):
-            raise InvalidInterval("An interval is a minute, four counts and two weights.")
+        if isinstance(value, str) or len(value) not in (5, 7, 9):
+            raise InvalidInterval("An interval is a minute, four counts, two weights, a stage and a mark of events.")
         try:
             minute = datetime.fromisoformat(value[0])
         except (TypeError, ValueError):

@@ -11,10 +11,20 @@ from pydantic import TypeAdapter
 from rollouts.plans.definition import GuardAction, GuardSource, GuardSpec
 
 from . import wording
-from .breaks import hard_break
+from .breaks import MINUTES, hard_break
 from .counts import Interval
-from .eprocess import Accumulated, add, bounds, log_e_fail, log_e_pass, shown_tally, start
-from .likelihoods import Arms
+from .eprocess import (
+    Accumulated,
+    add,
+    bounds,
+    log_e_fail,
+    log_e_fail_here,
+    log_e_pass,
+    shown_tally,
+    start,
+    tally_of,
+)
+from .likelihoods import Arms, summed
 from .outcomes import TROUBLES, GuardOutcome, action_of
 from .ratio import Skew, log_skews, skew_of
 from .shared import SharedIncident, shared_incident
@@ -24,6 +34,8 @@ METHOD_VERSION = 1
 ERRORS_TOLERATED = 4
 # At risk from e^(2/3 log threshold) on: without a regression that is ever reached in 14 of 100 guards at most.
 RISK_PART = 2 / 3
+# What began within a long stage shows in its last minutes better than in all of them.
+LATELY_MINUTES = 60
 _MINUTE = timedelta(minutes=1)
 _LARGEST_LOG = 700.0
 _SPEC = TypeAdapter(GuardSpec)
@@ -79,8 +91,29 @@ class _Look:
 
     @property
     def has_enough(self) -> bool:
-        total = self.known.total
-        return min(total.n_control, total.n_treatment) >= max(1, self.spec.minimum_sample)
+        total, wanted = self.known.total, float(self.spec.minimum_sample)
+        if self.known.events:
+            wanted *= self.spec.design_effect
+        return min(total.n_control, total.n_treatment) >= max(1.0, wanted)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing of the present stage is counted yet."""
+        return self.known.since is None or self.known.since < self.started_at
+
+    @property
+    def has_excess(self) -> bool:
+        """Whether one of the last minutes had too many reports of the treatment."""
+        known = self.known
+        if known.excess_at is None or known.through is None:
+            return False
+        return known.through - known.excess_at < MINUTES * _MINUTE
+
+    @property
+    def shows_lately(self) -> bool:
+        """Whether the stage as a whole does not show what all starts of evidence show."""
+        part = log_e_fail_here(self.known)
+        return part < min(self.log_fail, self.log_threshold) and len(self.known.recent) >= LATELY_MINUTES
 
 
 def alpha_shares(guards: Sequence[GuardSpec], alpha: float) -> list[float]:
@@ -121,7 +154,8 @@ def judge_guard(
         log_e_fail(accumulated),
         log_e_pass(accumulated),
         bounds(accumulated, alpha_m),
-        hard_break(accumulated.total, accumulated.recent),
+        # Where many do not convert anyway half of all without success is no break.
+        None if spec.is_success_metric else hard_break(accumulated.here, accumulated.recent),
         skew_of(accumulated.shares),
         shared_incident(accumulated.recent),
     )
@@ -131,7 +165,7 @@ def judge_guard(
     total = accumulated.total
     return Judgement(
         outcome,
-        action_of(outcome, spec),
+        action_of(outcome, spec, has_events=accumulated.events > 0),
         _sentence_of(look, outcome),
         _statistics_of(look, outcome, fresh),
         exp(min(look.log_fail, _LARGEST_LOG)),
@@ -175,15 +209,16 @@ def replay(
 
 def _outcome_of(look: _Look) -> GuardOutcome:
     """The gravest thing that holds. What was proven stays so when data stop; silence outweighs what old data hint."""
-    if look.broken:
-        return GuardOutcome.HARD_BREAK
     # Reports missing from a treatment hide its faults. Reports in excess may have invented them: that is only held.
-    if look.has_enough and look.log_fail >= look.log_threshold and look.skew != Skew.MORE:
-        return GuardOutcome.BREACH
+    if look.has_enough and look.skew != Skew.MORE:
+        if look.broken:
+            return GuardOutcome.HARD_BREAK
+        if look.log_fail >= look.log_threshold:
+            return GuardOutcome.BREACH
     silence = _silence_of(look)
     if silence:
         return silence
-    if look.skew:
+    if look.skew or look.has_excess:
         return GuardOutcome.SAMPLE_RATIO
     if look.incident:
         return GuardOutcome.SHARED_INCIDENT
@@ -206,7 +241,8 @@ def _standing_of(look: _Look) -> GuardOutcome:
         return GuardOutcome.COLLECTING
     if look.log_fail >= RISK_PART * look.log_threshold:
         return GuardOutcome.AT_RISK
-    return GuardOutcome.HEALTHY if look.log_pass >= look.log_threshold else GuardOutcome.COLLECTING
+    is_safe = look.log_pass >= look.log_threshold and not look.is_new
+    return GuardOutcome.HEALTHY if is_safe else GuardOutcome.COLLECTING
 
 
 def _sentence_of(look: _Look, outcome: GuardOutcome) -> str:
@@ -221,7 +257,7 @@ def _sentence_of(look: _Look, outcome: GuardOutcome) -> str:
         case GuardOutcome.PROBE_ERROR:
             return wording.probe_error(spec, look.errors_in_a_row)
         case GuardOutcome.SAMPLE_RATIO:
-            return wording.sample_ratio(spec, known.shares)
+            return wording.sample_ratio(spec, known.shares) if look.skew else wording.excess(spec, known.excess_at)
         case GuardOutcome.SHARED_INCIDENT:
             return wording.shared_incident(spec, look.incident) if look.incident else ""
         case _:
@@ -229,14 +265,25 @@ def _sentence_of(look: _Look, outcome: GuardOutcome) -> str:
 
 
 def _comparison(look: _Look, outcome: GuardOutcome) -> str:
-    spec, total = look.spec, look.known.total
-    if not (total.n_control and total.n_treatment):
-        return wording.one_sided(spec, total)
+    spec, known = look.spec, look.known
+    if not (known.total.n_control and known.total.n_treatment):
+        return wording.one_sided(spec, known.total)
     if not look.has_enough:
-        return wording.too_few(spec, total)
-    compared = wording.compared(spec, total, shown_tally(look.known), is_success=_shows_success(look.known))
-    bounded = wording.bounded(*look.bounds, look.alpha)
-    return f"{compared}{bounded}. {wording.CONCLUSIONS[outcome].format(tolerable=f'x{spec.tolerable:g}')}"
+        return wording.too_few(spec, known.total)
+    is_bad = outcome in (GuardOutcome.BREACH, GuardOutcome.AT_RISK)
+    if (look.is_new and not is_bad) or not (known.here.n_control and known.here.n_treatment):
+        return wording.nothing_here(spec)
+    is_success, has_events = _shows_success(known), known.events > 0
+    if is_bad and look.shows_lately:
+        lately = known.recent[-LATELY_MINUTES:]
+        tally = tally_of(lately, is_success=is_success)
+        said = wording.compared(
+            spec, summed(lately), tally, is_success=is_success, is_lately=True, has_events=has_events
+        )
+    else:
+        said = wording.compared(spec, known.here, shown_tally(known), is_success=is_success, has_events=has_events)
+        said += wording.bounded(*look.bounds, look.alpha)
+    return f"{said}. {wording.CONCLUSIONS[outcome].format(tolerable=f'x{spec.tolerable:g}')}"
 
 
 def _shows_success(known: Accumulated) -> bool:
@@ -252,6 +299,10 @@ def _statistics_of(look: _Look, outcome: GuardOutcome, fresh: int) -> dict[str, 
         "outcome": outcome.value,
         "control": _arm_json(total.n_control, total.x_control),
         "treatment": _arm_json(total.n_treatment, total.x_treatment),
+        "stage_control": _arm_json(known.here.n_control, known.here.x_control),
+        "stage_treatment": _arm_json(known.here.n_treatment, known.here.x_treatment),
+        "since": known.since.isoformat() if known.since else None,
+        "starts": 1 + known.stages + known.hours,
         "minutes": known.minutes,
         "fresh_minutes": fresh,
         "through": known.through.isoformat() if known.through else None,

@@ -66,8 +66,9 @@ def ladder_of(tolerated: float, ruled_out: float) -> Ladder:
     return Ladder(ratios, tuple(map(log, ratios)))
 
 
-def with_minute(logs: Logs, ladder: Ladder, arms: Arms) -> Logs:
-    """The log-likelihoods with one minute more. A minute without events, or without units in one arm, says nothing."""
+def with_minute(logs: Logs, ladder: Ladder, arms: Arms, design_effect: float = 1.0) -> Logs:
+    """The log-likelihoods with one minute more, divided by the design effect of its counts. A minute without events, or
+    without units in one arm, says nothing."""
     treated, events = arms.x_treatment, arms.x_treatment + arms.x_control
     if not events or not arms.n_control or not arms.n_treatment:
         return logs
@@ -75,7 +76,7 @@ def with_minute(logs: Logs, ladder: Ladder, arms: Arms) -> Logs:
     units = n_treatment + n_control
     return tuple(
         [
-            old + (treated * log_ratio - events * log((n_treatment * ratio + n_control) / units))
+            old + (treated * log_ratio - events * log((n_treatment * ratio + n_control) / units)) / design_effect
             for old, ratio, log_ratio in zip(logs, ladder.ratios, ladder.logs, strict=True)
         ]
     )

@@ -40,14 +40,15 @@ TROUBLES = frozenset(GuardOutcome) - {
 }
 
 
-def action_of(outcome: GuardOutcome, spec: GuardSpec) -> GuardAction | None:
+def action_of(outcome: GuardOutcome, spec: GuardSpec, *, has_events: bool = False) -> GuardAction | None:
     """What follows from an outcome; None where nothing does.
 
-    A guard that is no guardrail never rolls back, and missing data only does for a critical one.
+    A guard that is no guardrail never rolls back, and missing data only does for a critical one. Nor does a hard break
+    of which some are events that may all be one person's.
     """
     match outcome:
         case GuardOutcome.HARD_BREAK:
-            return GuardAction.ROLL_BACK if spec.is_guardrail else GuardAction.PAUSE
+            return GuardAction.ROLL_BACK if spec.is_guardrail and not has_events else GuardAction.PAUSE
         case GuardOutcome.BREACH:
             signal = GuardAction.WARN if spec.on_breach == GuardAction.WARN else GuardAction.HOLD
             return spec.on_breach if spec.is_guardrail else signal

@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import exp, log
 
 from .counts import Interval
+from .planning import divergence
 
 P_VALUE = 0.001
 TOLERATED = 1.1
@@ -21,6 +22,7 @@ _STEP = 0.25
 _MASS = sum(1 / number for number in range(1, _STEPS + 1))
 # Each side has half of the level. One more than its inverse, as dividing logs may lift what lies below 1 up to 1.
 LOG_THRESHOLD = log(2 / P_VALUE + 1)
+_LOG_EXCESS = log(1_000_000)
 
 _ABOVE = tuple(TOLERATED * exp(_STEP * number) for number in range(1, _STEPS + 1))
 ODDS = (TOLERATED, 1 / TOLERATED, *_ABOVE, *(1 / odds for odds in _ABOVE))
@@ -46,7 +48,18 @@ class ShareEvidence:
     promised: float = 0.0
 
 
-def with_shares(evidence: ShareEvidence, interval: Interval) -> ShareEvidence:
+def has_excess(interval: Interval, design_effect: float = 1.0) -> bool:
+    """Whether this minute alone has too many reports of the treatment for its share, of which chance makes one in a
+    million: Chernoff's bound at the tolerated odds. What came in it may have been invented."""
+    control, treatment = interval.weight_control, interval.weight_treatment
+    units, treated = interval.n_control + interval.n_treatment, interval.n_treatment
+    promised = TOLERATED * treatment
+    if not (control and treatment) or treated * (promised + control) <= units * promised:
+        return False
+    return units * divergence(treated / units, promised / (promised + control)) >= _LOG_EXCESS * design_effect
+
+
+def with_shares(evidence: ShareEvidence, interval: Interval, design_effect: float = 1.0) -> ShareEvidence:
     """The evidence with one minute more; one without units or without a split between both arms says nothing."""
     control, treatment = interval.weight_control, interval.weight_treatment
     units = interval.n_control + interval.n_treatment
@@ -55,7 +68,7 @@ def with_shares(evidence: ShareEvidence, interval: Interval) -> ShareEvidence:
     weights, treated = control + treatment, interval.n_treatment
     logs = tuple(
         [
-            old + (treated * log_odds - units * log((treatment * odds + control) / weights))
+            old + (treated * log_odds - units * log((treatment * odds + control) / weights)) / design_effect
             for old, odds, log_odds in zip(evidence.logs, ODDS, _LOG_ODDS, strict=True)
         ]
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flags.documents.lint_rules import served_by
 from rollouts.plans.definition import GuardSpec
 from rollouts.plans.patches import managed_rule
 
@@ -67,29 +68,43 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weights of both arms in a stage. `is_comparable`: the split is the only way to either arm, so the people
-    counted have to show these shares.
+    """The weights of both arms in a `stage`. `is_comparable`: the split is the only way to either arm, so the people
+    counted have to show these shares, and only the lot tells the arms apart.
     """
 
     control: int = 0
     treatment: int = 0
     is_comparable: bool = False
+    stage: int = 0
 
     @property
     def serves_both(self) -> bool:
         """Whether both arms are served."""
         return bool(self.control and self.treatment)
 
+    @property
+    def is_randomised(self) -> bool:
+        """Whether both arms are served, and nobody comes to either in another way than by lot."""
+        return self.serves_both and self.is_comparable
 
-def weights_in(document: Mapping[str, Any] | None, spec: GuardSpec) -> Weights:
-    """The weights that the managed rule of a document gives the arms of a guard."""
+
+def weights_in(document: Mapping[str, Any] | None, spec: GuardSpec, *, stage: int = 0) -> Weights:
+    """The weights that the managed rule of a stage's document gives the arms of a guard."""
     rule = managed_rule(document) if document and document["enabled"] else None
     if document is None or rule is None or "split" not in rule["serve"]:
-        return Weights()
+        return Weights(stage=stage)
     weights = {share["variant"]: share["weight"] for share in rule["serve"]["split"]}
-    others = (document.get("targets"), document.get("prerequisites"), rule["condition"])
-    is_only_way = len(document["rules"]) == 1 and not any(others)
-    return Weights(weights.get(spec.control, 0), weights.get(spec.treatment, 0), is_only_way)
+    is_only_way = _is_only_way(document, rule, {spec.control, spec.treatment})
+    return Weights(weights.get(spec.control, 0), weights.get(spec.treatment, 0), is_only_way, stage)
+
+
+def _is_only_way(document: Mapping[str, Any], rule: Mapping[str, Any], arms: set[str]) -> bool:
+    """Whether everybody comes to the split but those who get neither arm: what stands below it is never reached."""
+    if document.get("prerequisites") or rule["condition"]:
+        return False
+    above = document["rules"][: document["rules"].index(rule)]
+    served = {target["variant"] for target in document.get("targets", ())}
+    return not arms & served.union(*(served_by(other["serve"]) for other in above))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +117,10 @@ class ArmCounts:
     bad_without_units: int = 0
 
     def counted(self, spec: GuardSpec) -> tuple[int, int]:
-        """Units and bad units. Events without units count for `1 / design_effect` of one each, rounded down."""
-        units = self.units + int(self.without_units / spec.design_effect)
-        marked = self.bad_units + int(self.bad_without_units / spec.design_effect)
-        units = min(units, MOST_UNITS)
+        """Units and bad units, events without units included as they are: the design effect divides what they show,
+        not the counts, of which rounding would lose most in a small arm."""
+        units = min(self.units + self.without_units, MOST_UNITS)
+        marked = self.bad_units + self.bad_without_units
         marked = min(marked, units)
         return units, units - marked if spec.is_success_metric else marked
 
@@ -118,7 +133,9 @@ def interval_of(
 ) -> Interval:
     """The interval of one minute."""
     promised = (weights.control, weights.treatment) if weights.is_comparable else (0, 0)
-    return Interval(minute, *control.counted(spec), *treatment.counted(spec), *promised)
+    has_events = any((control.without_units, treatment.without_units))
+    counts = (*control.counted(spec), *treatment.counted(spec))
+    return Interval(minute, *counts, *promised, weights.stage, has_events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,15 +23,20 @@ CONCLUSIONS = {
 _APART = 1.2
 
 
-def compared(spec: GuardSpec, total: Arms, tally: Tally, *, is_success: bool) -> str:
-    """“Errors: 4.1 % with “on” against 1.0 % with “off” among 3,034 people; x4.1”."""
+def compared(
+    spec: GuardSpec, total: Arms, tally: Tally, *, is_success: bool, is_lately: bool = False, has_events: bool = False
+) -> str:
+    """“Errors: 4.1 % with “on” against 1.0 % with “off” among 3,034 reports, each person once a minute; x4.1”."""
     treated, control = total.x_treatment, total.x_control
     if spec.is_success_metric:
         treated, control = total.n_treatment - treated, total.n_control - control
-    people = total.n_control + total.n_treatment
+    reports = total.n_control + total.n_treatment
+    told = f"{reports:,} reports{' of the last hour' if is_lately else ''}"
+    if not has_events:
+        told += ", each person once a minute"
     start = (
         f"{spec.name}: {percent(treated, total.n_treatment)} with “{spec.treatment}” against "
-        f"{percent(control, total.n_control)} with “{spec.control}” among {people:,} people"
+        f"{percent(control, total.n_control)} with “{spec.control}” among {told}"
     )
     ratio = tally.ratio
     if not ratio:
@@ -54,7 +59,7 @@ def bounded(lower: float | None, upper: float | None, alpha: float) -> str:
 def too_few(spec: GuardSpec, total: Arms) -> str:
     """Below the sample that is asked for."""
     return (
-        f"{spec.name}: {total.n_treatment:,} people with “{spec.treatment}” and {total.n_control:,} with "
+        f"{spec.name}: {total.n_treatment:,} reports with “{spec.treatment}” and {total.n_control:,} with "
         f"“{spec.control}” so far; {spec.minimum_sample:,} of each are needed before anything is said."
     )
 
@@ -67,10 +72,15 @@ def one_sided(spec: GuardSpec, total: Arms) -> str:
     return f"{spec.name}: nothing was reported for “{silent}” yet, so “{spoken}” has nothing to be compared with."
 
 
+def nothing_here(spec: GuardSpec) -> str:
+    """A stage that has just begun."""
+    return f"{spec.name}: nothing to compare is counted in this stage yet, and it is judged by its own minutes."
+
+
 def hard_break(spec: GuardSpec, arms: Arms) -> str:
     """A treatment that plainly does not work."""
     return (
-        f"{spec.name}: “{spec.treatment}” is broken: {arms.x_treatment:,} of {arms.n_treatment:,} people went wrong, "
+        f"{spec.name}: “{spec.treatment}” is broken: {arms.x_treatment:,} of {arms.n_treatment:,} reports are bad, "
         f"against {arms.x_control:,} of {arms.n_control:,} with “{spec.control}”."
     )
 
@@ -102,6 +112,15 @@ def sample_ratio(spec: GuardSpec, shares: ShareEvidence) -> str:
     return (
         f"{spec.name}: “{spec.treatment}” has {seen} of the {shares.units:,} reports of both variants and should have "
         f"{promised}. Reports are lost or doubled somewhere, so the variants cannot be compared."
+    )
+
+
+def excess(spec: GuardSpec, minute: datetime | None) -> str:
+    """A minute that nobody can believe."""
+    when = f"in the minute of {minute:%H:%M} UTC" if minute else "lately"
+    return (
+        f"{spec.name}: {when} “{spec.treatment}” had far more reports than its share, so they may be doubled or "
+        f"invented. That minute is left out of the comparison."
     )
 
 

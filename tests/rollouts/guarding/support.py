@@ -23,7 +23,7 @@ def spec(**fields) -> GuardSpec:
 
 
 def minutes(rows: Iterable[tuple[int, ...]], *, after: int = 0) -> list[Interval]:
-    """Intervals of (n_control, x_control, n_treatment, x_treatment[, weight_control, weight_treatment])."""
+    """Intervals of (n_control, x_control, n_treatment, x_treatment[, weight_control, weight_treatment[, stage]])."""
     return [Interval(BEGIN + (after + number) * MINUTE, *row) for number, row in enumerate(rows)]
 
 

@@ -27,6 +27,9 @@ from .support import BEGIN
         (10, 0, 10, 0, -1, 5),
         (10, 0, 10, 0, 60_000, 40_001),
         (10, 0, 10, 0, 0.5, 0.5),
+        (10, 0, 10, 0, 0, 0, -1),
+        (10, 0, 10, 0, 0, 0, 1.5),
+        (10, 0, 10, 0, 0, 0, 1, 1),
     ],
 )
 def test_interval__impossible_counts__are_refused(counts):
@@ -44,7 +47,7 @@ def test_interval__no_beginning_of_a_minute__is_refused(minute):
 
 
 def test_interval__as_json_and_back__is_the_same():
-    interval = Interval(BEGIN, 10, 1, MOST_UNITS, 2, 95_000, 5_000)
+    interval = Interval(BEGIN, 10, 1, MOST_UNITS, 2, 95_000, 5_000, 3, True)
 
     assert Interval.from_json(interval.as_json()) == interval
 

@@ -9,8 +9,9 @@ from scipy.stats import binom, hypergeom
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from rollouts.guarding.counts import MOST_UNITS, InvalidInterval
-from rollouts.guarding.eprocess import Accumulated, add, bounds, log_e_fail, log_e_pass, start
+from rollouts.guarding.eprocess import Accumulated, add, bounds, log_e_fail, log_e_fail_here, log_e_pass, start
 from rollouts.guarding.likelihoods import FACTORS, LOG_WEIGHTS, Arms, ladder_of, log_fail, log_pass, with_minute
+from rollouts.guarding.starting import FIRST
 
 from .support import counted, minutes, spec
 
@@ -123,7 +124,8 @@ def test_e_values__any_counts__follow_the_published_formula(found):
     weighed = list(zip(LOG_WEIGHTS, FACTORS, strict=True))
     fail = np.logaddexp.reduce([weight + log_product(tolerated * factor, tolerated) for weight, factor in weighed])
     passed = np.logaddexp.reduce([weight + log_product(ruled_out / factor, ruled_out) for weight, factor in weighed])
-    assert log_e_fail(known) == pytest.approx(fail, abs=1e-8, rel=1e-8)
+    assert log_e_fail_here(known) == pytest.approx(fail, abs=1e-8, rel=1e-8)
+    assert log_e_fail(known) == pytest.approx(np.logaddexp(log(FIRST) + fail, log(1 - FIRST)), abs=1e-8, rel=1e-8)
     assert log_e_pass(known) == pytest.approx(passed, abs=1e-8, rel=1e-8)
 
 

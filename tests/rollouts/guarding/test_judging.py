@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rollouts.guarding.counts import Interval
+from rollouts.guarding.eprocess import add, start
 from rollouts.guarding.judging import (
     ERRORS_TOLERATED,
     GuardOutcome,
@@ -41,42 +42,47 @@ HOUR = timedelta(hours=1)
         (
             [(900, 9, 49, 15)],
             "collecting",
-            "Errors: 49 people with “on” and 900 with “off” so far; 50 of each are needed before anything is said.",
+            "Errors: 49 reports with “on” and 900 with “off” so far; 50 of each are needed before anything is said.",
         ),
         (
             [CALM],
             "collecting",
-            "Errors: 1.0 % with “on” against 1.0 % with “off” among 1,000 people; x1. It is not shown yet that it is "
+            "Errors: 1.0 % with “on” against 1.0 % with “off” among 1,000 reports, "
+            "each person once a minute; x1. It is not shown yet that it is "
             "worse than tolerated, nor that x2 is ruled out.",
         ),
         (
             [CALM] * 12,
             "healthy",
-            "Errors: 1.0 % with “on” against 1.0 % with “off” among 12,000 people; x1, at most x1.8 with 95 % "
+            "Errors: 1.0 % with “on” against 1.0 % with “off” among 12,000 reports, "
+            "each person once a minute; x1, at most x1.8 with 95 % "
             "certainty. So x2 is ruled out.",
         ),
         (
             [BAD],
             "at_risk",
-            "Errors: 4.0 % with “on” against 1.0 % with “off” among 1,000 people; x4. That may be worse than "
+            "Errors: 4.0 % with “on” against 1.0 % with “off” among 1,000 reports, "
+            "each person once a minute; x4. That may be worse than "
             "tolerated; it is not shown yet.",
         ),
         (
             [BAD] * 6,
             "breach",
-            "Errors: 4.0 % with “on” against 1.0 % with “off” among 6,000 people; x4, at least x2 with 95 % certainty. "
+            "Errors: 4.0 % with “on” against 1.0 % with “off” among 6,000 reports, "
+            "each person once a minute; x4, at least x2 with 95 % certainty. "
             "That is worse than tolerated.",
         ),
         (
             [(950, 2, 50, 0)] * 3 + [(100, 20, 900, 220)] * 30,
             "healthy",
-            "Errors: 24.3 % with “on” against 10.4 % with “off” among 33,000 people; x1.2 (compared minute by minute, "
+            "Errors: 24.3 % with “on” against 10.4 % with “off” among 33,000 reports, "
+            "each person once a minute; x1.2 (compared minute by minute, "
             "as the shares changed on the way), at most x1.6 with 95 % certainty. So x2 is ruled out.",
         ),
         (
             [CALM] * 10 + [(500, 5, 500, 300)],
             "hard_break",
-            "Errors: “on” is broken: 300 of 500 people went wrong, against 5 of 500 with “off”.",
+            "Errors: “on” is broken: 300 of 500 reports are bad, against 5 of 500 with “off”.",
         ),
         (
             [CALM] * 10 + [(500, 60, 500, 62)] * 5,
@@ -104,19 +110,22 @@ def test_judgement__what_was_counted__has_its_outcome_and_sentence(rows, outcome
         (
             [(1_000, 970, 1_000, 985)] * 30,
             "breach",
-            "1.5 % with “on” against 3.0 % with “off” among 60,000 people; success with “off” x2, "
+            "1.5 % with “on” against 3.0 % with “off” among 60,000 reports, "
+            "each person once a minute; success with “off” x2, "
             "at least x1.6 with 95 % certainty.",
         ),
         (
             [(1_000, 30, 1_000, 60)] * 30,
             "breach",
-            "94.0 % with “on” against 97.0 % with “off” among 60,000 people; no success with “on” x2, "
+            "94.0 % with “on” against 97.0 % with “off” among 60,000 reports, "
+            "each person once a minute; no success with “on” x2, "
             "at least x1.6 with 95 % certainty.",
         ),
         (
             [(1_000, 970, 1_000, 940)] * 30,
             "healthy",
-            "6.0 % with “on” against 3.0 % with “off” among 60,000 people; success with “off” x0.5, "
+            "6.0 % with “on” against 3.0 % with “off” among 60,000 reports, "
+            "each person once a minute; success with “off” x0.5, "
             "at most x0.7 with 95 % certainty.",
         ),
     ],
@@ -351,3 +360,63 @@ def test_statistics__of_a_breach__are_the_evidence():
     assert float.fromhex(found.statistics["log_e_fail"]) >= float.fromhex(found.statistics["log_threshold"])
     assert (found.statistics["method"], found.statistics["fresh_minutes"]) == (1, 6)
     assert found.e_fail > found.threshold == pytest.approx(20)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "outcome", "action"),
+    [
+        pytest.param([(1, 0, 60, 60)], {"minimum_sample": 1}, "collecting", None, id="one unit of control"),
+        pytest.param([(60, 1, 45, 40)], {}, "collecting", None, id="below the minimum sample"),
+        pytest.param([(60, 1, 60, 40)], {}, "hard_break", "roll_back", id="enough of both"),
+        pytest.param([(2, 1, 38, 26, 5_000, 95_000)] * 40, {"is_success_metric": True}, None, None, id="conversion"),
+        pytest.param([(60, 0, 60, 60)], {"is_success_metric": True}, "breach", "roll_back", id="no conversion at all"),
+        pytest.param(
+            [(900, 9, 100, 1, 90_000, 10_000)] * 40 + [(900, 9, 10_100, 10_001, 90_000, 10_000)],
+            {},
+            "sample_ratio",
+            "hold",
+            id="ten thousand invented in one minute",
+        ),
+        pytest.param(
+            [(900, 9, 100, 1, 90_000, 10_000)] * 40 + [(900, 9, 210, 111, 90_000, 10_000)],
+            {},
+            "sample_ratio",
+            "hold",
+            id="one key, 110 errors, one minute",
+        ),
+        pytest.param(
+            [(900, 9, 100, 1, 90_000, 10_000)] * 40
+            + [(900, 9, 210, 111, 90_000, 10_000)]
+            + [(900, 9, 100, 1, 90_000, 10_000)] * 15,
+            {},
+            "healthy",
+            None,
+            id="a quarter of an hour after it",
+        ),
+    ],
+)
+def test_judgement__what_may_be_invented_or_chance__never_goes_back(rows, fields, outcome, action):
+    found = judged(spec(**fields), rows)
+
+    assert found.action == action
+    assert outcome is None or found.outcome == outcome
+
+
+def test_judgement__hard_break_of_events_that_nobody_is_known_for__pauses():
+    interval = Interval(BEGIN, 900, 9, 150, 100, has_events=True)
+    known = add(start(spec()), interval)
+
+    found = judge_guard(spec(), known, alpha_m=0.05, now=BEGIN + MINUTE, sampled_at=BEGIN, started_at=BEGIN)
+
+    assert (found.outcome, found.action) == ("hard_break", "pause")
+    assert "each person" not in found.sentence
+
+
+@pytest.mark.parametrize(("effect", "outcome"), [(1.0, "at_risk"), (20.0, "collecting")])
+def test_judgement__events_with_a_design_effect__need_as_many_more(effect, outcome):
+    guard = spec(design_effect=effect)
+    known = add(start(guard), Interval(BEGIN, 500, 5, 500, 20, has_events=True))
+
+    found = judge_guard(guard, known, alpha_m=0.05, now=BEGIN + MINUTE, sampled_at=BEGIN, started_at=BEGIN)
+
+    assert found.outcome == outcome

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from rollouts.guarding.breaks import MINUTES, hard_break, is_hard_break
 from rollouts.guarding.likelihoods import Arms, summed
-from rollouts.guarding.ratio import LOG_THRESHOLD, ShareEvidence, Skew, log_skews, skew_of, with_shares
+from rollouts.guarding.ratio import LOG_THRESHOLD, ShareEvidence, Skew, has_excess, log_skews, skew_of, with_shares
 from rollouts.guarding.shared import shared_incident
 
 from .support import minutes
@@ -59,6 +59,35 @@ def test_sample_ratio__first_minute_of_tolerated_shares__is_an_e_value(part):
     assert max(expected) <= 1 + 1e-9
 
 
+@pytest.mark.parametrize(
+    ("row", "effect", "is_excess"),
+    [
+        ((900, 100, (90_000, 10_000)), 1, False),
+        ((900, 130, (90_000, 10_000)), 1, False),
+        ((900, 210, (90_000, 10_000)), 1, True),
+        ((900, 210, (90_000, 10_000)), 3, False),
+        ((900, 10_100, (90_000, 10_000)), 3, True),
+        ((9_900, 100, (90_000, 10_000)), 1, False),
+        ((0, 500, HALVES), 1, True),
+        ((500, 0, HALVES), 1, False),
+        ((0, 500, (0, 0)), 1, False),
+        ((0, 0, HALVES), 1, False),
+    ],
+)
+def test_excess__one_minute_far_over_the_share_of_treatment__is_told(row, effect, is_excess):
+    n_control, n_treatment, weights = row
+
+    assert has_excess(minutes([(n_control, 0, n_treatment, 0, *weights)])[0], effect) is is_excess
+
+
+def test_excess__shares_as_promised__is_never_told():
+    drawn = np.random.default_rng(4).binomial(200, 0.1, 20_000).tolist()
+
+    found = [has_excess(one) for one in minutes([(200 - n, 0, n, 0, 90_000, 10_000) for n in drawn])]
+
+    assert not any(found)
+
+
 def test_sample_ratio__the_level__is_one_in_a_thousand():
     assert log(2_000) < LOG_THRESHOLD < log(2_002)
 
@@ -77,7 +106,9 @@ def test_sample_ratio__the_same_people_all_day__count_about_once():
         (Arms(100, 9, 41, 20), False),
         (Arms(100, 9, 19, 19), False),
         (Arms(0, 0, 40, 40), False),
-        (Arms(1, 0, 40, 40), True),
+        (Arms(1, 0, 40, 40), False),
+        (Arms(19, 0, 40, 40), False),
+        (Arms(20, 0, 40, 40), True),
     ],
 )
 def test_hard_break__its_limits__are_those_of_the_rule(arms, is_broken):
