@@ -72,6 +72,7 @@ class Action(StrEnum):
     PLAN_REBASED = "plan.rebased"
     PLAN_ABORTED = "plan.aborted"
     PLAN_COMPLETED = "plan.completed"
+    PLAN_TEST_TRAFFIC_ASKED = "plan.test_traffic_asked"
     PLAN_TEMPLATE_SAVED = "plan_template.saved"
     PLAN_TEMPLATE_RETIRED = "plan_template.retired"
     GUARD_METRIC_SAVED = "guard_metric.saved"

@@ -94,6 +94,7 @@ _SENTENCES: dict[str, str] = {
     Action.PLAN_CLEARED: "could go on with {target} again{place}",
     Action.PLAN_ABORTED: "ended {target} for good{place}",
     Action.PLAN_COMPLETED: "completed {target}{place}",
+    Action.PLAN_TEST_TRAFFIC_ASKED: "asked for test traffic for {target}{place}",
     Action.PLAN_TEMPLATE_SAVED: "saved {target}",
     Action.PLAN_TEMPLATE_RETIRED: "retired {target}",
     Action.GUARD_METRIC_SAVED: "saved {target}",

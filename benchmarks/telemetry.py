@@ -41,7 +41,8 @@ def main(seconds: float) -> None:
     )
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} shared cores\n")
     print(
-        "| Arrangement | rows/s | events/s | goal | batch, p50/p99 ms | stored | list of flags, p95 ms: alone, beside 10,000 events/s, beside 10,000 rows/s |"
+        "| Arrangement | rows/s | events/s | goal | batch, p50/p99 ms | stored "
+        "| list of flags, p95 ms: alone, beside 10,000 events/s, beside 10,000 rows/s |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in ("PostgreSQL and Valkey", "embedded, SQLite"):

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.utils import timezone
@@ -26,14 +27,16 @@ from flags.api.authentication import TokenAuthentication
 from flags.api.door import META_NAMES, Environ
 from flags.api.edge import Edge, edge
 from flags.api.ofrep import check_media_type
-from flags.api.refusals import too_many, unavailable
+from flags.api.refusals import refused, too_many, unavailable
 from flags.api.telemetry_bodies import body_of, known_variants
 from flags.api.telemetry_schema import REPORT_REQUEST
 from flags.api.wire import Refused, WireRequest, WireResponse, json_response, problem_response, to_json
 from flags.models.tokens import TokenScope
+from flags.selectors.telemetry import is_production
 from flags.services.telemetry import Accepted
 from flags.services.telemetry_buffer import deliver
 from flags.snapshots import SnapshotStore, SnapshotsUnavailable, TokenFacts
+from flags.telemetry.labels import TEST_TRAFFIC
 from flags.telemetry.reading import UnusableBatch, parse_batch, read_batch
 from flags.telemetry.rows import Batch
 from flags.telemetry.telling import Known
@@ -81,7 +84,7 @@ class TelemetryView(APIView):
                     **{status: words for status, words in COMMON.items() if status != 406},
                     400: "The body is no batch.",
                     401: "No valid token.",
-                    403: "The token has another scope than “telemetry”.",
+                    403: "The token has another scope than “telemetry”, or test traffic is reported for production.",
                     411: "The body has no length.",
                     413: "The body is too large or has too many rows.",
                     429: "The token has sent its batches of this minute; `Retry-After` says when it may again.",
@@ -135,8 +138,17 @@ def known_at(token: TokenFacts, store: SnapshotStore) -> Known:
 
 
 def hand_over(batch: Batch, token: TokenFacts, *, now: datetime) -> Accepted:
-    """Hand a checked batch to the buffer or the tables. Raises Refused where neither takes it."""
+    """Hand a checked batch to the buffer or the tables. Raises Refused where neither takes it, and for test traffic in
+    production.
+    """
     try:
+        if batch.service == TEST_TRAFFIC and not settings.DEMO and is_production(token.environment_id):
+            raise refused(
+                403,
+                "test_traffic_in_production",
+                f"“{TEST_TRAFFIC}” may not be reported for production: guards would take it for real. Try another "
+                "environment, or give your service its own name.",
+            )
         return deliver(batch, token.environment_id, token.id, now=now)
     except (OperationalError, InterfaceError) as error:
         logger.warning("telemetry_not_taken", error=type(error).__name__)

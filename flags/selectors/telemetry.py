@@ -12,6 +12,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db.models import Count, Max, Q, Sum
 
 from flags.models import Environment, EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
+from flags.models.environments import EnvironmentKind
 from flags.permissions import visible_environments
 from flags.telemetry import latency
 
@@ -74,6 +75,11 @@ def evaluations_of(
     )
     grouped = rows.order_by("at", "variant").values_list("at", "variant").annotate(total=Sum("count"))
     return tuple(VariantCount(*row) for row in grouped)
+
+
+def is_production(environment_id: uuid.UUID) -> bool:
+    """Whether an environment is of the kind production."""
+    return Environment.objects.filter(pk=environment_id, kind=EnvironmentKind.PRODUCTION).exists()
 
 
 def _any_of(wanted: Collection[tuple[uuid.UUID, str, str]]) -> dict[str, set[object]]:

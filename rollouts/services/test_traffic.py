@@ -1,6 +1,6 @@
 """Test traffic for a plan: people who do not exist are served what is served, and counts say how they fared.
 
-Never in production, but for the demo: guards cannot tell such counts from real ones.
+Never in production, but for the demo: guards cannot tell such counts from real ones. The door refuses them there, too.
 """
 
 import secrets
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
+from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
 from flags.models import TelemetryBatch
@@ -20,18 +21,19 @@ from flags.services.keys import problem
 from flags.services.telemetry_buffer import deliver
 from flags.snapshots.sources import EnvironmentUnreadable
 from flags.telemetry.closing import minute_of
+from flags.telemetry.labels import TEST_TRAFFIC
 from flags.telemetry.rows import Batch, EvaluationRow, MetricRow
 from rollouts.guarding.scenarios import Scenario, bad_part, chosen
 from rollouts.models import RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardSource, GuardSpec
 from rollouts.plans.transitions import PlanState
+from rollouts.services.plans.writing import record
 from rollouts.services.verifying import served_now
 
 LASTS = timedelta(minutes=10)
 EVERY_SECONDS = 10
 PEOPLE = 60
-SERVICE = "Test traffic"
 _STATES = frozenset({PlanState.RUNNING, PlanState.PAUSED})
 _QUIET_AFTER = timedelta(seconds=3 * EVERY_SECONDS)
 
@@ -54,7 +56,7 @@ def takes_test_traffic(plan: RolloutPlan) -> bool:
 
 
 def prepare_test_traffic(plan_id: uuid.UUID, *, scenario: str, actor: Actor, now: datetime) -> Run:
-    """A run that may begin now. Needs the role editor in the plan's environment.
+    """A run that may begin now, with an event that says who asked. Needs the role editor in the plan's environment.
 
     Raises PermissionMissing, and InvalidInput in production, for a plan that does not run or has no guard that counts
     telemetry, for an unknown scenario, and while another run of the plan goes on.
@@ -72,6 +74,8 @@ def prepare_test_traffic(plan_id: uuid.UUID, *, scenario: str, actor: Actor, now
     recent = TelemetryBatch.objects.filter(environment=plan.environment, received_at__gt=now - _QUIET_AFTER)
     if recent.filter(batch_id__startswith=_prefix(plan_id)).exists():
         raise problem("scenario", "Test traffic for this plan is on its way already. It ends by itself.")
+    with transaction.atomic():
+        record(Action.PLAN_TEST_TRAFFIC_ASKED, plan, actor=actor, now=now, scenario=scenario)
     return Run(plan_id, found, now)
 
 
@@ -94,7 +98,9 @@ def send_some(run: Run, *, now: datetime) -> bool:
     )
     if metrics:
         evaluations = tuple(EvaluationRow(*key, minute, count) for key, count in served.items())
-        batch = Batch(f"{_prefix(plan.pk)}{int(now.timestamp()) // EVERY_SECONDS}", SERVICE, "", evaluations, metrics)
+        batch = Batch(
+            f"{_prefix(plan.pk)}{int(now.timestamp()) // EVERY_SECONDS}", TEST_TRAFFIC, "", evaluations, metrics
+        )
         deliver(batch, plan.environment_id, None, now=now)
     return True
 

@@ -10,6 +10,8 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from audits.actions import Action
+from audits.models import AuditEvent
 from flags import snapshots
 from flags.api import edge
 from flags.errors import InvalidInput, PermissionMissing
@@ -103,6 +105,14 @@ def test_prepare__while_another_runs__is_refused_and_possible_later(bench: PlanB
     later = NOW + timedelta(minutes=1)
     again = prepare_test_traffic(plan.pk, scenario="gap", actor=actor_of(bench.world.rita), now=later)
     assert again.began_at == later
+
+
+def test_prepare__run__is_on_record(bench: PlanBench, plan: RolloutPlan) -> None:
+    prepared(plan, bench, "breach")
+
+    [event] = AuditEvent.objects.filter(action=Action.PLAN_TEST_TRAFFIC_ASKED)
+    assert (event.target_id, event.actor_id) == (str(plan.pk), str(bench.world.rita.pk))
+    assert json.loads(event.data)["scenario"] == "breach"
 
 
 def test_prepare__viewer__may_not(bench: PlanBench, plan: RolloutPlan) -> None:

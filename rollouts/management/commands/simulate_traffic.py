@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from flags.telemetry.labels import TEST_TRAFFIC
 from rollouts.guarding.scenarios import ALL, SCENARIOS, Scenario, bad_part, chosen
 
 TIMEOUT_SECONDS = 5.0
@@ -27,7 +28,8 @@ Answer = dict[str, Any]
 class Command(BaseCommand):
     help = (
         "Evaluates a flag for people who do not exist, by OFREP, and reports how they fared, every ten seconds. The "
-        "tokens say for which environment. Never aim it at a production that means it: guards take it for real."
+        "tokens say for which environment. Production takes no such reports, but in the demo: guards would take them "
+        "for real."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -127,7 +129,7 @@ def _batch(rows: list[Answer], reported: list[tuple[Answer, int]], metrics: list
     ]
     return {
         "batch_id": f"simulated-{secrets.token_hex(8)}",
-        "service": "Test traffic",
+        "service": TEST_TRAFFIC,
         "evaluations": rows,
         "metrics": counted,
     }

@@ -268,6 +268,24 @@ def test_report__token_is_for_one_environment__counts_there_only(plane: Plane):
     assert set(TelemetryBatch.objects.values_list("environment", flat=True)) == {plane.environment.pk}
 
 
+@pytest.mark.parametrize(
+    ("is_demo", "kind", "status"), [(False, "production", 403), (True, "production", 202), (False, "staging", 202)]
+)
+def test_report__test_traffic__is_not_for_production(
+    is_demo: bool, kind: str, status: int, plane: Plane, settings: Any
+):
+    settings.DEMO = is_demo
+    environment = plane.environment if kind == "production" else plane.world.staging
+    secret = Plane(plane.world, environment, "").issue(scope="telemetry", name="Test").secret
+    snapshots.store.reset()
+
+    answer = send(document(service="Test traffic", evaluations=[evaluation(**ROW)]), secret=secret)
+
+    assert answer.status_code == status
+    assert status == 202 or answer.json()["code"] == "test_traffic_in_production"
+    assert TelemetryBatch.objects.exists() == (status == 202)
+
+
 class SlowBody(io.BytesIO):
     """A body that takes two minutes to come."""
 
