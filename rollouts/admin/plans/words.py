@@ -119,7 +119,7 @@ def next_in_short(plan: RolloutPlan, definition: PlanDefinition) -> tuple[str, d
 
 
 _STANDING = {
-    PlanState.DRAFT: "Nobody has been asked yet.",
+    PlanState.DRAFT: "A draft: what is served stays as it is for now.",
     PlanState.PROPOSED: "Starts when its change request is approved and applied.",
     PlanState.PAUSED: "Stays as it is until somebody resumes it.",
     PlanState.ROLLED_BACK: "Waits for somebody to look, then resume or end it.",
