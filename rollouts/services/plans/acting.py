@@ -79,8 +79,8 @@ def pause_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, sequence: int
 def resume_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, sequence: int, reason: str = "") -> RolloutPlan:
     """Let a paused or rolled back plan go on from its stage; the latter takes a release manager and a reason.
 
-    Time in a pause is no soak. Where the system paused or the plan went back, the stage's soak begins anew. Raises
-    PlanMovedGround where somebody else changed a flag meanwhile.
+    Time in a pause is no soak. Where the system paused, the plan went back or the stage is monitored, its soak begins
+    anew. Raises PlanMovedGround where somebody else changed a flag meanwhile.
     """
 
     def act() -> RolloutPlan:
@@ -234,13 +234,19 @@ def _step(plan: RolloutPlan, act: PlanAct, **told: object) -> None:
 
 def _soak_after_pause(plan: RolloutPlan, now: datetime) -> dict[str, object]:
     """When the stage counts as entered, and what is added to its soak, once the plan goes on."""
-    if plan.current_state is PlanState.ROLLED_BACK or plan.stage_entered_at is None:
-        return {"stage_entered_at": now, "extra_soak_minutes": 0}
-    stops = PlanStep.objects.filter(plan=plan, act=PlanAct.PAUSE.value)
-    last = stops.order_by("-sequence").first()
-    since = plan.stage_entered_at if last is None or last.is_automatic else max(last.at, plan.stage_entered_at)
-    lost = -(-max(now - since, timedelta()) // timedelta(minutes=1))
-    return {"extra_soak_minutes": lost if last is None or last.is_automatic else plan.extra_soak_minutes + lost}
+    anew: dict[str, object] = {"stage_entered_at": now, "extra_soak_minutes": 0}
+    if plan.current_state is PlanState.ROLLED_BACK or plan.stage_entered_at is None or _is_monitored(plan):
+        return anew
+    last = PlanStep.objects.filter(plan=plan, act=PlanAct.PAUSE.value).order_by("-sequence").first()
+    if last is None or last.is_automatic:
+        return anew
+    lost = -(-max(now - max(last.at, plan.stage_entered_at), timedelta()) // timedelta(minutes=1))
+    return {"extra_soak_minutes": plan.extra_soak_minutes + lost}
+
+
+def _is_monitored(plan: RolloutPlan) -> bool:
+    """Whether the present stage waits for data: guards count its minutes from when the plan was resumed."""
+    return plan.stage > 0 and from_json(plan.definition).stages[plan.stage - 1].gates.is_monitored
 
 
 def _rollback_target(plan: RolloutPlan) -> int:

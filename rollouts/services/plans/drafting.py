@@ -1,7 +1,6 @@
 """Shaping a plan: create, edit, put it on how flags are now, ask for its approval, take that back."""
 
 import uuid
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate, PlanMovedGround, PlanMovedOn
 from rollouts.models import ChangeRequest, PlanFlag, PlanTemplate, RolloutPlan
 from rollouts.plans.codec import from_json
+from rollouts.plans.copying import rest_of
 from rollouts.plans.definition import PlanDefinition
 from rollouts.plans.transitions import PlanAct, PlanState, next_plan_state
 from rollouts.selectors.plans.ground import ground_of
@@ -140,14 +140,13 @@ def copy_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, is_confirmed: 
     source = RolloutPlan.objects.filter(pk=plan_id).first()
     if source is None:
         raise NotFound("This plan does not exist. It may have been mistyped.", plan_id=str(plan_id))
-    definition = from_json(source.definition)
-    left = definition.stages[source.stage :] or definition.stages
+    base = {key: known["document"] for key, known in source.base.items()}
     return create_plan(
         source.environment_id,
         actor=actor,
         now=now,
         title=source.title,
-        definition=replace(definition, stages=left),
+        definition=rest_of(from_json(source.definition), base, reached=source.stage),
         reason=source.reason,
         template_id=source.template_id,
         is_confirmed=is_confirmed,

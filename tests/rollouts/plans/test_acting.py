@@ -19,6 +19,7 @@ from rollouts.services.plans import acting, drafting
 from rollouts.services.plans.stages import reach_stage
 from rollouts.services.plans.writing import ENGINE, lock_plan, step
 from tests.factories import NOW, SOON, actor_of
+from tests.rollouts.guard_support import guard
 from tests.rollouts.plans.support import PlanBench, definition_of, plan_in, reloaded, stages_of
 
 pytestmark = pytest.mark.django_db
@@ -329,7 +330,14 @@ def test_after_a_pause_by_the_system_the_soak_begins_anew(bench: PlanBench) -> N
     found = lock_plan(plan.pk)
     step(found, PlanAct.PAUSE, actor=ENGINE, now=NOW + timedelta(minutes=30), next_look_at=None)
     resumed = perform(plan, PlanAct.RESUME, bench.world.rita, now=NOW + timedelta(minutes=50))
-    assert (resumed.stage_entered_at, resumed.extra_soak_minutes) == (NOW, 50)
+    assert (resumed.stage_entered_at, resumed.extra_soak_minutes) == (NOW + timedelta(minutes=50), 0)
+
+
+def test_the_soak_of_a_monitored_stage_begins_anew_after_every_pause(bench: PlanBench) -> None:
+    plan = bench.started(gates={1: {"is_monitored": True}}, guards=(guard(),))
+    paused = perform(plan, PlanAct.PAUSE, bench.world.rita, now=NOW + timedelta(minutes=10))
+    resumed = perform(paused, PlanAct.RESUME, bench.world.rita, now=NOW + timedelta(minutes=50))
+    assert (resumed.stage_entered_at, resumed.extra_soak_minutes) == (NOW + timedelta(minutes=50), 0)
 
 
 def test_a_plan_whose_ground_moved_is_not_resumed(bench: PlanBench) -> None:
