@@ -455,7 +455,7 @@ def test_every_task__run_now_and_twice__leaves_production_alone(doors):
 # Commands that start servers or fill an empty database in demo mode; tests of their own run them.
 STARTERS = {"demo", "load_demo", "stream"}
 # Commands that find nothing to work on here, and end with a sentence about it.
-FINDS_NOTHING = {"replay_verdict", "simulate_traffic"}
+FINDS_NOTHING = {"dry_run_plan", "replay_verdict", "simulate_traffic"}
 
 
 def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
@@ -465,6 +465,7 @@ def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
     served = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
     definition.write_text(json.dumps({"flags": {"checkout-redesign": served, "another": served}}))
     return {
+        "dry_run_plan": ["999", "--project", world.project.key],
         "export_flagd": place,
         "import_flagd": [str(definition), *place, "--as", world.anna.username],
         "replay_verdict": [str(uuid4())],

@@ -13,7 +13,11 @@ if (form) {
     timer = setTimeout(look, WAIT_MS);
   });
   form.addEventListener("change", (event) => {
-    if (event.target.matches("[data-plan-flag]")) form.requestSubmit(form.querySelector("[data-plan-refresh]"));
+    const chosen = event.target;
+    if (chosen.matches("[data-plan-flag]")) form.requestSubmit(form.querySelector("[data-plan-refresh]"));
+    if (!chosen.matches("[data-plan-values]") || chosen.value !== "values") return;
+    const asks = chosen.closest(".pl-row, .pl-params").querySelector("[data-plan-refresh]");
+    if (asks) form.requestSubmit(asks);
   });
 }
 

@@ -1,26 +1,25 @@
 """What lies ahead of a plan: when each stage comes at the earliest, with the freezes of the calendar in between."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from flags.models import Environment, Flag
 from rollouts.admin.plans.words import duration, soaks_until
 from rollouts.models import RolloutPlan
 from rollouts.plans.definition import PlanDefinition, Stage
-from rollouts.plans.dry_run import Freeze, timeline
+from rollouts.plans.dry_run import timeline
 from rollouts.plans.transitions import PlanState
-from rollouts.schedules import occurrences
-from rollouts.selectors.calendar import windows_of
-
-FURTHEST = timedelta(days=180)
+from rollouts.selectors.plans.freezes import freezes_ahead
 
 Expected = Mapping[int, tuple[datetime | None, str]]
 
 
-def expected_of(plan: RolloutPlan, definition: PlanDefinition, *, now: datetime) -> Expected:
+def expected_of(
+    plan: RolloutPlan, definition: PlanDefinition, *, now: datetime, next_at: datetime | None = None
+) -> Expected:
     """For each stage ahead when it begins if every gate is met in its time, and what it waits for besides.
 
+    `next_at` is when the next one begins at the earliest, as far as the engine has told.
     Two queries for a plan that is on its way, none for any other.
     """
     ahead = range(plan.stage + 1, len(definition.stages) + 1)
@@ -28,27 +27,11 @@ def expected_of(plan: RolloutPlan, definition: PlanDefinition, *, now: datetime)
     is_moving = plan.current_state is PlanState.RUNNING and not plan.is_blocked
     if not is_moving or not words:
         return {number: (None, text) for number, text in words.items()}
-    starts_at = max(now, soaks_until(plan, definition) or now)
+    starts_at = max(now, next_at or soaks_until(plan, definition) or now)
     rest = replace(definition, stages=definition.stages[plan.stage :])
     freezes = freezes_ahead(plan.environment, definition.flags, starts_at)
     entries = timeline(rest, starts_at=starts_at, freezes=freezes)
     return {number: (entry.earliest_at, words[number]) for number, entry in zip(ahead, entries, strict=True)}
-
-
-def freezes_ahead(environment: Environment, flag_keys: Collection[str], since: datetime) -> list[Freeze]:
-    """Every freeze for these flags in the environment from `since` on, half a year ahead: two queries at most."""
-    windows = [window for window in windows_of(environment.project_id) if window.kind == "freeze"]
-    if not windows:
-        return []
-    rows = Flag.objects.filter(project=environment.project_id, key__in=flag_keys).values_list("key", "tags")
-    tags = {key: [str(tag) for tag in given] for key, given in rows}
-    found = []
-    for window in windows:
-        keys = frozenset(key for key, given in tags.items() if window.applies_to(str(environment.pk), given))
-        if keys:
-            runs = occurrences(window, since, since + FURTHEST)
-            found += [Freeze(one.starts_at, one.ends_at, window.title, keys) for one in runs]
-    return found
 
 
 def asks(stage: Stage) -> str:

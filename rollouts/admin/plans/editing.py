@@ -16,7 +16,7 @@ from flags import permissions
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.errors import PermissionMissing
 from flags.models import Environment, Flag
-from rollouts.admin.plans.form import flag_rows, form_context
+from rollouts.admin.plans.form import flag_rows, form_context, known_values
 from rollouts.admin.plans.posted import arms_of, definition_from, fields_of_definition
 from rollouts.admin.plans.preview import Preview, preview_of, problems_in
 from rollouts.admin.plans.shapes import chosen_strategy, shaped_stages, usual_fields
@@ -64,8 +64,8 @@ class EditorViews(GovernedAdmin):
         if request.method == "POST":
             return self._answer(request, desk)
         typed = Typed(_first_fields(request, desk))
-        flag_rows(typed, environment, desk.flags)
-        definition = definition_from(typed, desk.metrics) if typed.text("flag-0") else None
+        known = known_values(flag_rows(typed, environment, desk.flags))
+        definition = definition_from(typed, desk.metrics, known=known) if typed.text("flag-0") else None
         typed.problems = {}
         preview = preview_of(definition, environment, now=timezone.now()) if definition else Preview()
         return self._editor(request, desk, typed, preview)
@@ -97,8 +97,8 @@ class EditorViews(GovernedAdmin):
         typed, now = Typed({name: str(value) for name, value in request.POST.dict().items()}), timezone.now()
         do = typed.text("do")
         _press(typed, do, desk)
-        flag_rows(typed, desk.environment, desk.flags)
-        definition = definition_from(typed, desk.metrics, desk.stored)
+        known = known_values(flag_rows(typed, desk.environment, desk.flags))
+        definition = definition_from(typed, desk.metrics, desk.stored, known)
         if do != "save":
             preview = preview_of(definition, desk.environment, now=now) if definition else Preview()
             if do not in {"preview", "spell_out"}:
@@ -236,11 +236,11 @@ def _press(typed: Typed, do: str, desk: Desk) -> None:
 
 def _spell_out(typed: Typed, desk: Desk) -> None:
     """Turn the stages of a shape into rows to adjust."""
-    flag_rows(typed, desk.environment, desk.flags)
+    known = known_values(flag_rows(typed, desk.environment, desk.flags))
     arms, strategy = arms_of(typed), chosen_strategy(typed)
     if not arms or strategy is Strategy.CUSTOM or any(not variant for _, variant, _ in arms):
         return
-    stages = shaped_stages(typed, strategy, arms)
+    stages = shaped_stages(typed, strategy, arms, known)
     if not typed.problems:
         former = {name: value for name, value in typed.fields.items() if not name.startswith("row-")}
         typed.fields = {**former, **rows_of(stages), "strategy": Strategy.CUSTOM.value, "shape": strategy.value}

@@ -6,9 +6,10 @@ from typing import Any
 
 from flags.models import Environment, Flag, Segment
 from rollouts.admin.plans.posted import spec_of
-from rollouts.admin.plans.shapes import cards, chosen_strategy
-from rollouts.admin.plans.stage_rows import CHECK_FIELDS
+from rollouts.admin.plans.shapes import SWITCH, cards, chosen_strategy, switches_values
+from rollouts.admin.plans.stage_rows import CHECK_FIELDS, VALUES
 from rollouts.admin.plans.typed import UNITS, Typed
+from rollouts.admin.plans.values import FlagValues, Known, ValueField, value_fields
 from rollouts.models import GuardMetric
 from rollouts.plans.checking import OPERATORS
 from rollouts.plans.definition import GuardAction, PlanDefinition
@@ -32,6 +33,7 @@ class FlagRow:
     against: str
     variants: Sequence[str]
     problems: Mapping[str, str]
+    values: FlagValues | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class StageRow:
     fields: Mapping[str, str]
     problems: Mapping[str, str]
     said: Sequence[str]
+    values: Sequence[ValueField] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,15 @@ def form_context(
     """Everything that the form shows: three queries. `said` are problems of a service by their paths."""
     strategy = chosen_strategy(typed)
     rows = flag_rows(typed, environment, flags)
+    known = known_values(rows)
     return {
         "fields": typed.fields,
         "flag_rows": rows,
         "flag_choices": [(flag.key, f"{flag.name} ({flag.key})") for flag in flags],
         "cards": cards(typed, strategy),
-        "stage_rows": [_stage_row(typed, number, said) for number in range(typed.count("rows"))],
+        "stage_rows": [_stage_row(typed, number, said, known) for number in range(typed.count("rows"))],
+        "switch_values": value_fields(typed, SWITCH, known) if switches_values(typed) else [],
+        "switch_problem": typed.problems.get(f"{SWITCH}-values", ""),
         "segments": list(Segment.objects.filter(environment=environment).order_by("key").values_list("key", flat=True)),
         "units": list(UNITS),
         "operators": OPERATORS,
@@ -87,7 +93,8 @@ def flag_rows(typed: Typed, environment: Environment, flags: Sequence[Flag]) -> 
     """The chosen flags with their variants; where none is chosen yet, what is usual is proposed."""
     total = typed.count("flags", 1)
     keys = [typed.text(f"flag-{number}") for number in range(total)]
-    base = base_of(environment, [flag for flag in flags if flag.key in keys])
+    by_key = {flag.key: flag for flag in flags if flag.key in keys}
+    base = base_of(environment, list(by_key.values()))
     found = []
     for number, key in enumerate(keys):
         document = base[key]["document"] if key in base else None
@@ -97,8 +104,15 @@ def flag_rows(typed: Typed, environment: Environment, flags: Sequence[Flag]) -> 
             variant, against = usual_arms(document)
             typed.fields |= {f"variant-{number}": variant, f"against-{number}": against}
         problems = {name: typed.problems.get(f"{name}-{number}", "") for name in ("flag", "variant", "against")}
-        found.append(FlagRow(number, key, variant, against, names, problems))
+        flag = by_key.get(key)
+        values = FlagValues.of(flag, document) if flag and document else None
+        found.append(FlagRow(number, key, variant, against, names, problems, values))
     return found
+
+
+def known_values(rows: Sequence[FlagRow]) -> Known:
+    """What the variants of the chosen flags are worth now, by flag."""
+    return {row.key: row.values for row in rows if row.values is not None}
 
 
 def usual_arms(document: Mapping[str, Any]) -> tuple[str, str]:
@@ -112,9 +126,9 @@ def usual_arms(document: Mapping[str, Any]) -> tuple[str, str]:
     return growing, against
 
 
-def _stage_row(typed: Typed, number: int, said: Sequence[tuple[str, str]]) -> StageRow:
+def _stage_row(typed: Typed, number: int, said: Sequence[tuple[str, str]], known: Known) -> StageRow:
     short = ("name", "from", "kind", "share", "segment", "soak", "soak-unit", "approvals", "sample", "monitored")
-    names = [*short, "not-before", *(f"check-{name}" for name in CHECK_FIELDS)]
+    names = [*short, "not-before", "values", *(f"check-{name}" for name in CHECK_FIELDS)]
     prefix = f"row-{number}-"
     mine = [text for path, text in said if path.startswith(f"stages.{number}.") or path == f"stages.{number}"]
     return StageRow(
@@ -122,6 +136,7 @@ def _stage_row(typed: Typed, number: int, said: Sequence[tuple[str, str]]) -> St
         {name.replace("-", "_"): typed.text(f"{prefix}{name}") for name in names},
         {name.replace("-", "_"): typed.problems.get(f"{prefix}{name}", "") for name in names},
         mine,
+        value_fields(typed, f"row-{number}", known) if typed.text(f"{prefix}kind") == VALUES else (),
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from rollouts.admin.plans.shapes import chosen_strategy, shaped_stages, usual_fields
 from rollouts.admin.plans.stage_rows import rows_of, stages_from
 from rollouts.admin.plans.typed import Typed, percent_text
+from rollouts.admin.plans.values import Known
 from rollouts.models import GuardMetric
 from rollouts.plans.definition import (
     GuardAction,
@@ -47,17 +48,20 @@ def arms_of(typed: Typed) -> list[Arms]:
 
 
 def definition_from(
-    typed: Typed, metrics: Sequence[GuardMetric], stored: PlanDefinition | None = None
+    typed: Typed, metrics: Sequence[GuardMetric], stored: PlanDefinition | None = None, known: Known | None = None
 ) -> PlanDefinition | None:
-    """What the fields say; None where something cannot be read, which `typed.problems` names."""
+    """What the fields say; None where something cannot be read, which `typed.problems` names.
+
+    `known` are the present values of the chosen flags.
+    """
     arms, strategy = arms_of(typed), chosen_strategy(typed)
     if not arms or any(not variant for _, variant, _ in arms):
         return None
     if strategy is Strategy.CUSTOM:
-        stages = stages_from(typed, arms, stored)
+        stages = stages_from(typed, arms, stored, known or {})
         shape = _former_shape(typed, stored)
     else:
-        stages, shape = shaped_stages(typed, strategy, arms), strategy
+        stages, shape = shaped_stages(typed, strategy, arms, known), strategy
     definition = PlanDefinition(
         flags=tuple(key for key, _, _ in arms),
         strategy=shape,

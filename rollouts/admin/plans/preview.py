@@ -7,15 +7,17 @@ from datetime import datetime, timedelta
 from django.db.models import Sum
 
 from audits.errors import GovernanceError
-from flags.documents.words import describe_prerequisite, percent
+from flags.documents.words import percent
 from flags.models import Environment, EvaluationCount
-from rollouts.admin.plans.ahead import freezes_ahead
 from rollouts.admin.plans.bars import Column, stage_shares
+from rollouts.admin.plans.values import ShownChange, shown_changes
 from rollouts.guarding.judging import alpha_shares
 from rollouts.guarding.planning import need_for
 from rollouts.plans.definition import TOTAL_WEIGHT, PlanDefinition
-from rollouts.plans.dry_run import TimelineEntry, timeline
-from rollouts.selectors.verdicts import policy_of
+from rollouts.plans.dry_run import TimelineEntry
+from rollouts.plans.value_changes import value_changes
+from rollouts.policies import Finding
+from rollouts.selectors.plans.dry_runs import StageReach, dry_run
 from rollouts.services.plans.preparing import Prepared, prepare
 
 RATIOS = (1.5, 2.0, 3.0)
@@ -26,10 +28,12 @@ _LOOKED_AT = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stage ahead: its column, when it comes, and why not sooner."""
+    """One stage ahead: its column, when it comes and why not sooner, its new values, and whom it reaches."""
 
     column: Column
     entry: TimelineEntry
+    values: Sequence[ShownChange]
+    reach: StageReach
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Preview:
     ends_at: datetime | None = None
     consents: str = ""
     depends: Sequence[str] = ()
+    findings: Sequence[Finding] = ()
 
     @property
     def is_possible(self) -> bool:
@@ -67,17 +72,17 @@ def preview_of(definition: PlanDefinition, environment: Environment, *, now: dat
         prepared = prepare(definition, environment)
     except GovernanceError as error:
         return Preview(problems=problems_in(error), message=error.message)
-    freezes = freezes_ahead(environment, definition.flags, now)
-    entries = timeline(prepared.definition, starts_at=now, freezes=freezes)
+    found = dry_run(prepared.definition, environment, base=prepared.base, documents=prepared.documents, now=now)
     per_hour = people_per_hour(environment, definition.flags[0], now=now)
     return Preview(
-        rows=[Row(column, entry) for column, entry in zip(_columns(prepared), entries, strict=True)],
+        rows=[Row(*row) for row in zip(_columns(prepared), found.entries, _values(prepared), found.reach, strict=True)],
         narrowed=[item.sentence for item in prepared.narrowed],
         needs=_needs(prepared.definition, per_hour),
         per_hour=per_hour,
-        ends_at=entries[-1].leaves_at if entries else None,
-        consents=_consents(environment),
-        depends=_dependencies(prepared),
+        ends_at=found.ends_at,
+        consents=_consents(found.approvals),
+        depends=found.depends,
+        findings=found.findings,
     )
 
 
@@ -99,23 +104,17 @@ def people_per_hour(environment: Environment, flag_key: str, *, now: datetime) -
     return float(total) / max(1.0, (now - first) / timedelta(hours=1))
 
 
-def _consents(environment: Environment) -> str:
-    """Whose yes the whole plan takes before it starts; empty where nobody is asked. One query."""
-    if not environment.is_protected:
+def _consents(approvals: int) -> str:
+    """Whose yes the whole plan takes before it starts; empty where nobody is asked."""
+    if not approvals:
         return ""
-    required = policy_of(environment).required_approvals
-    approvals = f"{required} approval{'' if required == 1 else 's'}"
-    return f"Proposing it asks for {approvals} of the whole plan; policy rules may ask for more."
+    said = f"{approvals} approval{'' if approvals == 1 else 's'}"
+    return f"Proposing it asks for {said} of the whole plan; policy rules may ask for more."
 
 
-def _dependencies(prepared: Prepared) -> list[str]:
-    """What flags of the plan need of other flags before anybody gets them."""
-    return [
-        f"{key} needs {describe_prerequisite(item, verb='to serve')}. Whoever does not get that, gets nothing new here."
-        for key, known in prepared.base.items()
-        for item in known["document"].get("prerequisites", ())
-        if item["flag"] not in prepared.base
-    ]
+def _values(prepared: Prepared) -> list[list[ShownChange]]:
+    base = {key: known["document"] for key, known in prepared.base.items()}
+    return [shown_changes(changes) for changes in value_changes(base, prepared.documents)]
 
 
 def _columns(prepared: Prepared) -> list[Column]:

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rollouts.admin.plans.typed import Typed, duration_fields, percent_text
+from rollouts.admin.plans.values import Known, value_patches
 from rollouts.plans.definition import Stage, Strategy
-from rollouts.plans.strategies import STRATEGIES, Care, Parameter
+from rollouts.plans.strategies import STRATEGIES, Care, Parameter, blue_green
 
 MOST_SEGMENTS = 8
+# Where the fields of a switch to new values begin.
+SWITCH = Strategy.BLUE_GREEN.value
 # Heights of the bars in the picture of each strategy, of 40.
 _PICTURES: Mapping[Strategy, Sequence[int]] = {
     Strategy.LINEAR: (8, 16, 24, 32, 40),
@@ -101,8 +104,20 @@ def chosen_strategy(typed: Typed) -> Strategy:
     return Strategy(found) if found in set(Strategy) else Strategy.EXPONENTIAL
 
 
-def shaped_stages(typed: Typed, strategy: Strategy, arms: Sequence[tuple[str, str, str]]) -> tuple[Stage, ...]:
-    """The stages of a strategy for all flags: each stage patches every flag by the same share."""
+def switches_values(typed: Typed) -> bool:
+    """Whether the switch of blue-green is to new values, not to another variant."""
+    return typed.text(f"{SWITCH}-switch") == "values"
+
+
+def shaped_stages(
+    typed: Typed, strategy: Strategy, arms: Sequence[tuple[str, str, str]], known: Known | None = None
+) -> tuple[Stage, ...]:
+    """The stages of a strategy for all flags: each stage patches every flag by the same share.
+
+    `known` are the present values of the flags, for a switch to new ones.
+    """
+    if strategy is Strategy.BLUE_GREEN and switches_values(typed):
+        return _new_values(typed, [key for key, _, _ in arms], known or {})
     care = Care(
         is_monitored=typed.is_ticked("care-monitored"),
         minimum_sample=typed.number("care-sample", "the number of people"),
@@ -121,6 +136,13 @@ def shaped_stages(typed: Typed, strategy: Strategy, arms: Sequence[tuple[str, st
         other = {} if strategy is Strategy.BLUE_GREEN else {"against": against or None}
         made.append(STRATEGIES[strategy].stages(key, variant=variant, **other, **values, **more))
     return _together(made)
+
+
+def _new_values(typed: Typed, keys: Sequence[str], known: Known) -> tuple[Stage, ...]:
+    """One switch of every flag to the values that were typed."""
+    patches = value_patches(typed, SWITCH, keys, known, enabled=True, needs_each=True)
+    (stage,) = blue_green("", minutes=typed.minutes(f"{SWITCH}-minutes", "the time"))
+    return (replace(stage, patches=patches),)
 
 
 def _together(by_flag: Sequence[tuple[Stage, ...]]) -> tuple[Stage, ...]:

@@ -20,12 +20,14 @@ from rollouts.admin.plans.dialogs import copy_dialog, dialogs_of, refusals_of
 from rollouts.admin.plans.guards import cards_of
 from rollouts.admin.plans.history import moments_of, people_named, story_of
 from rollouts.admin.plans.standing import standing_of
+from rollouts.admin.plans.values import ShownChange, shown_changes
 from rollouts.admin.plans.words import gravest, state_of
 from rollouts.models import PlanStep, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import TOTAL_WEIGHT, PlanDefinition, Strategy
 from rollouts.plans.patches import share_of
 from rollouts.plans.transitions import ENDED_STATES, LIVE_STATES, PlanAct, PlanState
+from rollouts.plans.value_changes import value_changes
 from rollouts.selectors.plans.ground import Ground, ground_of
 from rollouts.selectors.plans.rights import possible_acts
 from rollouts.selectors.plans.stored import reading_of, stored_guards
@@ -67,6 +69,7 @@ def plan_context(
         "state": state_of(plan),
         "health": gravest([card.outcome for card in guards]) if plan.current_state in LIVE_STATES else None,
         "columns": columns,
+        "new_values": _new_values(plan, definition),
         "standing": standing,
         "served": _served(plan, definition),
         "guards": guards,
@@ -126,6 +129,13 @@ def _served(plan: RolloutPlan, definition: PlanDefinition) -> list[Served]:
         name = flag.name if flag else key
         found.append(Served(key, name, address, headline, words, key in moved, kills.get(key, [])))
     return found
+
+
+def _new_values(plan: RolloutPlan, definition: PlanDefinition) -> list[tuple[str, list[ShownChange]]]:
+    """The stages that bring new values behind variants, by name."""
+    base = {key: known["document"] for key, known in plan.base.items()}
+    changes = value_changes(base, plan.documents)
+    return [(stage.name, shown_changes(one)) for stage, one in zip(definition.stages, changes, strict=True) if one]
 
 
 def _copy(plan: RolloutPlan, user: AbstractUser) -> Any:

@@ -5,18 +5,27 @@ from dataclasses import replace
 
 from flags.documents.words import percent
 from rollouts.admin.plans.typed import Typed, duration_fields, instant_field, percent_text
+from rollouts.admin.plans.values import Known, fields_of_values, value_patches
 from rollouts.plans.definition import Check, CheckKind, Gates, Patch, PlanDefinition, Stage
 
-SHARE, SEGMENT, KEPT = "share", "segment", "kept"
+SHARE, SEGMENT, VALUES, KEPT = "share", "segment", "values", "kept"
 CHECK_FIELDS = ("name", "kind", "url", "query", "operator", "threshold")
 
 
-def stages_from(typed: Typed, arms: Sequence[tuple[str, str, str]], stored: PlanDefinition | None) -> tuple[Stage, ...]:
-    """The stages of all rows. `arms` are flag, growing variant and the other one; `stored` gives what rows keep."""
+def stages_from(
+    typed: Typed, arms: Sequence[tuple[str, str, str]], stored: PlanDefinition | None, known: Known
+) -> tuple[Stage, ...]:
+    """The stages of all rows. `arms` are flag, growing variant and the other one; `stored` gives what rows keep, and
+    `known` what stands behind variants now.
+    """
     found = []
     for number in range(typed.count("rows")):
         prefix = f"row-{number}"
-        patches = _patches(typed, prefix, arms, stored, is_first=number == 0)
+        if typed.text(f"{prefix}-kind") == VALUES:
+            keys, enabled = [key for key, _, _ in arms], True if number == 0 else None
+            patches = value_patches(typed, prefix, keys, known, enabled=enabled, needs_each=False)
+        else:
+            patches = _patches(typed, prefix, arms, stored, is_first=number == 0)
         name = typed.text(f"{prefix}-name") or _usual_name(typed, prefix, number)
         found.append(Stage(name, patches, _gates(typed, prefix, stored)))
     return tuple(found)
@@ -132,6 +141,8 @@ def _stored_stage(typed: Typed, prefix: str, stored: PlanDefinition | None) -> S
 
 def _kind_fields(prefix: str, patches: Sequence[Patch]) -> dict[str, str]:
     """How a row shows what a stage changes; what a row cannot say is kept as it is."""
+    if patches and all(patch.values and not _changes_more(patch) for patch in patches):
+        return {f"{prefix}-kind": VALUES, **fields_of_values(prefix, patches)}
     plain = {
         replace(patch, flag_key="", enabled=None, variant=None, against=None) for patch in patches if not patch.values
     }
@@ -144,9 +155,17 @@ def _kind_fields(prefix: str, patches: Sequence[Patch]) -> dict[str, str]:
     return {f"{prefix}-kind": KEPT}
 
 
+def _changes_more(patch: Patch) -> bool:
+    """Whether a patch does more than to give new values and to switch on."""
+    rest = replace(patch, enabled=None, values=None)
+    return rest != Patch(patch.flag_key) or patch.enabled is False
+
+
 def _usual_name(typed: Typed, prefix: str, number: int) -> str:
     if typed.text(f"{prefix}-kind") == SEGMENT:
         return typed.text(f"{prefix}-segment") or f"Stage {number + 1}"
+    if typed.text(f"{prefix}-kind") == VALUES:
+        return f"New values {number + 1}" if number else "New values"
     if typed.text(f"{prefix}-kind") == KEPT:
         return f"Stage {number + 1}"
     return percent(typed.share(f"{prefix}-share", "the share"))

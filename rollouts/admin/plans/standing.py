@@ -72,7 +72,7 @@ def standing_of(plan: RolloutPlan, definition: PlanDefinition, reading: Reading 
         gates=reading.decision.gates if reading is not None else (),
         stage_name=definition.stages[plan.stage - 1].name if plan.stage else "",
         waits=_waits(plan),
-        expected=expected_of(plan, definition, now=now),
+        expected=expected_of(plan, definition, now=now, next_at=at),
     )
 
 

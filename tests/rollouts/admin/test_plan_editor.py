@@ -176,7 +176,7 @@ def test_definition__shown_as_rows_and_read_again__is_the_same(strategy: str) ->
 
 
 def test_definition__what_rows_cannot_say__is_kept() -> None:
-    values = Stage("Prices", (Patch("checkout-redesign", values={"on": False}),))
+    values = Stage("Prices", (Patch("checkout-redesign", default_variant="on"),))
     checks = tuple(Check(name, CheckKind.HTTP, url="https://status.example.test") for name in ("one", "two"))
     definition = definition_of()
     first = replace(definition.stages[0], gates=replace(definition.stages[0].gates, checks=checks))

@@ -1,0 +1,108 @@
+"""A plan carried out on paper: whom its stages reach, what stands around it, and the command that prints it."""
+
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from rollouts.models import RolloutPlan
+from rollouts.plans.codec import from_json
+from rollouts.selectors.plans.dry_runs import DryRun, StageReach, dry_run
+from tests.factories import NOW, World, percent_document
+from tests.rollouts.calendars import freeze
+from tests.rollouts.plans.support import PlanBench
+
+
+@pytest.fixture
+def bench(world: World) -> PlanBench:
+    return PlanBench(world, world.first_flag)
+
+
+def dry(plan: RolloutPlan) -> DryRun:
+    definition = from_json(plan.definition)
+    return dry_run(definition, plan.environment, base=plan.base, documents=plan.documents, now=NOW)
+
+
+def behind(bench: PlanBench, key: str, parent: str, **changed: Any) -> Any:
+    """A flag in staging that needs another one."""
+    flag = bench.world.flag(key)
+    needs = [{"flag": parent, "variants": ["on"]}]
+    bench.world.serve(flag, bench.staging, {**percent_document(key, 0), "rules": [], "prerequisites": needs, **changed})
+    return flag
+
+
+@pytest.mark.parametrize(
+    ("reach", "words"),
+    [
+        (StageReach(2_000, 0, 0, 0, 0), "Of 2,000 made-up people nobody gets anything else."),
+        (StageReach(2_000, 1_200, 0, 0, 1_200), "Of 2,000 made-up people 1,200 get it."),
+        (StageReach(100, 1, 2, 3, 1), "Of 100 made-up people 1 gets it, 2 lose it, 3 get something else."),
+    ],
+)
+def test_reach__in_words(reach: StageReach, words: str) -> None:
+    assert reach.sentence == words
+
+
+def test_reach__of_each_stage__is_about_its_share_and_takes_nothing_away(bench: PlanBench) -> None:
+    found = dry(bench.plan(environment=bench.staging))
+
+    exposed = [reach.exposed / reach.people for reach in found.reach]
+    assert all(abs(part - share) < 0.03 for part, share in zip(exposed, (0.1, 0.5, 1.0), strict=True))
+    assert [reach.lost for reach in found.reach] == [0, 0, 0]
+    assert sum(reach.gained for reach in found.reach) == found.reach[0].people
+
+
+def test_reach__asked_twice__is_the_same_and_writes_nothing(bench: PlanBench) -> None:
+    plan = bench.plan(environment=bench.staging)
+    revision = bench.staging.revision
+
+    assert dry(plan) == dry(plan)
+    bench.staging.refresh_from_db()
+    assert bench.staging.revision == revision
+
+
+def test_depends__parent_off_and_child__are_named(bench: PlanBench) -> None:
+    parent = bench.world.flag("payments")
+    bench.world.serve(parent, bench.staging, percent_document(parent.key, 0, enabled=False))
+    needs = [{"flag": parent.key, "variants": ["on"]}]
+    document = {**percent_document(bench.flag.key, 0), "rules": [], "prerequisites": needs}
+    bench.world.serve(bench.flag, bench.staging, document)
+    behind(bench, "express-checkout", bench.flag.key)
+
+    said = dry(bench.plan(environment=bench.staging)).depends
+
+    assert "payments" in said[0]
+    assert "switched off now" in said[0]
+    assert said[1].startswith("express-checkout needs checkout-redesign")
+
+
+def test_protected__approvals_are_told(bench: PlanBench) -> None:
+    bench.require(2)
+
+    assert dry(bench.plan()).approvals == 2
+    assert dry(bench.plan(environment=bench.staging)).approvals == 0
+
+
+def test_command__prints_dates_shares_waits_and_people(bench: PlanBench) -> None:
+    plan = bench.plan(environment=bench.staging)
+    today = timezone.now()
+    window = freeze(bench.world, today, today + timedelta(days=1), environments=[bench.staging])
+    out = StringIO()
+
+    call_command("dry_run_plan", plan.number, project=plan.project.key, stdout=out)
+
+    text = out.getvalue()
+    assert "UTC  1. 10 %\n" in text
+    assert "After 30 minutes." in text
+    assert "made-up people" in text
+    assert window.title in text
+    assert "done at the earliest" in text
+
+
+@pytest.mark.parametrize(("number", "project"), [(999, "shop"), (1, "nowhere")])
+def test_command__unknown_plan__says_so(bench: PlanBench, number: int, project: str) -> None:
+    with pytest.raises(CommandError, match="no plan with this number"):
+        call_command("dry_run_plan", number, project=project)
