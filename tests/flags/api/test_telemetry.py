@@ -301,6 +301,7 @@ class SlowBody(io.BytesIO):
 def test_report__body_comes_slowly__is_judged_by_when_it_was_there(plane: Plane):
     body = json.dumps(document(metrics=[metric(**ROW)])).encode()
     token = snapshots.store.token(plane.secret, now=NOW)
+    assert token is not None
     with time_machine.travel(NOW, tick=False) as traveller:
         environ = {
             "CONTENT_TYPE": "application/json",
