@@ -48,7 +48,12 @@ class GuardReading:
 def guarded_plans(plan_ids: Collection[uuid.UUID]) -> list[RolloutPlan]:
     """Those of the plans that serve a stage and have guards: one query."""
     rows = RolloutPlan.objects.filter(pk__in=plan_ids, stage__gt=0, state__in=[state.value for state in LIVE_STATES])
-    return [plan for plan in rows.order_by("pk") if plan.definition["guards"]]
+    return [plan for plan in rows.order_by("pk") if is_guarded(plan)]
+
+
+def is_guarded(plan: RolloutPlan) -> bool:
+    """Whether the plan serves a stage and has guards."""
+    return plan.stage > 0 and plan.current_state in LIVE_STATES and bool(plan.definition["guards"])
 
 
 def courses_of(plans: Collection[RolloutPlan]) -> dict[uuid.UUID, Course]:

@@ -6,8 +6,9 @@ about a minute is kept in the watch and its verdicts, as nobody can ask about it
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Max
@@ -18,10 +19,11 @@ from flags.selectors.telemetry import MetricSeries
 from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from flags.telemetry.closing import MINUTE, closed_through
+from rollouts.errors import ConcurrentUpdate
 from rollouts.guarding.counts import Interval
 from rollouts.guarding.eprocess import Accumulated, add, start
 from rollouts.guarding.judging import GuardOutcome, Judgement, alpha_shares, judge_guard, parameters_of
-from rollouts.guarding.serving import Course, Freshness, Span
+from rollouts.guarding.serving import Course, Freshness, Span, Weights
 from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardSource, GuardSpec
@@ -33,12 +35,14 @@ from rollouts.selectors.guards import (
     guarded_plans,
     interval_in,
     intervals_of,
+    is_guarded,
     minutes_of,
     series_of,
     verdicts_by_watch,
     weights_of,
 )
 from rollouts.services.guard_queries import Asked, ask_minutes
+from rollouts.services.guard_rows import CountedOn, write_counted
 from rollouts.services.plans.writing import ENGINE, lock_plan, record
 
 # A watch that is further ahead than this was counted by a clock that was wrong.
@@ -61,7 +65,8 @@ _STATE = (
 
 @dataclass(slots=True)
 class _Guard:
-    """One guard while it is brought up to date. `before` are the intervals of its verdicts, for a watch that is new."""
+    """One guard while it is brought up to date. `before` are the intervals of its verdicts, for a watch that is new,
+    `added` those that came at this look."""
 
     plan: RolloutPlan
     course: Course
@@ -69,7 +74,9 @@ class _Guard:
     alpha: float
     watch: GuardWatch
     before: Sequence[Interval] = ()
+    added: list[list[Any]] = field(default_factory=list)
     _known: Accumulated | None = None
+    _weights: dict[int, Weights] = field(default_factory=dict)
 
     @property
     def known(self) -> Accumulated:
@@ -89,6 +96,12 @@ class _Guard:
             return self.watch.through + MINUTE
         return self.before[-1].minute + MINUTE if self.before else self.course.started_at
 
+    def weights(self, stage: int) -> Weights:
+        """The weights of the arms in a stage."""
+        if stage not in self._weights:
+            self._weights[stage] = weights_of(self.plan, stage, self.spec)
+        return self._weights[stage]
+
     @property
     def is_asked(self) -> bool:
         """Whether Prometheus is asked for the counts."""
@@ -101,7 +114,12 @@ def refresh_guards(plan_ids: Collection[uuid.UUID], *, now: datetime) -> Mapping
     A constant number of queries for any number of plans where no outcome changes. Asks Prometheus for guards that take
     their counts from there. Plans that serve no stage have no readings.
     """
-    plans = guarded_plans(plan_ids)
+    return refresh_guards_of(guarded_plans(plan_ids), now=now)
+
+
+def refresh_guards_of(read: Collection[RolloutPlan], *, now: datetime) -> Mapping[uuid.UUID, tuple[GuardReading, ...]]:
+    """The same for plans that were read just now."""
+    plans = [plan for plan in read if is_guarded(plan)]
     if not plans:
         return {}
     through = closed_through(now, timedelta(seconds=settings.TELEMETRY_LATENESS_SECONDS))
@@ -129,7 +147,8 @@ def keep_verdict(plan: RolloutPlan, reading: GuardReading, *, now: datetime) -> 
     through = watch.through or reading.started_at
     if last and kept_through and (kept_through > through or _is_same(last, judgement, through)):
         return last
-    intervals = [item for item in watch.pending if kept_through is None or _minute(item) > kept_through]
+    pending = [item for item in _pending(watch) if _minute(item) <= through]
+    intervals = [item for item in pending if kept_through is None or _minute(item) > kept_through]
     with governed_write(plan.environment_id):
         verdict = GuardVerdict.objects.create(
             plan=plan,
@@ -157,7 +176,8 @@ def _load(plans: Sequence[RolloutPlan], *, through: datetime) -> list[_Guard]:
     """Every guard of the plans with its watch, a new one where there is none or where it ran ahead of the clock."""
     courses = courses_of(plans)
     served = [plan for plan in plans if plan.pk in courses]
-    rows = {WatchKey(row.plan_id, row.attempt, row.metric): row for row in GuardWatch.objects.filter(plan__in=served)}
+    stored = GuardWatch.objects.filter(plan__in=served).defer("pending")
+    rows = {WatchKey(row.plan_id, row.attempt, row.metric): row for row in stored}
     ahead = [key for key, row in rows.items() if row.through and row.through > through + _AHEAD]
     if ahead:
         GuardWatch.objects.filter(pk__in=[rows.pop(key).pk for key in ahead]).delete()
@@ -189,9 +209,16 @@ def _count_telemetry(guards: Sequence[_Guard], *, through: datetime) -> None:
         series = series_of(guard.plan, guard.spec)
         wanted[series] = min(guard.since, wanted.get(series, guard.since))
     minutes = minutes_of(wanted, through=through)
+    stored = []
     for guard in guards:
+        was = guard.watch.through
         _advance(guard, minutes[series_of(guard.plan, guard.spec)], through=through)
-    _write([guard.watch for guard in guards])
+        if guard.watch._state.adding:
+            guard.watch.pending = guard.added
+        else:
+            stored.append(CountedOn(guard.watch, was, guard.added))
+    _create([guard.watch for guard in guards if guard.watch._state.adding])
+    write_counted(stored)
 
 
 def _count_prometheus(guards: Sequence[_Guard], *, through: datetime, now: datetime) -> None:
@@ -205,6 +232,7 @@ def _count_prometheus(guards: Sequence[_Guard], *, through: datetime, now: datet
         minutes, reached = ask_minutes(guard.spec, watch, lacking, asked, now=now)
         if reached is not None or not lacking:
             _advance(guard, minutes, through=reached or through)
+        watch.pending = [*watch.pending, *guard.added]
         if watch._state.adding:
             GuardWatch.objects.bulk_create([watch], ignore_conflicts=True)
         else:
@@ -222,7 +250,7 @@ def _advance(guard: _Guard, minutes: Minutes, *, through: datetime) -> None:
     fresh = Freshness(watch.control_at, watch.treatment_at, watch.fresh_minutes)
     serves_both, stale = False, timedelta(minutes=spec.stale_after_minutes)
     for span in guard.course.spans(after=watch.through, through=through):
-        weights = weights_of(guard.plan, span.turn.stage, spec)
+        weights = guard.weights(span.turn.stage)
         serves_both = weights.serves_both
         intervals = _intervals(guard, minutes, span)
         if span.turn != turn:
@@ -231,8 +259,8 @@ def _advance(guard: _Guard, minutes: Minutes, *, through: datetime) -> None:
         for interval in intervals:
             known = add(known, interval)
         kept = {item.minute for item in guard.before}
-        watch.pending += [item.as_json() for item in intervals if item.minute not in kept]
-    present = weights_of(guard.plan, guard.course.present.stage, spec)
+        guard.added += [item.as_json() for item in intervals if item.minute not in kept]
+    present = guard.weights(guard.course.present.stage)
     watch.through, watch.accumulated, guard._known = through, known.as_json(), known
     watch.control_at, watch.treatment_at = fresh.control_at, fresh.treatment_at
     watch.fresh_minutes = fresh.minutes if turn == guard.course.present else 0
@@ -242,7 +270,7 @@ def _advance(guard: _Guard, minutes: Minutes, *, through: datetime) -> None:
 
 def _intervals(guard: _Guard, minutes: Minutes, span: Span) -> list[Interval]:
     """The intervals of a span that hold anything: first those of verdicts, then what was counted since."""
-    weights = weights_of(guard.plan, span.turn.stage, guard.spec)
+    weights = guard.weights(span.turn.stage)
     found = [item for item in guard.before if span.first <= item.minute <= span.last]
     counted = [
         interval_in(minutes, at, spec=guard.spec, weights=weights)
@@ -252,7 +280,8 @@ def _intervals(guard: _Guard, minutes: Minutes, span: Span) -> list[Interval]:
     return found + [item for item in counted if item.n_control or item.n_treatment]
 
 
-def _write(watches: Sequence[GuardWatch]) -> None:
+def _create(watches: Sequence[GuardWatch]) -> None:
+    """Store new watches. Who created one at the same moment counted the same."""
     GuardWatch.objects.bulk_create(
         watches,
         batch_size=200,
@@ -295,6 +324,16 @@ def _keep_change(plan: RolloutPlan, reading: GuardReading, *, now: datetime) -> 
 def _is_same(last: GuardVerdict, judgement: Judgement, through: datetime) -> bool:
     """Whether the last verdict says the same about the same minutes."""
     return last.outcome == judgement.outcome.value and datetime.fromisoformat(last.parameters["through"]) == through
+
+
+def _pending(watch: GuardWatch) -> list[list[Any]]:
+    """The intervals since the last verdict, read only now where nobody needed them before."""
+    if "pending" not in watch.get_deferred_fields():
+        return list(watch.pending)
+    row = GuardWatch.objects.filter(pk=watch.pk, through__gte=watch.through).first()
+    if row is None:
+        raise ConcurrentUpdate("This guard is being counted anew right now. Nothing was done: look again in a moment.")
+    return list(row.pending)
 
 
 def _minute(item: Sequence[object]) -> datetime:
@@ -341,11 +380,13 @@ def _say(plan: RolloutPlan, verdict: GuardVerdict, reading: GuardReading, *, now
 
 def _forget_pending(watch: GuardWatch, verdict: GuardVerdict, through: datetime, *, now: datetime) -> None:
     """Take what the verdict holds out of the watch, also out of its row, where more may have been added meanwhile."""
-    row = GuardWatch.objects.filter(plan=watch.plan_id, attempt=watch.attempt, metric=watch.metric).first()
+    rows = GuardWatch.objects.filter(plan=watch.plan_id, attempt=watch.attempt, metric=watch.metric)
+    row = rows.select_for_update(of=("self",), no_key=True).first()
     changed = watch.outcome != verdict.outcome
     for each in (watch, row):
         if each is not None:
-            each.pending = [item for item in each.pending if _minute(item) > through]
+            if "pending" not in each.get_deferred_fields():
+                each.pending = [item for item in each.pending if _minute(item) > through]
             each.outcome, each.outcome_since = verdict.outcome, now if changed else each.outcome_since
     if row is not None:
         row.save(update_fields=["pending", "outcome", "outcome_since"])

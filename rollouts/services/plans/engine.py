@@ -18,7 +18,7 @@ from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from rollouts.selectors.plans.due import due_plans, is_due, plans_with_all
 from rollouts.selectors.plans.facts import Reading, readings_of
-from rollouts.services.guarding import refresh_guards
+from rollouts.services.guarding import refresh_guards_of
 from rollouts.services.plans.moves import carry_out, is_waiting
 from rollouts.services.plans.writing import lock_plan
 from rollouts.services.stage_checks import refresh_checks
@@ -64,8 +64,8 @@ def _look_at(plan_ids: Sequence[uuid.UUID], *, now: datetime) -> int:
 
 def _read(plan_ids: Sequence[uuid.UUID], *, now: datetime) -> list[Reading]:
     """What is known of these plans: a constant number of queries, and what outside checks take."""
-    guards = refresh_guards(plan_ids, now=now)
     plans = plans_with_all(plan_ids)
+    guards = refresh_guards_of(plans, now=now)
     for plan in plans:
         if plan.stage and plan.definition["stages"][plan.stage - 1]["gates"]["checks"]:
             refresh_checks(plan, now=now)
@@ -89,7 +89,7 @@ def _move(plan_id: uuid.UUID, lock_version: int, *, now: datetime) -> bool:
     if plan.lock_version != lock_version or not is_due(plan, now=now):
         return False
     with correlation(plan.correlation_id):
-        [reading] = readings_of([plan], refresh_guards([plan.pk], now=now), now=now)
+        [reading] = readings_of([plan], refresh_guards_of([plan], now=now), now=now)
         has_moved = carry_out(reading, now=now)
     if not has_moved:
         _put_off([reading], now=now)

@@ -109,14 +109,13 @@ class Said:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.outcome = GuardOutcome.COLLECTING
         self.action: GuardAction | None = None
-        monkeypatch.setattr(engine, "refresh_guards", self._read)
+        monkeypatch.setattr(engine, "refresh_guards_of", self._read)
 
     def say(self, outcome: GuardOutcome, action: GuardAction | None = None) -> None:
         """From now on every guard says this."""
         self.outcome, self.action = outcome, action
 
-    def _read(self, plan_ids: Collection[Any], *, now: datetime) -> dict[Any, tuple[GuardReading, ...]]:
-        plans = RolloutPlan.objects.filter(pk__in=plan_ids)
+    def _read(self, plans: Collection[RolloutPlan], *, now: datetime) -> dict[Any, tuple[GuardReading, ...]]:
         return {plan.pk: (self._reading(plan, now),) for plan in plans}
 
     def _reading(self, plan: RolloutPlan, now: datetime) -> GuardReading:
