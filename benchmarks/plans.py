@@ -120,7 +120,11 @@ def _copies(plan: Any, keys: list[str]) -> list[uuid.UUID]:
     [old] = plan.definition["flags"]
     flag, step = Flag.objects.get(key=old), PlanStep.objects.filter(plan=plan).latest("sequence")
     config = FlagConfig.objects.get(flag=flag, environment=plan.environment)
-    flags, configs, plans, members, steps = [], [], [], [], []
+    flags: list[Any] = []
+    configs: list[Any] = []
+    plans: list[Any] = []
+    members: list[Any] = []
+    steps: list[Any] = []
     columns = ("definition", "base", "documents", "written")
     for number, key in enumerate(keys, start=plan.number + 1):
         mine = _copy(flag, key=key)
