@@ -49,18 +49,30 @@ class Run(NamedTuple):
     treated: int
 
 
-def guard(*, margin: float, is_success: bool = False) -> GuardSpec:
+def guard(*, margin: float, is_success: bool = False, design_effect: float = 1.0) -> GuardSpec:
     """The guard of a cell."""
     kind = MetricKind.CONVERSION if is_success else MetricKind.ERROR_RATE
-    return GuardSpec("m", "Metric", kind, "flag", "on", "off", margin=margin, is_success_metric=is_success)
+    return GuardSpec(
+        "m",
+        "Metric",
+        kind,
+        "flag",
+        "on",
+        "off",
+        margin=margin,
+        is_success_metric=is_success,
+        design_effect=design_effect,
+    )
 
 
-def judged(spec: GuardSpec, rows: list[tuple[int, int, int, int]]) -> Run:
-    """One run, judged at every look until it is stopped."""
+def judged(spec: GuardSpec, rows: list[tuple[int, int, int, int, int, int, int, bool]], before: int = 0) -> Run:
+    """One run, judged at every look until it is stopped, and once an hour in the minutes before that."""
     known, passed, incident, treated = start(spec), NEVER, NEVER, 0
-    for look, row in enumerate(rows, 1):
-        minute = BEGIN + look * MINUTE
+    for look, row in enumerate(rows, 1 - before):
+        minute = BEGIN + (before + look) * MINUTE
         known = add(known, Interval(minute, *row))
+        if look < 1 and look % 60:
+            continue
         treated += row[2]
         found = judge_guard(
             spec, known, alpha_m=ALPHA, now=minute + MINUTE, sampled_at=minute, started_at=BEGIN
@@ -74,7 +86,8 @@ def judged(spec: GuardSpec, rows: list[tuple[int, int, int, int]]) -> Run:
 
 def all_judged(spec: GuardSpec, draws: Draws) -> list[Run]:
     """All runs of a cell."""
-    return [judged(spec, draws.rows(run)) for run in range(len(draws.x_control))]
+    before = draws.x_control.shape[1] - LOOKS
+    return [judged(spec, draws.rows(run), before) for run in range(len(draws.x_control))]
 
 
 def wilson(hits: int, runs: int) -> tuple[float, float]:
@@ -123,12 +136,13 @@ def cells(count: int, random: np.random.Generator) -> bool:
     print("| Cell | goal | margin 0 | with a margin of 10 % | z at every look |\n| --- | --- | --- | --- | --- |")
     fine = True
     for cell in CELLS:
-        draws = drawn(cell, count, random)
-        strict = guard(margin=cell.margin or 0, is_success=cell.is_success)
-        said, is_met = answer(cell, all_judged(strict, draws))
-        usual = (
-            "-" if cell.margin else answer(cell, all_judged(guard(margin=0.1, is_success=cell.is_success), draws))[0]
+        draws = drawn(cell, max(40, count // (1 + cell.before // 400)), random)
+        strict, usual_guard = (
+            guard(margin=margin, is_success=cell.is_success, design_effect=cell.design_effect)
+            for margin in (cell.margin or 0.0, 0.1)
         )
+        said, is_met = answer(cell, all_judged(strict, draws))
+        usual = "-" if cell.margin else answer(cell, all_judged(usual_guard, draws))[0]
         naive = f"{100 * naive_z(cell, draws):.1f} %" if cell.question == "alarm" and not cell.is_success else "-"
         mark = "" if is_met else " (advisory)" if cell.is_advisory else " **missed**"
         print(f"| {cell.name} | {_goal(cell)} | {said}{mark} | {usual} | {naive} |", flush=True)
@@ -192,7 +206,7 @@ def planning(count: int, random: np.random.Generator) -> None:
         print(f"| x{ratio:g} | {events_needed(ratio)} | {np.median(events):.0f} | {np.mean(events):.0f} |", flush=True)
 
 
-def _events_until_breach(rows: list[tuple[int, int, int, int]]) -> int:
+def _events_until_breach(rows: list[tuple[int, int, int, int, int, int, int, bool]]) -> int:
     known, events = start(guard(margin=0.0)), 0
     for look, row in enumerate(rows):
         known = add(known, Interval(BEGIN + look * MINUTE, *row))

@@ -82,6 +82,49 @@ def test_invented_errors__hundredfold__hold_and_never_roll_back(plan: RolloutPla
     assert {verdict.outcome for verdict in GuardVerdict.objects.all()} == {"sample_ratio"}
 
 
+@pytest.mark.parametrize("invented", [(10_000, 10_000), (110, 110)])
+def test_invented_bad_minute__after_honest_ones__holds_and_is_over_in_a_quarter_of_an_hour(
+    invented: tuple[int, int], plan: RolloutPlan
+) -> None:
+    judgements = []
+    for number, minute in enumerate(minutes(24)):
+        honest(plan, minute)
+        if number == 5:
+            deliver(plan.environment, [row("on", minute, *invented)], now=minute + timedelta(seconds=62))
+        judgements.append(said(plan, minute).judgement)
+
+    actions = [judgement.action for judgement in judgements]
+    assert GuardAction.ROLL_BACK not in actions
+    assert GuardAction.PAUSE not in actions
+    assert actions[5] is GuardAction.HOLD
+    assert judgements[5].samples == judgements[4].samples
+
+
+def test_events_of_one_key__without_units__never_roll_back(plan: RolloutPlan) -> None:
+    """What OTLP senders report: 110 errors, of which nobody says whose they are."""
+    actions = []
+    for number, minute in enumerate(minutes(10)):
+        honest(plan, minute)
+        if number == 5:
+            events = [MetricRow("errors", FLAG, "on", minute, 110, 110)]
+            deliver(plan.environment, events, now=minute + timedelta(seconds=62))
+        actions.append(said(plan, minute).judgement.action)
+
+    assert GuardAction.ROLL_BACK not in actions
+    assert actions[5] is GuardAction.HOLD
+
+
+def test_broken_events__without_units__pause(plan: RolloutPlan) -> None:
+    minute = NOW
+    rows = [MetricRow("errors", FLAG, "on", minute, 100, 60), MetricRow("errors", FLAG, "off", minute, 900, 9)]
+    deliver(plan.environment, rows, now=minute + timedelta(seconds=61))
+
+    judgement = said(plan, minute).judgement
+
+    assert judgement.outcome is GuardOutcome.HARD_BREAK
+    assert judgement.action is GuardAction.PAUSE
+
+
 def test_invented_successes__hundredfold__a_regression_is_not_called_healthy(plan: RolloutPlan) -> None:
     outcomes = []
     for minute in minutes(30):
