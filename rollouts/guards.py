@@ -135,6 +135,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_planflag": Guard(),
     "rollouts_planstep": EVIDENCE,
     "rollouts_stageapproval": EVIDENCE,
+    "rollouts_guardsample": EVIDENCE,
     "rollouts_guardverdict": EVIDENCE,
     "rollouts_plantemplate": Guard(
         environment_column="project_id",

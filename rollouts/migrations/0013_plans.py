@@ -266,6 +266,7 @@ class Migration(migrations.Migration):
                 ("attempt", models.PositiveIntegerField()),
                 ("metric", models.CharField(max_length=100)),
                 ("through", models.DateTimeField(blank=True, null=True)),
+                ("kept_through", models.DateTimeField(blank=True, null=True)),
                 ("sampled_at", models.DateTimeField(blank=True, null=True)),
                 ("control_at", models.DateTimeField(blank=True, null=True)),
                 ("treatment_at", models.DateTimeField(blank=True, null=True)),
@@ -286,6 +287,32 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["plan", "metric"],
+            },
+        ),
+        migrations.CreateModel(
+            name="GuardSample",
+            fields=[
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("attempt", models.PositiveIntegerField()),
+                ("metric", models.CharField(max_length=100)),
+                ("through", models.DateTimeField()),
+                ("intervals", models.JSONField()),
+                ("at", models.DateTimeField()),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="flags.environment"
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="samples", to="rollouts.rolloutplan"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["plan", "metric", "attempt", "through"],
             },
         ),
         migrations.CreateModel(
@@ -499,6 +526,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="guardwatch",
             constraint=models.UniqueConstraint(fields=("plan", "attempt", "metric"), name="guard_watch_once"),
+        ),
+        migrations.AddConstraint(
+            model_name="guardsample",
+            constraint=models.UniqueConstraint(
+                fields=("plan", "attempt", "metric", "through"), name="guard_sample_once"
+            ),
         ),
         migrations.AddConstraint(
             model_name="guardverdict",

@@ -8,7 +8,7 @@ from rollouts.models.change_requests import ChangeRequest
 from rollouts.models.comments import Comment, ThreadMark
 from rollouts.models.dissent import Dissent, DissentKind
 from rollouts.models.drills import DrillRun, DrillTarget, RollbackDrill
-from rollouts.models.guard_metrics import GuardMetric, GuardVerdict, GuardWatch, StageCheck
+from rollouts.models.guard_metrics import GuardMetric, GuardSample, GuardVerdict, GuardWatch, StageCheck
 from rollouts.models.impact import ImpactRun, ImpactState, ImpactUpload
 from rollouts.models.incidents import Incident, Severity
 from rollouts.models.plans import PlanFlag, PlanStep, PlanTemplate, RolloutPlan, StageApproval
@@ -36,6 +36,7 @@ __all__ = [
     "DrillTarget",
     "FreezeException",
     "GuardMetric",
+    "GuardSample",
     "GuardVerdict",
     "GuardWatch",
     "ImpactRun",

@@ -41,10 +41,10 @@ class GuardWatch(models.Model):
     """How far one guard of one attempt of a plan was counted. What it holds follows from the closed minutes alone, so
     it can be thrown away and counted anew.
 
-    `through` is the last closed minute that was looked at; `pending` are the counts of minutes since the last stored
-    verdict. `control_at` and `treatment_at` are the newest minutes with data of either arm, `sampled_at` that of all
-    arms the stage serves, `fresh_minutes` how many minutes of the stage had data in time. `asked_at` is when Prometheus
-    was last asked.
+    `through` is the last closed minute that was looked at; `pending` are the counts of minutes that neither a verdict
+    nor a sample holds yet, which are those after `kept_through`. `control_at` and `treatment_at` are the newest minutes
+    with data of either arm, `sampled_at` that of all arms the stage serves, `fresh_minutes` how many minutes of the
+    stage had data in time. `asked_at` is when Prometheus was last asked.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -52,6 +52,7 @@ class GuardWatch(models.Model):
     attempt = models.PositiveIntegerField()
     metric = models.CharField(max_length=100)
     through = models.DateTimeField(null=True, blank=True)
+    kept_through = models.DateTimeField(null=True, blank=True)
     sampled_at = models.DateTimeField(null=True, blank=True)
     control_at = models.DateTimeField(null=True, blank=True)
     treatment_at = models.DateTimeField(null=True, blank=True)
@@ -72,12 +73,38 @@ class GuardWatch(models.Model):
         return f"{self.metric} of {self.plan_id}"
 
 
+class GuardSample(models.Model):
+    """The counts of closed minutes that one guard took between two verdicts, kept every hour; never changed.
+
+    `through` is the last minute that was looked at then. So neither a lost watch nor minutes that telemetry no longer
+    keeps take anything away from what a verdict rests on.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    plan = models.ForeignKey("rollouts.RolloutPlan", on_delete=models.PROTECT, related_name="samples")
+    environment = models.ForeignKey("flags.Environment", on_delete=models.PROTECT, related_name="+")
+    attempt = models.PositiveIntegerField()
+    metric = models.CharField(max_length=100)
+    through = models.DateTimeField()
+    intervals = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["plan", "metric", "attempt", "through"]
+        constraints = [
+            models.UniqueConstraint(fields=["plan", "attempt", "metric", "through"], name="guard_sample_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric} of {self.plan_id} through {self.through:%Y-%m-%d %H:%M}"
+
+
 class GuardVerdict(models.Model):
     """What a guard said when its outcome changed or something was decided on it; never changed.
 
     `parameters` are the guard's as JSON with the version of the method, `intervals` the counts of the closed minutes
-    since the verdict before it (of the same attempt), `statistics` what they came to together with all before them.
-    Replaying all intervals of an attempt gives the same statistics, bit for bit.
+    that no verdict or sample before it holds (of the same attempt), `statistics` what they came to together with all
+    before them. Replaying all intervals of an attempt gives the same statistics, bit for bit.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -17,10 +17,11 @@ from rollouts.guarding.eprocess import Accumulated, add, bounds, log_e_fail, log
 from rollouts.guarding.judging import GuardOutcome, alpha_shares, judge_guard
 from rollouts.guarding.planning import USUAL_RATIOS, events_needed
 from rollouts.guarding.serving import Course
-from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
+from rollouts.models import GuardSample, GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardSpec
-from rollouts.selectors.guards import courses_of, intervals_of, weights_of
+from rollouts.selectors.guard_samples import intervals_kept, samples_of
+from rollouts.selectors.guards import courses_of, weights_of
 
 MOST_BUCKETS = 240
 _WIDTHS = (1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440, 2_880, 10_080)
@@ -125,7 +126,7 @@ class GuardPicture:
 def guard_pictures(
     plan: RolloutPlan, now: datetime | None = None, *, attempt: int | None = None
 ) -> tuple[GuardPicture, ...]:
-    """A picture of each guard, in the order of the plan: six queries.
+    """A picture of each guard, in the order of the plan: seven queries.
 
     Without an `attempt` it is the present one, or the one before as long as the present one has seen nothing: after a
     rollback that is the one that went wrong.
@@ -137,13 +138,19 @@ def guard_pictures(
     rows = list(GuardWatch.objects.filter(plan=plan).order_by("attempt"))
     wanted = attempt or _attempt_to_show(plan, rows)
     watches = {row.metric: row for row in rows if row.attempt == wanted}
-    verdicts = _verdicts(plan, wanted)
+    verdicts, samples = _verdicts(plan, wanted), samples_of(plan.pk, wanted)
     late = _late_events(plan, definition.guards, course)
     alphas = alpha_shares(definition.guards, definition.options.alpha)
     return tuple(
-        _Easel(plan, course, spec, alpha, watches[spec.metric], verdicts.get(spec.metric, [])).picture(
-            now or timezone.now(), late=late.get((spec.metric, spec.flag_key), 0)
-        )
+        _Easel(
+            plan,
+            course,
+            spec,
+            alpha,
+            watches[spec.metric],
+            verdicts.get(spec.metric, []),
+            samples.get(spec.metric, []),
+        ).picture(now or timezone.now(), late=late.get((spec.metric, spec.flag_key), 0))
         for spec, alpha in zip(definition.guards, alphas, strict=True)
         if spec.metric in watches
     )
@@ -157,6 +164,7 @@ class _Easel:
     alpha: float
     watch: GuardWatch
     verdicts: Sequence[GuardVerdict]
+    samples: Sequence[GuardSample]
 
     def picture(self, now: datetime, *, late: int) -> GuardPicture:
         spec, watch = self.spec, self.watch
@@ -203,7 +211,7 @@ class _Easel:
         )
 
     def _intervals(self) -> list[Interval]:
-        kept = intervals_of(self.verdicts)
+        kept = intervals_kept([*self.verdicts, *self.samples])
         last = kept[-1].minute if kept else None
         pending = [Interval.from_json(item) for item in self.watch.pending]
         return kept + [item for item in pending if last is None or item.minute > last]

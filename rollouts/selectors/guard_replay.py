@@ -5,17 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from rollouts.guarding.judging import Judgement, replay
-from rollouts.models import GuardVerdict
-from rollouts.selectors.guards import intervals_of
+from rollouts.models import GuardSample, GuardVerdict
+from rollouts.selectors.guard_samples import intervals_kept
 
 
 def replayed(verdict: GuardVerdict) -> Judgement:
-    """The judgement of the intervals of this verdict and of those before it. Raises ValueError where they cannot be
-    read, or belong to another version of the method.
+    """The judgement of all minutes that were kept of the guard up to this verdict. Raises ValueError where they cannot
+    be read, or belong to another version of the method.
     """
-    rows = GuardVerdict.objects.filter(plan=verdict.plan_id, attempt=verdict.attempt, metric=verdict.metric)
-    intervals = intervals_of(rows.filter(number__lte=verdict.number).order_by("number"))
-    given = verdict.parameters
+    given, mine = verdict.parameters, {"plan": verdict.plan_id, "attempt": verdict.attempt, "metric": verdict.metric}
+    verdicts = GuardVerdict.objects.filter(**mine, number__lte=verdict.number).order_by("number")
+    samples = GuardSample.objects.filter(**mine).order_by("through")
+    intervals = intervals_kept([*verdicts, *samples], through=datetime.fromisoformat(given["through"]))
     return replay(
         given,
         intervals,

@@ -4,10 +4,12 @@ A watch follows from the closed minutes alone: thrown away, it is counted anew t
 about a minute is kept in the watch and its verdicts, as nobody can ask about it for ever.
 """
 
+import copy
+import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -20,13 +22,14 @@ from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from flags.telemetry.closing import MINUTE, closed_through
 from rollouts.errors import ConcurrentUpdate
-from rollouts.guarding.counts import Interval
+from rollouts.guarding.counts import Interval, InvalidInterval
 from rollouts.guarding.eprocess import Accumulated, add, start
 from rollouts.guarding.judging import GuardOutcome, Judgement, alpha_shares, judge_guard, parameters_of
 from rollouts.guarding.serving import Course, Freshness, Span, Weights
 from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardSource, GuardSpec
+from rollouts.selectors.guard_samples import intervals_kept, samples_by_watch
 from rollouts.selectors.guards import (
     GuardReading,
     Minutes,
@@ -34,21 +37,26 @@ from rollouts.selectors.guards import (
     courses_of,
     guarded_plans,
     interval_in,
-    intervals_of,
     is_guarded,
     minutes_of,
     series_of,
     verdicts_by_watch,
     weights_of,
 )
-from rollouts.services.guard_queries import Asked, ask_minutes
+from rollouts.services.guard_queries import questions_of, read_minutes
 from rollouts.services.guard_rows import CountedOn, write_counted
+from rollouts.services.guard_samples import is_due, keep_samples
+from rollouts.services.outside import Outside
 from rollouts.services.plans.writing import ENGINE, lock_plan, record
 
+logger = logging.getLogger(__name__)
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 # A watch that is further ahead than this was counted by a clock that was wrong.
 _AHEAD = timedelta(minutes=5)
 _STATE = (
     "through",
+    "kept_through",
     "sampled_at",
     "control_at",
     "treatment_at",
@@ -65,7 +73,7 @@ _STATE = (
 
 @dataclass(slots=True)
 class _Guard:
-    """One guard while it is brought up to date. `before` are the intervals of its verdicts, for a watch that is new,
+    """One guard while it is brought up to date. `before` are the intervals kept for good, for a watch that is new,
     `added` those that came at this look."""
 
     plan: RolloutPlan
@@ -75,6 +83,7 @@ class _Guard:
     watch: GuardWatch
     before: Sequence[Interval] = ()
     added: list[list[Any]] = field(default_factory=list)
+    is_left_out: bool = False
     _known: Accumulated | None = None
     _weights: dict[int, Weights] = field(default_factory=dict)
 
@@ -108,29 +117,36 @@ class _Guard:
         return self.spec.source is GuardSource.PROMETHEUS
 
 
-def refresh_guards(plan_ids: Collection[uuid.UUID], *, now: datetime) -> Mapping[uuid.UUID, tuple[GuardReading, ...]]:
+def refresh_guards(
+    plan_ids: Collection[uuid.UUID], *, now: datetime, outside: Outside | None = None
+) -> Mapping[uuid.UUID, tuple[GuardReading, ...]]:
     """Every guard of the plans, counted up to the last closed minute and judged; a changed outcome leaves a verdict.
 
     A constant number of queries for any number of plans where no outcome changes. Asks Prometheus for guards that take
     their counts from there. Plans that serve no stage have no readings.
     """
-    return refresh_guards_of(guarded_plans(plan_ids), now=now)
+    return refresh_guards_of(guarded_plans(plan_ids), now=now, outside=outside or Outside())
 
 
-def refresh_guards_of(read: Collection[RolloutPlan], *, now: datetime) -> Mapping[uuid.UUID, tuple[GuardReading, ...]]:
-    """The same for plans that were read just now."""
+def refresh_guards_of(
+    read: Collection[RolloutPlan], *, now: datetime, outside: Outside | None
+) -> Mapping[uuid.UUID, tuple[GuardReading, ...]]:
+    """The same for plans that were read just now. Without `outside`, guards that ask Prometheus are left out."""
     plans = [plan for plan in read if is_guarded(plan)]
     if not plans:
         return {}
     through = closed_through(now, timedelta(seconds=settings.TELEMETRY_LATENESS_SECONDS))
-    guards = _load(plans, through=through)
+    guards = [guard for guard in _load(plans, through=through) if outside or not guard.is_asked]
     behind = [guard for guard in guards if guard.watch.through is None or guard.watch.through < through]
     _count_telemetry([guard for guard in behind if not guard.is_asked], through=through)
-    _count_prometheus([guard for guard in behind if guard.is_asked], through=through, now=now)
+    if outside:
+        _count_prometheus([guard for guard in behind if guard.is_asked], outside, through=through, now=now)
+    keep_samples([guard.watch for guard in guards if is_due(guard.watch, since=guard.course.started_at)], now=now)
     found: dict[uuid.UUID, list[GuardReading]] = {plan.pk: [] for plan in plans}
     for guard in guards:
         reading = _reading(guard, now=now)
-        _keep_change(guard.plan, reading, now=now)
+        if not guard.is_left_out:
+            _keep_change(guard.plan, reading, now=now)
         found[guard.plan.pk].append(reading)
     return {plan_id: tuple(readings) for plan_id, readings in found.items()}
 
@@ -188,17 +204,40 @@ def _load(plans: Sequence[RolloutPlan], *, through: datetime) -> list[_Guard]:
         for spec, alpha in zip(definition.guards, shares, strict=True):
             key = WatchKey(plan.pk, plan.attempt, spec.metric)
             watch = rows.get(key) or GuardWatch(plan=plan, attempt=plan.attempt, metric=spec.metric)
+            watch.plan = plan
             guards.append(_Guard(plan, courses[plan.pk], spec, alpha, watch))
+    _begin_anew([guard for guard in guards if not _is_readable(guard)])
     _recall([guard for guard in guards if guard.watch.through is None])
     return guards
 
 
+def _is_readable(guard: _Guard) -> bool:
+    try:
+        return guard.known is not None
+    except InvalidInterval:
+        logger.warning("Guard %s of plan %s could not be read: it is counted anew", guard.spec.metric, guard.plan.pk)
+        return False
+
+
+def _begin_anew(guards: Sequence[_Guard]) -> None:
+    """Throw away what cannot be read; it follows from what is kept for good and from the minutes since."""
+    if guards:
+        GuardWatch.objects.filter(pk__in=[guard.watch.pk for guard in guards]).delete()
+    for guard in guards:
+        guard.watch = GuardWatch(plan=guard.plan, attempt=guard.plan.attempt, metric=guard.spec.metric)
+
+
 def _recall(guards: Sequence[_Guard]) -> None:
-    """Give new watches what their verdicts know: intervals, and the outcome with its instant."""
-    known = verdicts_by_watch(list({guard.plan.pk: guard.plan for guard in guards}.values())) if guards else {}
+    """Give new watches what is kept for good: the intervals, and the outcome with its instant."""
+    if not guards:
+        return
+    plans = list({guard.plan.pk: guard.plan for guard in guards}.values())
+    known, samples = verdicts_by_watch(plans), samples_by_watch(plans)
     for guard in guards:
         verdicts = known.get(guard.key, [])
-        guard.before = intervals_of(verdicts)
+        guard.before = intervals_kept([*verdicts, *samples.get(guard.key, [])])
+        if guard.before:
+            guard.watch.kept_through = guard.before[-1].minute
         if verdicts:
             guard.watch.outcome, guard.watch.outcome_since = verdicts[-1].outcome, verdicts[-1].at
 
@@ -221,16 +260,22 @@ def _count_telemetry(guards: Sequence[_Guard], *, through: datetime) -> None:
     write_counted(stored)
 
 
-def _count_prometheus(guards: Sequence[_Guard], *, through: datetime, now: datetime) -> None:
+def _count_prometheus(guards: Sequence[_Guard], outside: Outside, *, through: datetime, now: datetime) -> None:
     """Ask about the minutes that are missing, as far as answers come. Whoever was slower takes what the other kept."""
-    asked = Asked()
+    lacking = {guard.key: _lacking(guard, through=through) for guard in guards}
+    longest_ago_first = sorted(guards, key=lambda guard: guard.watch.asked_at or _NEVER)
+    outside.ask(
+        question
+        for guard in longest_ago_first
+        for question in questions_of(guard.spec, guard.watch, lacking[guard.key], now=now)
+    )
     for guard in guards:
-        watch, was = guard.watch, guard.watch.through
-        lacking = [
-            minute for span in guard.course.spans(after=guard.since - MINUTE, through=through) for minute in span
-        ]
-        minutes, reached = ask_minutes(guard.spec, watch, lacking, asked, now=now)
-        if reached is not None or not lacking:
+        watch, was, missing = guard.watch, guard.watch.through, lacking[guard.key]
+        minutes, reached = read_minutes(guard.spec, watch, missing, outside, now=now)
+        guard.is_left_out = bool(missing) and watch.asked_at != now
+        if guard.is_left_out:
+            continue
+        if reached is not None or not missing:
             _advance(guard, minutes, through=reached or through)
         watch.pending = [*watch.pending, *guard.added]
         if watch._state.adding:
@@ -239,7 +284,11 @@ def _count_prometheus(guards: Sequence[_Guard], *, through: datetime, now: datet
             state = {name: getattr(watch, name) for name in _STATE}
             GuardWatch.objects.filter(pk=watch.pk, through=was).update(**state)
         guard.watch = GuardWatch.objects.get(plan=guard.plan, attempt=watch.attempt, metric=watch.metric)
-        guard._known = None
+        guard.watch.plan, guard._known = guard.plan, None
+
+
+def _lacking(guard: _Guard, *, through: datetime) -> list[datetime]:
+    return [minute for span in guard.course.spans(after=guard.since - MINUTE, through=through) for minute in span]
 
 
 def _advance(guard: _Guard, minutes: Minutes, *, through: datetime) -> None:
@@ -313,12 +362,18 @@ def _keep_change(plan: RolloutPlan, reading: GuardReading, *, now: datetime) -> 
     if watch.outcome == outcome.value or (not watch.outcome and outcome is GuardOutcome.COLLECTING):
         return
 
-    def act() -> None:
+    def act() -> GuardWatch:
+        # Every try begins with what was read: one that was taken back must not have changed it.
+        tried = copy.copy(watch)
         locked = lock_plan(plan.pk)
         if (locked.attempt, locked.stage) == (plan.attempt, plan.stage):
-            keep_verdict(locked, reading, now=now)
+            keep_verdict(locked, replace(reading, watch=tried), now=now)
+        return tried
 
-    attempt(act)
+    kept = attempt(act)
+    for name in ("outcome", "outcome_since", "kept_through", "pending"):
+        if name not in kept.get_deferred_fields():
+            setattr(watch, name, getattr(kept, name))
 
 
 def _is_same(last: GuardVerdict, judgement: Judgement, through: datetime) -> bool:
@@ -387,6 +442,7 @@ def _forget_pending(watch: GuardWatch, verdict: GuardVerdict, through: datetime,
         if each is not None:
             if "pending" not in each.get_deferred_fields():
                 each.pending = [item for item in each.pending if _minute(item) > through]
+            each.kept_through = max(through, each.kept_through or through)
             each.outcome, each.outcome_since = verdict.outcome, now if changed else each.outcome_since
     if row is not None:
-        row.save(update_fields=["pending", "outcome", "outcome_since"])
+        row.save(update_fields=["pending", "kept_through", "outcome", "outcome_since"])

@@ -1,14 +1,16 @@
 """Outside checks of the stage that a plan is in: asked now and then, the last answer kept."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rollouts.models import RolloutPlan, StageCheck
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import Check, CheckKind, PlanDefinition
 from rollouts.services import probes
+from rollouts.services.outside import Address, NotAsked, Outside, Query, Question
 
 # Sweeps come more often; what was asked so lately is not asked again.
 ASKED_EVERY = timedelta(seconds=30)
@@ -31,24 +33,47 @@ class Found:
     sentence: str
 
 
-def refresh_checks(plan: RolloutPlan, *, now: datetime) -> tuple[StageCheck, ...]:
-    """The checks of the plan's stage with their last answers, asked again where that is long enough ago.
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A check whose last answer, if any, is too old."""
 
-    Talks to the outside, so not to be called inside a transaction.
+    plan: RolloutPlan
+    check: Check
+    row: StageCheck | None
+    question: Question
+
+    @property
+    def asked_at(self) -> datetime:
+        """When it was asked last; what was never asked comes first."""
+        return self.row.checked_at if self.row else datetime.min.replace(tzinfo=UTC)
+
+
+def has_checks(plan: RolloutPlan) -> bool:
+    """Whether the plan's stage asks the outside."""
+    return bool(plan.stage and plan.definition["stages"][plan.stage - 1]["gates"]["checks"])
+
+
+def refresh_checks(plans: Collection[RolloutPlan], outside: Outside, *, now: datetime) -> set[uuid.UUID]:
+    """Ask the checks of the plans' stages again where that is long enough ago, and keep the answers: two queries.
+
+    Gives the plans of which something was not asked; its last answer is an old one. Talks to the outside, so not to be
+    called inside a transaction.
     """
-    stages = from_json(plan.definition).stages
-    checks = stages[plan.stage - 1].gates.checks if 1 <= plan.stage <= len(stages) else ()
-    rows = StageCheck.objects.filter(plan=plan, attempt=plan.attempt, stage=plan.stage)
-    known = {row.name: row for row in rows} if checks else {}
-    return tuple(_refreshed(plan, check, known.get(check.name), now=now) for check in checks)
-
-
-def ask(check: Check, *, now: datetime) -> Found:
-    """What a check says now."""
-    try:
-        return _ask_http(check) if check.kind is CheckKind.HTTP else _ask_prometheus(check, now=now)
-    except probes.ProbeError as error:
-        return Found(ERROR, f"{check.name}: {error}")
+    due = sorted(_due(plans, now=now), key=lambda each: each.asked_at)
+    outside.ask(each.question for each in due)
+    answered, left_out = [], set()
+    for each in due:
+        try:
+            answered.append(_row(each, _found(each, outside), now=now))
+        except NotAsked:
+            left_out.add(each.plan.pk)
+    StageCheck.objects.bulk_create(
+        answered,
+        update_conflicts=True,
+        unique_fields=["plan", "attempt", "stage", "name"],
+        update_fields=["outcome", "sentence", "errors_in_a_row", "checked_at"],
+    )
+    return left_out
 
 
 def check_problems(definition: PlanDefinition) -> Sequence[tuple[str, str]]:
@@ -64,34 +89,49 @@ def check_problems(definition: PlanDefinition) -> Sequence[tuple[str, str]]:
     return found
 
 
-def _refreshed(plan: RolloutPlan, check: Check, row: StageCheck | None, *, now: datetime) -> StageCheck:
-    if row is not None and timedelta() <= now - row.checked_at < ASKED_EVERY:
-        return row
-    found = ask(check, now=now)
-    errors = (row.errors_in_a_row if row else 0) + 1 if found.outcome == ERROR else 0
-    kept, _ = StageCheck.objects.update_or_create(
-        plan=plan,
-        attempt=plan.attempt,
-        stage=plan.stage,
-        name=check.name,
-        defaults={
-            "outcome": found.outcome,
-            "sentence": found.sentence[:500],
-            "errors_in_a_row": errors,
-            "checked_at": now,
-        },
+def _due(plans: Collection[RolloutPlan], *, now: datetime) -> list[_Due]:
+    asking = [plan for plan in plans if has_checks(plan)]
+    rows = StageCheck.objects.filter(plan__in=asking) if asking else ()
+    known = {(row.plan_id, row.attempt, row.stage, row.name): row for row in rows}
+    found = []
+    for plan in asking:
+        for check in from_json(plan.definition).stages[plan.stage - 1].gates.checks:
+            row = known.get((plan.pk, plan.attempt, plan.stage, check.name))
+            if row is None or not timedelta() <= now - row.checked_at < ASKED_EVERY:
+                is_http = check.kind is CheckKind.HTTP
+                found.append(_Due(plan, check, row, Address(check.url) if is_http else Query(check.query, now)))
+    return found
+
+
+def _found(due: _Due, outside: Outside) -> Found:
+    check = due.check
+    try:
+        said = outside.said(due.question)
+    except probes.ProbeError as error:
+        return Found(ERROR, f"{check.name}: {error}")
+    return _of_status(check, said) if check.kind is CheckKind.HTTP else _of_value(check, said)
+
+
+def _row(due: _Due, found: Found, *, now: datetime) -> StageCheck:
+    before = due.row.errors_in_a_row if due.row else 0
+    return StageCheck(
+        plan=due.plan,
+        attempt=due.plan.attempt,
+        stage=due.plan.stage,
+        name=due.check.name,
+        outcome=found.outcome,
+        sentence=found.sentence[:500],
+        errors_in_a_row=before + 1 if found.outcome == ERROR else 0,
+        checked_at=now,
     )
-    return kept
 
 
-def _ask_http(check: Check) -> Found:
-    status = probes.get(check.url)
-    is_good = 200 <= status <= 299
+def _of_status(check: Check, status: float | None) -> Found:
+    is_good = status is not None and 200 <= status <= 299
     return Found(PASSED if is_good else FAILED, f"{check.name}: {probes.target_of(check.url).host} answers {status}.")
 
 
-def _ask_prometheus(check: Check, *, now: datetime) -> Found:
-    value = probes.query(check.query, at=now)
+def _of_value(check: Check, value: float | None) -> Found:
     if value is None:
         return Found(ERROR, f"{check.name}: Prometheus has no data for the query.")
     is_good = _OPERATORS[check.operator](value, check.threshold)

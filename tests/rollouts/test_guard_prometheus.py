@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from rollouts.guarding.judging import GuardOutcome
-from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
+from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan, StageCheck
 from rollouts.plans.definition import GUARD_QUERIES, Check, CheckKind, GuardSource, GuardSpec
 from rollouts.selectors.guard_replay import differences_of, replayed
 from rollouts.selectors.guards import GuardReading
 from rollouts.services import probes
 from rollouts.services.guarding import refresh_guards
-from rollouts.services.stage_checks import ask
+from rollouts.services.outside import Outside
+from rollouts.services.stage_checks import refresh_checks
 from tests.factories import NOW
 from tests.rollouts.guard_support import guard
 from tests.rollouts.plans.support import PlanBench, definition_of, stages_of
@@ -171,13 +172,16 @@ def test_real_prometheus__watch_thrown_away__same_counts(prometheus: str, bench:
     ],
 )
 def test_real_prometheus__check__passed_failed_or_error(
-    query: str, operator: str, outcome: str, sentence: str, prometheus: str, settings: Any
+    query: str, operator: str, outcome: str, sentence: str, prometheus: str, bench: PlanBench, settings: Any
 ) -> None:
     settings.PROMETHEUS_URL = prometheus
     check = Check("Failures", CheckKind.PROMETHEUS, query=query, operator=operator, threshold=10)
 
-    found = ask(check, now=NOW + timedelta(minutes=5))
+    plan = bench.started(gates={1: {"checks": (check,)}})
 
+    refresh_checks([plan], Outside(), now=NOW + timedelta(minutes=5))
+
+    found = StageCheck.objects.get()
     assert (found.outcome, bool(re.search(re.escape(sentence), found.sentence))) == (outcome, True)
 
 

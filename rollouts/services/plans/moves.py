@@ -12,16 +12,20 @@ from rollouts.models import GuardVerdict, RolloutPlan
 from rollouts.plans.deciding import Move
 from rollouts.plans.transitions import InvalidPlanTransition, PlanAct
 from rollouts.selectors.plans.facts import Reading
-from rollouts.selectors.plans.signals import Signal
+from rollouts.selectors.plans.signals import FORCED, INCIDENT, MOVED_GROUND, UNCONSENTED, Signal
 from rollouts.services.guarding import keep_verdict
+from rollouts.services.plans.consent import refuse_other_plan_content
 from rollouts.services.plans.notices import tell_about
 from rollouts.services.plans.rollback import go_back
 from rollouts.services.plans.stages import reach_stage
+from rollouts.services.plans.unreadable import CODE as UNREADABLE
 from rollouts.services.plans.writing import ENGINE, step
 
 Deed = Callable[[Reading, datetime], None]
 
 GUARDS = "guards"
+# What shows without trying to move. Any other hold was met by a move, and only a move shows that it is gone.
+_SHOWN = frozenset({GUARDS, MOVED_GROUND, INCIDENT, FORCED, UNCONSENTED, UNREADABLE})
 # Somebody else acted on the plan at the same moment: not what stands in its way, the next look sees more.
 _RACES = (ConcurrentUpdate, InvalidPlanTransition)
 
@@ -65,7 +69,7 @@ def carry_out(reading: Reading, *, now: datetime) -> bool:
 
 def _is_held_by(plan: RolloutPlan, hold: Signal | None) -> bool:
     if hold is None:
-        return not plan.is_blocked
+        return not plan.is_blocked or plan.blocked_code not in _SHOWN
     kept = {name: value for name, value in plan.blocked_detail.items() if name != "message"}
     return (plan.blocked_code, kept) == (hold.code, dict(hold.facts))
 
@@ -141,6 +145,7 @@ def _roll_back(reading: Reading, now: datetime) -> None:
 
 
 def _complete(reading: Reading, now: datetime) -> None:
+    refuse_other_plan_content(reading.plan)
     fields: dict[str, Any] = {"ended_at": now, "next_look_at": None, "blocked_code": "", "blocked_detail": {}}
     _step(reading, PlanAct.COMPLETE, _verdicts(reading, now), now, good_stage=_good_stage(reading), **fields)
 

@@ -115,7 +115,7 @@ class Said:
         """From now on every guard says this."""
         self.outcome, self.action = outcome, action
 
-    def _read(self, plans: Collection[RolloutPlan], *, now: datetime) -> dict[Any, tuple[GuardReading, ...]]:
+    def _read(self, plans: Collection[RolloutPlan], *, now: datetime, **_: Any) -> dict[Any, tuple[GuardReading, ...]]:
         return {plan.pk: (self._reading(plan, now),) for plan in plans}
 
     def _reading(self, plan: RolloutPlan, now: datetime) -> GuardReading:

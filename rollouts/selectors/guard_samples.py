@@ -1,0 +1,40 @@
+"""The counts that are kept of guards for good: with their verdicts, and with the samples between them."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from rollouts.guarding.counts import Interval
+from rollouts.models import GuardSample, GuardVerdict, RolloutPlan
+from rollouts.selectors.guards import WatchKey
+
+Kept = GuardSample | GuardVerdict
+
+
+def intervals_kept(rows: Iterable[Kept], *, through: datetime | None = None) -> list[Interval]:
+    """Every minute that the rows of one guard hold, in order and once, up to `through`."""
+    found: dict[datetime, Interval] = {}
+    for row in rows:
+        for item in row.intervals:
+            interval = Interval.from_json(item)
+            found.setdefault(interval.minute, interval)
+    return [found[minute] for minute in sorted(found) if through is None or minute <= through]
+
+
+def samples_by_watch(plans: Collection[RolloutPlan]) -> Mapping[WatchKey, list[GuardSample]]:
+    """The samples of the plans' present attempts: one query."""
+    attempts = {plan.pk: plan.attempt for plan in plans}
+    found: dict[WatchKey, list[GuardSample]] = defaultdict(list)
+    for row in GuardSample.objects.filter(plan__in=plans).order_by("through"):
+        if row.attempt == attempts[row.plan_id]:
+            found[WatchKey(row.plan_id, row.attempt, row.metric)].append(row)
+    return found
+
+
+def samples_of(plan_id: uuid.UUID, attempt: int) -> Mapping[str, list[GuardSample]]:
+    """The samples of one attempt by metric: one query."""
+    found: dict[str, list[GuardSample]] = defaultdict(list)
+    for row in GuardSample.objects.filter(plan=plan_id, attempt=attempt).order_by("through"):
+        found[row.metric].append(row)
+    return found
