@@ -57,6 +57,7 @@ class GuardRow:
     sentence: str
     is_chosen: bool
     breach: str
+    watches: str
     problem: str
 
 
@@ -85,6 +86,7 @@ def form_context(
         "operators": OPERATORS,
         "guard_rows": _guard_rows(typed, metrics, rows, stored),
         "actions": _ACTIONS,
+        "watched": list(dict.fromkeys(row.key for row in rows if row.key)),
         "problems": typed.problems,
     }
 
@@ -165,6 +167,7 @@ def _guard_row(typed: Typed, key: str, name: str, description: str, sentence: st
         sentence=sentence,
         is_chosen=typed.is_ticked(f"guard-{key}"),
         breach=typed.text(f"breach-{key}") or usual,
+        watches=typed.text(f"watch-{key}"),
         problem=typed.problems.get(f"guard-{key}", ""),
     )
 

@@ -66,7 +66,7 @@ def definition_from(
         flags=tuple(key for key, _, _ in arms),
         strategy=shape,
         stages=stages,
-        guards=tuple(_guards(typed, metrics, arms[0], stored)),
+        guards=tuple(_guards(typed, metrics, arms, stored)),
         options=Options(
             rollback_to="start" if typed.text("rollback_to") == "start" else "last_good",
             may_skip=typed.is_ticked("may_skip"),
@@ -89,6 +89,7 @@ def fields_of_definition(definition: PlanDefinition) -> dict[str, str]:
         fields[f"against-{number}"] = next((patch.against for patch in patches if patch.against), "")
     for guard in definition.guards:
         fields[f"guard-{guard.metric}"] = "1"
+        fields[f"watch-{guard.metric}"] = guard.flag_key
         fields[f"breach-{guard.metric}"] = guard.on_breach.value
     options = definition.options
     return fields | {
@@ -120,7 +121,11 @@ def spec_of(metric: GuardMetric, arms: Arms, *, on_breach: str = "") -> GuardSpe
         return None
 
 
-def _guards(typed: Typed, metrics: Sequence[GuardMetric], arms: Arms, stored: PlanDefinition | None) -> list[GuardSpec]:
+def _guards(
+    typed: Typed, metrics: Sequence[GuardMetric], every: Sequence[Arms], stored: PlanDefinition | None
+) -> list[GuardSpec]:
+    """The ticked guards, each on the flag that was chosen for it, the first one where none was."""
+    by_flag = {arms[0]: arms for arms in every}
     former: Mapping[str, GuardSpec] = {guard.metric: guard for guard in stored.guards} if stored else {}
     offered = {metric.key: metric for metric in metrics}
     found = []
@@ -128,6 +133,7 @@ def _guards(typed: Typed, metrics: Sequence[GuardMetric], arms: Arms, stored: Pl
         if not typed.is_ticked(f"guard-{key}"):
             continue
         chosen = typed.text(f"breach-{key}")
+        arms = by_flag.get(typed.text(f"watch-{key}"), every[0])
         spec = (
             _former_guard(former[key], arms, chosen) if key in former else spec_of(offered[key], arms, on_breach=chosen)
         )
@@ -135,7 +141,9 @@ def _guards(typed: Typed, metrics: Sequence[GuardMetric], arms: Arms, stored: Pl
             typed.problems[f"guard-{key}"] = "This metric of the catalogue cannot be used. Look at its numbers."
             continue
         if not arms[2]:
-            typed.problems["against-0"] = "Guards compare with the variant that the others get: choose it."
+            typed.problems[f"against-{list(by_flag).index(arms[0])}"] = (
+                "Guards compare with the variant that the others get: choose it."
+            )
         found.append(spec)
     return found
 
@@ -144,8 +152,7 @@ def _former_guard(guard: GuardSpec, arms: Arms, on_breach: str) -> GuardSpec:
     """A guard that the plan has already keeps its numbers, whatever became of the catalogue."""
     action = GuardAction(on_breach) if on_breach in set(GuardAction) else guard.on_breach
     fields = {name: getattr(guard, name) for name in asdict(guard)}
-    if guard.flag_key == arms[0]:
-        fields |= {"treatment": arms[1], "control": arms[2]}
+    fields |= {"flag_key": arms[0], "treatment": arms[1], "control": arms[2]}
     return GuardSpec(**{**fields, "on_breach": action})
 
 

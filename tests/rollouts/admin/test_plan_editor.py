@@ -345,6 +345,26 @@ def test_guards__from_the_catalogue__are_copied_with_what_was_chosen(bench: Plan
     assert "Nothing was counted for this flag in the last day" in seen
 
 
+def test_guards__several_flags__watch_the_one_that_was_chosen(bench: PlanBench) -> None:
+    banner = bench.world.flag("hero-banner")
+    bench.world.serve(banner, bench.staging, {**percent_document(banner.key, 0), "rules": []})
+    for name in ("Errors", "Latency"):
+        fields = MetricFields(name, MetricKind.ERROR_RATE)
+        add_metric(bench.world.project.pk, name.lower(), fields, actor=actor_of(bench.world.rita), now=NOW)
+    both = {"flags": "2", "flag-1": banner.key, "variant-1": "off", "against-1": "on"}
+    chosen = {"guard-errors": "1", "guard-latency": "1", "watch-latency": banner.key}
+
+    post(bench, {**form(), **both, **chosen, "strategy": "canary", "is_confirmed": "1"})
+
+    plan = RolloutPlan.objects.get()
+    definition = from_json(plan.definition)
+    arms = {guard.metric: (guard.flag_key, guard.treatment, guard.control) for guard in definition.guards}
+    assert arms == {"errors": ("checkout-redesign", "on", "off"), "latency": (banner.key, "off", "on")}
+    again = text_of(signed_in(bench.world.rita).get(reverse("admin:rollouts_rolloutplan_edit", args=[plan.pk])))
+    assert '<select name="watch-latency">' in again
+    assert fields_of_definition(definition)["watch-latency"] == banner.key
+
+
 def test_edit__draft__shows_its_stages_and_saves_changes(bench: PlanBench) -> None:
     plan = bench.plan(environment=bench.staging)
     client, url = signed_in(bench.world.rita), reverse("admin:rollouts_rolloutplan_edit", args=[plan.pk])
