@@ -136,10 +136,13 @@ def _worst(stage: Stage, facts: StageFacts) -> _Trouble | None:
 
 
 def _troubles(stage: Stage, facts: StageFacts) -> Iterator[_Trouble]:
-    """What guards want. Silence is bad news only where guards have to have an opinion."""
+    """What guards want. Silence is bad news only in a monitored stage, and there only of guards that decide, where some
+    do.
+    """
     for guard in facts.guards:
-        is_skew = guard.outcome is GuardOutcome.SAMPLE_RATIO and not facts.is_randomised
-        if is_skew or (guard.outcome in _SILENCE and not stage.gates.is_monitored):
+        is_skew = guard.outcome is GuardOutcome.SAMPLE_RATIO and not guard.is_randomised
+        has_to_speak = stage.gates.is_monitored and (guard.is_randomised or not facts.deciding)
+        if is_skew or (guard.outcome in _SILENCE and not has_to_speak):
             continue
         if guard.action is GuardAction.ROLL_BACK:
             yield _reversal(guard, facts)
@@ -153,7 +156,7 @@ def _reversal(guard: GuardFacts, facts: StageFacts) -> _Trouble:
     """Back, unless the plan went back by itself before, or nobody was drawn and it is no hard break."""
     if facts.reversals:
         return _Trouble(Move.PAUSE, f"{_said(guard)} The plan has rolled itself back before, so a person decides now.")
-    if not facts.is_randomised and guard.outcome is not GuardOutcome.HARD_BREAK:
+    if not guard.is_randomised and guard.outcome is not GuardOutcome.HARD_BREAK:
         return _Trouble(Move.PAUSE, f"{_said(guard)} Who gets it was not drawn by lot, so a person decides.")
     return _Trouble(Move.ROLL_BACK, _said(guard))
 
@@ -181,7 +184,7 @@ def _undecided(
     definition: PlanDefinition, facts: StageFacts, waiting: GateState, gates: tuple[GateState, ...]
 ) -> Decision:
     """A monitored stage at the end of its soak: once more, then a person is asked."""
-    if definition.options.extends_once and not facts.extra_soak_minutes:
+    if definition.options.extends_once and not facts.is_extended:
         sentence = f"{waiting.sentence} The stage is served for its time once more."
         return Decision(Move.EXTEND, sentence, gates, facts.now)
     return Decision(Move.PAUSE, f"{waiting.sentence} Its time is over, so a person decides.", gates)

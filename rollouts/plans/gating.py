@@ -46,9 +46,11 @@ def is_decided(guard: GuardFacts) -> bool:
 
 
 def is_good(facts: StageFacts) -> bool:
-    """Whether guards found the stage good: there are some, people are drawn, and each has shown it to be safe."""
-    safe = all(guard.outcome is GuardOutcome.HEALTHY for guard in facts.guards)
-    return bool(facts.guards) and facts.is_randomised and safe
+    """Whether guards found the stage good: people are drawn for some, each of these has shown it to be safe, and the
+    others found nothing worse.
+    """
+    safe = all(guard.outcome is GuardOutcome.HEALTHY for guard in facts.deciding)
+    return bool(facts.deciding) and safe and not any(guard.outcome in BREACHES for guard in facts.guards)
 
 
 def _gates(gates: Gates, facts: StageFacts) -> Iterator[GateState]:
@@ -96,8 +98,8 @@ def _sample(wanted: int, facts: StageFacts) -> GateState:
 def _guards(facts: StageFacts) -> GateState:
     if not facts.is_randomised:
         return GateState(GUARDS, True, "Guards only advise here: who gets it was not drawn by lot.")
-    undecided = [guard.name for guard in facts.guards if not is_decided(guard)]
-    total = len(facts.guards)
+    undecided = [guard.name for guard in facts.deciding if not is_decided(guard)]
+    total = len(facts.deciding)
     if undecided:
         sentence = (
             f"{total - len(undecided)} of {_guard_count(total)} found this safe; undecided: {', '.join(undecided)}."
@@ -108,7 +110,9 @@ def _guards(facts: StageFacts) -> GateState:
         return GateState(GUARDS, True, f"Worse than before, which the plan only warns of: {', '.join(warned)}.")
     # A monitored stage without any guard has nobody to say that it is safe.
     sentence = f"All {_guard_count(total)} found this safe." if total > 1 else f"{_guard_count(total)} found this safe."
-    return GateState(GUARDS, bool(total), sentence)
+    advising = [guard.name for guard in facts.guards if not guard.is_randomised]
+    more = f" Not drawn by lot in this stage, so only advice: {', '.join(advising)}." if advising else ""
+    return GateState(GUARDS, bool(total), f"{sentence}{more}")
 
 
 def _guard_count(number: int) -> str:

@@ -19,7 +19,10 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuardFacts:
-    """What one guard says, and what the plan wants done at it. `control` and `treatment` are units seen."""
+    """What one guard says, and what the plan wants done at it. `control` and `treatment` are units seen.
+
+    `is_randomised`: in this stage one split draws both of its arms. A guard without that only advises.
+    """
 
     name: str
     outcome: GuardOutcome
@@ -27,6 +30,7 @@ class GuardFacts:
     sentence: str = ""
     control: int = 0
     treatment: int = 0
+    is_randomised: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,11 @@ class CheckFacts:
 class StageFacts:
     """Everything the next move of a plan is decided on.
 
-    `fresh_minutes` are the minutes of this stage in which every guard had data in time. `approvals` are those that
-    still count. `blocked_by` says in a sentence what stands in the way of going on, empty for nothing. `reversals` is
-    how often the plan rolled itself back. `is_randomised`: both arms of the guards are drawn by one split. `able_since`
-    is when what held the plan went away, so that the time before it was not missed. `look_again_at` is when guards
-    know more, None for a minute from now.
+    `fresh_minutes` are the minutes of this stage, since it was entered or resumed, in which every guard had data in
+    time. `approvals` are those that still count. `blocked_by` says in a sentence what stands in the way of going on,
+    empty for nothing. `reversals` is how often the plan rolled itself back. `is_extended`: the stage got its soak once
+    more in this attempt. `able_since` is when what held the plan went away, so that the time before it was not missed.
+    `look_again_at` is when guards know more, None for a minute from now.
     """
 
     now: datetime
@@ -58,7 +62,7 @@ class StageFacts:
     blocked_by: str = ""
     reversals: int = 0
     good_stage: int = 0
-    is_randomised: bool = True
+    is_extended: bool = False
     able_since: datetime | None = None
     look_again_at: datetime | None = None
 
@@ -68,7 +72,17 @@ class StageFacts:
         return max(self.now - self.entered_at, timedelta(0))
 
     @property
+    def deciding(self) -> tuple[GuardFacts, ...]:
+        """The guards whose arms are drawn by lot in this stage. The others have nothing to compare in it."""
+        return tuple(guard for guard in self.guards if guard.is_randomised)
+
+    @property
+    def is_randomised(self) -> bool:
+        """Whether anybody is drawn by lot for the guards there are."""
+        return bool(self.deciding) or not self.guards
+
+    @property
     def smallest_sample(self) -> int:
         """Units of the arm that has fewest; only the treatment counts where nobody is drawn."""
-        seen = [min(one.control, one.treatment) if self.is_randomised else one.treatment for one in self.guards]
+        seen = [min(one.control, one.treatment) for one in self.deciding] or [one.treatment for one in self.guards]
         return min(seen, default=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import F, Min
+from django.db.models import F, Min, Q
 
 from flags.models import MetricCount
 from flags.selectors.telemetry import MetricSeries, metric_minutes
@@ -16,7 +16,7 @@ from rollouts.guarding.judging import Judgement
 from rollouts.guarding.serving import NOTHING, ArmCounts, Course, Turn, Weights, interval_of, weights_in
 from rollouts.models import GuardVerdict, GuardWatch, PlanStep, RolloutPlan
 from rollouts.plans.definition import GuardSpec
-from rollouts.plans.transitions import LIVE_STATES
+from rollouts.plans.transitions import LIVE_STATES, PlanAct
 
 _MINUTE = timedelta(minutes=1)
 # A watch further behind is counted on apart from the others, so that these need not read its long past.
@@ -62,7 +62,9 @@ def courses_of(plans: Collection[RolloutPlan]) -> dict[uuid.UUID, Course]:
     begun = steps.order_by().values_list("plan_id", "attempt").annotate(begun=Min("at"))
     begun_at = {(plan_id, attempt): at for plan_id, attempt, at in begun}
     turns: dict[uuid.UUID, list[Turn]] = defaultdict(list)
-    for plan_id, at, stage in steps.exclude(from_stage=F("to_stage")).values_list("plan_id", "at", "to_stage"):
+    # What came while a plan was paused or had gone back is no part of the stage's soak, so that begins with the resume.
+    begins = steps.filter(~Q(from_stage=F("to_stage")) | Q(act=PlanAct.RESUME.value))
+    for plan_id, at, stage in begins.values_list("plan_id", "at", "to_stage"):
         turns[plan_id].append(Turn(at, stage))
     return {
         plan.pk: Course(tuple(turns[plan.pk]), begun_at.get((plan.pk, plan.attempt), turns[plan.pk][0].at))
@@ -76,7 +78,7 @@ def weights_of(plan: RolloutPlan, stage: int, spec: GuardSpec) -> Weights:
     document = plan.base[spec.flag_key]["document"]
     for changed in plan.documents[:stage]:
         document = changed.get(spec.flag_key, document)
-    return weights_in(document, spec)
+    return weights_in(document, spec, stage=stage)
 
 
 def series_of(plan: RolloutPlan, spec: GuardSpec) -> MetricSeries:

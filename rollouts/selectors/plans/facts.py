@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,6 +69,7 @@ class _Known:
     checks: Mapping[uuid.UUID, Mapping[str, CheckFacts]]
     approvals: Mapping[uuid.UUID, int]
     able_since: Mapping[uuid.UUID, datetime]
+    extended: Collection[uuid.UUID]
 
 
 def readings_of(plans: Sequence[RolloutPlan], guards: Guards, *, now: datetime) -> list[Reading]:
@@ -106,26 +107,31 @@ def _facts(
     *,
     now: datetime,
 ) -> StageFacts:
+    by_lot = [weights_of(plan, plan.stage, one.spec).is_randomised for one in guards]
+    deciding = [one for one, is_drawn in zip(guards, by_lot, strict=True) if is_drawn] or guards
     return StageFacts(
         now=now,
         entered_at=plan.stage_entered_at or now,
-        fresh_minutes=min((one.watch.fresh_minutes for one in guards), default=0),
+        fresh_minutes=min((one.watch.fresh_minutes for one in deciding), default=0),
         extra_soak_minutes=plan.extra_soak_minutes,
         approvals=_approvals(plan, definition, known),
-        guards=tuple(_guard_facts(one) for one in guards),
+        guards=tuple(_guard_facts(one, is_randomised=is_drawn) for one, is_drawn in zip(guards, by_lot, strict=True)),
         checks=known.checks.get(plan.pk, {}),
         blocked_by=signal.message if signal else "",
         reversals=plan.automatic_reversals,
         good_stage=plan.good_stage,
-        is_randomised=all(weights_of(plan, plan.stage, spec).serves_both for spec in definition.guards),
+        is_extended=plan.pk in known.extended,
         able_since=now if plan.is_blocked else known.able_since.get(plan.pk),
         look_again_at=next_closing(now),
     )
 
 
-def _guard_facts(reading: GuardReading) -> GuardFacts:
-    spec, said = reading.spec, reading.judgement
-    return GuardFacts(spec.name, said.outcome, said.action, said.sentence, said.samples.control, said.samples.treatment)
+def _guard_facts(reading: GuardReading, *, is_randomised: bool) -> GuardFacts:
+    said = reading.judgement
+    seen = said.samples
+    return GuardFacts(
+        reading.spec.name, said.outcome, said.action, said.sentence, seen.control, seen.treatment, is_randomised
+    )
 
 
 def _approvals(plan: RolloutPlan, definition: PlanDefinition, known: _Known) -> int:
@@ -146,6 +152,22 @@ def _known(plans: Sequence[RolloutPlan]) -> _Known:
     approvals = {
         plan_id: count for plan_id, *place, count in given.annotate(Count("pk")) if here[plan_id] == tuple(place)
     }
-    let_go = PlanStep.objects.filter(plan__in=plans, act__in=[PlanAct.CLEAR.value, PlanAct.RESUME.value])
-    able_since = dict(let_go.order_by().values_list("plan_id").annotate(Max("at")))
-    return _Known(checks, approvals, able_since)
+    return _Known(checks, approvals, *_let_go_and_extended(here))
+
+
+def _let_go_and_extended(
+    here: Mapping[uuid.UUID, tuple[int, int]],
+) -> tuple[dict[uuid.UUID, datetime], set[uuid.UUID]]:
+    """When what held each plan went away, and which were given the soak of their present stage once more: one query."""
+    acts = [PlanAct.CLEAR.value, PlanAct.RESUME.value, PlanAct.EXTEND.value]
+    # A stage that began anew after a clock was wrong was not extended.
+    steps = PlanStep.objects.filter(plan__in=list(here), act__in=acts).exclude(evidence__has_key="entered_at")
+    rows = steps.order_by().values_list("plan_id", "act", "attempt", "to_stage").annotate(Max("at"))
+    able_since: dict[uuid.UUID, datetime] = {}
+    extended = set()
+    for plan_id, act, attempt, stage, at in rows:
+        if act != PlanAct.EXTEND.value:
+            able_since[plan_id] = max(at, able_since.get(plan_id, at))
+        elif (attempt, stage) == here[plan_id]:
+            extended.add(plan_id)
+    return able_since, extended

@@ -54,6 +54,11 @@ def facts_at(minutes: float, **fields: Any) -> StageFacts:
     return StageFacts(**{**values, **fields})
 
 
+def advises(one: GuardFacts) -> GuardFacts:
+    """The same guard where its arms are not drawn by lot."""
+    return replace(one, is_randomised=False)
+
+
 SAFE, OPEN = says(Out.HEALTHY), says(Out.COLLECTING)
 BAD, BROKEN = says(Out.BREACH), says(Out.HARD_BREAK)
 SIGNAL = says(Out.BREACH, is_guardrail=False)
@@ -85,13 +90,15 @@ DECIDED: list[tuple[Gates, StageFacts, Move, str]] = [
     (MONITORED, facts_at(29, guards=(OPEN,)), Move.WAIT, "29 of 30"),
     (MONITORED, facts_at(30, guards=(OPEN,)), Move.EXTEND, "undecided: Errors. The stage is served for its time once"),
     (MONITORED, facts_at(45, guards=(OPEN,), extra_soak_minutes=30), Move.WAIT, "45 of 60"),
-    (MONITORED, facts_at(60, guards=(OPEN,), extra_soak_minutes=30), Move.PAUSE, "Its time is over, so a person"),
+    (MONITORED, facts_at(60, guards=(OPEN,), extra_soak_minutes=30, is_extended=True), Move.PAUSE, "Its time is over"),
+    (MONITORED, facts_at(31, guards=(OPEN,), extra_soak_minutes=1), Move.EXTEND, "served for its time once more"),
+    (MONITORED, facts_at(30, guards=(OPEN,), is_extended=True), Move.PAUSE, "Its time is over, so a person"),
     (MONITORED, facts_at(60, guards=(SAFE,), extra_soak_minutes=30), Move.ADVANCE, "Every gate is met"),
     (MONITORED, facts_at(30, guards=(says(Out.AT_RISK),)), Move.EXTEND, "undecided"),
     (MONITORED, facts_at(30, guards=(says(Out.RECOVERED),)), Move.EXTEND, "undecided"),
     (MONITORED, facts_at(30, guards=(SAFE, OPEN)), Move.EXTEND, "1 of 2 guards found this safe"),
     (MONITORED, facts_at(30), Move.EXTEND, "0 guards"),
-    (MONITORED, facts_at(30, guards=(OPEN,), is_randomised=False), Move.ADVANCE, "Every gate is met"),
+    (MONITORED, facts_at(30, guards=(advises(OPEN),)), Move.ADVANCE, "Every gate is met"),
     (MONITORED, facts_at(30, guards=(says(Out.BREACH, on_breach=GuardAction.WARN),)), Move.ADVANCE, "Every gate"),
     # A breach comes first, whatever else there is.
     (TIMED, facts_at(1, guards=(BAD,)), Move.ROLL_BACK, "Errors: Breach"),
@@ -99,16 +106,16 @@ DECIDED: list[tuple[Gates, StageFacts, Move, str]] = [
     (FREE, facts_at(0, guards=(BAD,)), Move.ROLL_BACK, "Errors: Breach"),
     (MONITORED, facts_at(1, guards=(SAFE, BAD)), Move.ROLL_BACK, "Errors: Breach"),
     (MONITORED, facts_at(1, guards=(BAD,), reversals=1), Move.PAUSE, "rolled itself back before"),
-    (MONITORED, facts_at(1, guards=(BAD,), is_randomised=False), Move.PAUSE, "not drawn by lot"),
+    (MONITORED, facts_at(1, guards=(advises(BAD),)), Move.PAUSE, "not drawn by lot"),
     (MONITORED, facts_at(1, guards=(BAD,), blocked_by="Frozen."), Move.ROLL_BACK, "Errors: Breach"),
     (MONITORED, facts_at(1, guards=(LOST, BAD)), Move.ROLL_BACK, "Errors: Breach"),
     (TIMED, facts_at(1, guards=(says(Out.BREACH, on_breach=GuardAction.PAUSE),)), Move.PAUSE, "Errors: Breach"),
     (TIMED, facts_at(30, guards=(says(Out.BREACH, on_breach=GuardAction.HOLD),)), Move.HOLD, "Errors: Breach"),
     (TIMED, facts_at(30, guards=(says(Out.BREACH, on_breach=GuardAction.WARN),)), Move.ADVANCE, "Every gate"),
     (TIMED, facts_at(1, guards=(BROKEN,)), Move.ROLL_BACK, "Hard break"),
-    (TIMED, facts_at(1, guards=(BROKEN,), is_randomised=False), Move.ROLL_BACK, "Hard break"),
+    (TIMED, facts_at(1, guards=(advises(BROKEN),)), Move.ROLL_BACK, "Hard break"),
     (TIMED, facts_at(1, guards=(BROKEN,), reversals=1), Move.PAUSE, "a person decides now"),
-    (TIMED, facts_at(1, guards=(BROKEN,), is_randomised=False, reversals=1), Move.PAUSE, "a person decides now"),
+    (TIMED, facts_at(1, guards=(advises(BROKEN),), reversals=1), Move.PAUSE, "a person decides now"),
     (TIMED, facts_at(1, guards=(says(Out.HARD_BREAK, is_guardrail=False),)), Move.PAUSE, "Hard break"),
     # Silence is bad news where guards have to have an opinion.
     (MONITORED, facts_at(1, guards=(LOST,)), Move.PAUSE, "No data"),
@@ -116,7 +123,7 @@ DECIDED: list[tuple[Gates, StageFacts, Move, str]] = [
     (TIMED, facts_at(29, guards=(LOST,)), Move.WAIT, "29 of 30"),
     (MONITORED, facts_at(1, guards=(CRITICAL,)), Move.ROLL_BACK, "No data"),
     (MONITORED, facts_at(1, guards=(CRITICAL,), reversals=1), Move.PAUSE, "No data"),
-    (MONITORED, facts_at(1, guards=(CRITICAL,), is_randomised=False), Move.PAUSE, "No data"),
+    (MONITORED, facts_at(1, guards=(advises(CRITICAL),)), Move.PAUSE, "No data"),
     (TIMED, facts_at(1, guards=(CRITICAL,)), Move.WAIT, "1 of 30"),
     (MONITORED, facts_at(30, guards=(says(Out.STALE),)), Move.HOLD, "Data out of date"),
     (MONITORED, facts_at(30, guards=(says(Out.STALE, on_stale=GuardAction.PAUSE),)), Move.PAUSE, "out of date"),
@@ -127,7 +134,16 @@ DECIDED: list[tuple[Gates, StageFacts, Move, str]] = [
     (TIMED, facts_at(30, guards=(SIGNAL,)), Move.HOLD, "Errors: Breach"),
     (MONITORED, facts_at(30, guards=(says(Out.SHARED_INCIDENT), SAFE)), Move.HOLD, "Shared incident"),
     (TIMED, facts_at(30, guards=(says(Out.SAMPLE_RATIO),)), Move.HOLD, "Shares are off"),
-    (TIMED, facts_at(30, guards=(says(Out.SAMPLE_RATIO),), is_randomised=False), Move.ADVANCE, "Every gate"),
+    (TIMED, facts_at(30, guards=(advises(says(Out.SAMPLE_RATIO)),)), Move.ADVANCE, "Every gate"),
+    # A guard of a flag that is not split in this stage neither decides nor keeps the others from it.
+    (MONITORED, facts_at(30, guards=(advises(OPEN), OPEN)), Move.EXTEND, "0 of 1 guard found this safe"),
+    (MONITORED, facts_at(30, guards=(advises(OPEN), SAFE)), Move.ADVANCE, "Every gate is met"),
+    (MONITORED, facts_at(30, guards=(advises(LOST), SAFE)), Move.ADVANCE, "Every gate is met"),
+    (MONITORED, facts_at(30, guards=(advises(LOST), says(Out.STALE))), Move.HOLD, "Data out of date"),
+    (MONITORED, facts_at(1, guards=(advises(OPEN), BAD)), Move.ROLL_BACK, "Errors: Breach"),
+    (MONITORED, facts_at(1, guards=(advises(BAD), SAFE)), Move.PAUSE, "not drawn by lot"),
+    (SAMPLED, facts_at(9, guards=(advises(GuardFacts("E", Out.COLLECTING)), SAFE)), Move.ADVANCE, "Every gate"),
+    (SAMPLED, facts_at(9, guards=(advises(SAFE), says(Out.COLLECTING, sample=3))), Move.WAIT, "3 of 100"),
     # What stands in the way holds whatever would go on, and hides no pause.
     (TIMED, facts_at(30, blocked_by="Frozen until Monday."), Move.HOLD, "Frozen until Monday."),
     (TIMED, facts_at(1, blocked_by="Frozen until Monday."), Move.HOLD, "Frozen until Monday."),
@@ -139,7 +155,7 @@ DECIDED: list[tuple[Gates, StageFacts, Move, str]] = [
     (SAMPLED, facts_at(9, guards=(says(Out.COLLECTING, sample=100),)), Move.ADVANCE, "Every gate"),
     (SAMPLED, facts_at(9, guards=(SAFE, says(Out.COLLECTING, sample=3))), Move.WAIT, "3 of 100"),
     (SAMPLED, facts_at(9, guards=(GuardFacts("E", Out.COLLECTING, None, "", 3, 900),)), Move.WAIT, "3 of 100"),
-    (SAMPLED, facts_at(9, guards=(GuardFacts("E", Out.COLLECTING, None, "", 0, 900),), is_randomised=False),
+    (SAMPLED, facts_at(9, guards=(advises(GuardFacts("E", Out.COLLECTING, None, "", 0, 900)),)),
      Move.ADVANCE, "Every gate"),
     (CHECKED, facts_at(0), Move.WAIT, "Smoke: not asked yet"),
     (CHECKED, facts_at(0, checks={"Smoke": PASSED}), Move.WAIT, "Slow: not asked yet"),
@@ -234,18 +250,20 @@ def test_gates_of__every_gate__comes_in_order_with_approval_last():
 
 
 GOOD = [
-    ((SAFE,), True, True),
-    ((SAFE, SAFE), True, True),
-    ((SAFE, OPEN), True, False),
-    ((), True, False),
-    ((SAFE,), False, False),
-    ((says(Out.BREACH, on_breach=GuardAction.WARN),), True, False),
+    ((SAFE,), True),
+    ((SAFE, SAFE), True),
+    ((SAFE, OPEN), False),
+    ((), False),
+    ((advises(SAFE),), False),
+    ((SAFE, advises(OPEN)), True),
+    ((SAFE, advises(says(Out.BREACH, on_breach=GuardAction.WARN))), False),
+    ((says(Out.BREACH, on_breach=GuardAction.WARN),), False),
 ]
 
 
-@pytest.mark.parametrize(("guards", "is_randomised", "expected"), GOOD)
-def test_is_good__guards__have_all_shown_that_it_is_safe(guards, is_randomised, expected):
-    assert is_good(facts_at(30, guards=guards, is_randomised=is_randomised)) is expected
+@pytest.mark.parametrize(("guards", "expected"), GOOD)
+def test_is_good__guards__have_all_shown_that_it_is_safe(guards, expected):
+    assert is_good(facts_at(30, guards=guards)) is expected
 
 
 HOUR, DAY, MONTH = 60, 1_440, 30 * 1_440
@@ -310,10 +328,8 @@ def gates_drawn() -> st.SearchStrategy[Gates]:
 
 
 def guards_drawn() -> st.SearchStrategy[tuple[GuardFacts, ...]]:
-    return st.lists(
-        st.builds(says, st.sampled_from(Out), sample=st.sampled_from([0, 99, 500]), is_guardrail=st.booleans()),
-        max_size=3,
-    ).map(tuple)
+    said = st.builds(says, st.sampled_from(Out), sample=st.sampled_from([0, 99, 500]), is_guardrail=st.booleans())
+    return st.lists(st.builds(replace, said, is_randomised=st.booleans()), max_size=3).map(tuple)
 
 
 @st.composite
@@ -328,7 +344,7 @@ def facts_drawn(draw: st.DrawFn) -> StageFacts:
         checks=draw(st.sampled_from([{}, {"Smoke": PASSED}, {"Smoke": FAILED}])),
         blocked_by=draw(st.sampled_from(["", "", "Frozen."])),
         reversals=draw(st.integers(0, 1)),
-        is_randomised=draw(st.booleans()),
+        is_extended=draw(st.booleans()),
         good_stage=draw(st.integers(0, 4)),
     )
 
@@ -354,7 +370,9 @@ WORSE: dict[str, Any] = {
         f"no longer healthy but {outcome.value}": lambda facts, outcome=outcome: replace(
             facts,
             guards=tuple(
-                says(outcome, sample=min(one.control, one.treatment)) if one.outcome is Out.HEALTHY else one
+                replace(says(outcome, sample=min(one.control, one.treatment)), is_randomised=one.is_randomised)
+                if one.outcome is Out.HEALTHY
+                else one
                 for one in facts.guards
             ),
         )
