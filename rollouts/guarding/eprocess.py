@@ -152,9 +152,9 @@ def add(accumulated: Accumulated, interval: Interval) -> Accumulated:
         return replace(accumulated, through=interval.minute)
     effect = accumulated.design_effect if interval.has_events else 1.0
     shares = with_shares(accumulated.shares, interval, effect)
-    if has_excess(interval, effect):
-        return replace(accumulated, through=interval.minute, shares=shares, excess_at=interval.minute)
     known = _begun(accumulated, interval)
+    if has_excess(interval, effect):
+        return replace(known, through=interval.minute, shares=shares, excess_at=interval.minute)
     ladder, successes = known.ladder, known.successes
     return Accumulated(
         known.margin,

@@ -98,8 +98,8 @@ class _Look:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing of the present stage is counted yet."""
-        return self.known.since is None or self.known.since < self.started_at
+        """Whether nothing is counted yet since the present stage began or went on."""
+        return self.known.through is None or self.known.through < self.started_at
 
     @property
     def has_excess(self) -> bool:

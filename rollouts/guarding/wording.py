@@ -73,8 +73,8 @@ def one_sided(spec: GuardSpec, total: Arms) -> str:
 
 
 def nothing_here(spec: GuardSpec) -> str:
-    """A stage that has just begun."""
-    return f"{spec.name}: nothing to compare is counted in this stage yet, and it is judged by its own minutes."
+    """A stage that has just begun, or goes on after a pause."""
+    return f"{spec.name}: nothing is counted yet since this stage began or went on; it is judged by its own minutes."
 
 
 def hard_break(spec: GuardSpec, arms: Arms) -> str:

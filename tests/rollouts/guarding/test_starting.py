@@ -118,9 +118,25 @@ def test_pass__of_a_stage__needs_its_own_minutes():
     assert outcome(here, BEGIN).outcome is GuardOutcome.HEALTHY
     entering = outcome(here, entered)
     assert entering.outcome is GuardOutcome.COLLECTING
-    assert entering.sentence.startswith("Errors: nothing to compare is counted in this stage yet")
+    assert entering.sentence.startswith("Errors: nothing is counted yet since this stage began or went on")
     assert outcome(further, entered).outcome is GuardOutcome.COLLECTING
     assert log_e_pass(further) < log(20)
+
+
+def test_pass__of_a_stage_that_goes_on__keeps_what_it_counted_before():
+    known = counted(spec(), rows_of((500, 10, 500, 10), 60, 1))
+
+    facts = {"now": known.through + MINUTE, "sampled_at": known.through, "started_at": BEGIN + 59 * MINUTE}
+    assert judge_guard(spec(), known, alpha_m=0.05, **facts).outcome is GuardOutcome.HEALTHY
+
+
+def test_pass__new_stage_whose_first_minute_is_over_its_share__is_not_that_of_the_stage_before():
+    rows = [(500, 10, 500, 10, 50_000, 50_000, 1)] * 60 + [(100, 2, 900, 9, 50_000, 50_000, 2)]
+    known = counted(spec(), rows)
+
+    facts = {"now": known.through + MINUTE, "sampled_at": known.through, "started_at": BEGIN + 60 * MINUTE}
+    assert judge_guard(spec(), known, alpha_m=0.05, **facts).outcome is GuardOutcome.SAMPLE_RATIO
+    assert log_e_pass(known) == pytest.approx(0)
 
 
 def test_breach__of_the_stage_before__stands_at_the_entry_of_the_next():
