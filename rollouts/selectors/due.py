@@ -8,7 +8,7 @@ from rollouts.models import BundleMember, ChangeRequest
 from rollouts.transitions import AWAITING_STATES, RequestState
 
 # What holds a request back for a time only, so that nobody has to lift it: the next look tries again.
-RETRIED = ("frozen", "policy_refused", "flag_in_other_plan")
+RETRIED = ("frozen", "policy_refused", "flag_in_other_plan", "plan_held", "train_waits")
 
 
 def due_changes(now: datetime) -> QuerySet[ChangeRequest]:

@@ -17,7 +17,16 @@ from flags.changes import change_digest
 from flags.errors import InvalidInput, NotFound, StaleChange
 from flags.services.attempts import attempt
 from flags.services.configs import AppliedChange, apply_change_set
-from rollouts.errors import ApprovalMissing, BundleNotReady, FlagInOtherPlan, Frozen, NotDueYet, PolicyRefused
+from rollouts.errors import (
+    ApprovalMissing,
+    BundleNotReady,
+    FlagInOtherPlan,
+    Frozen,
+    NotDueYet,
+    PlanHeld,
+    PolicyRefused,
+    TrainWaits,
+)
 from rollouts.models import ChangeRequest
 from rollouts.policies import Facts, Verdict, judge
 from rollouts.selectors.bundles import siblings_of
@@ -46,6 +55,8 @@ BLOCKING = (
     PolicyRefused,
     Frozen,
     FlagInOtherPlan,
+    PlanHeld,
+    TrainWaits,
 )
 
 

@@ -19,6 +19,7 @@ from rollouts.selectors import request_page
 from rollouts.services import change_requests as acts
 from rollouts.services import merging, narrowing, versions
 from rollouts.services.applying import apply_if_due
+from rollouts.services.incidents import close_incident, open_incident
 from rollouts.services.plans import acting, drafting
 from rollouts.transitions import RequestState
 from tests.factories import NOW, SOON, actor_of
@@ -218,6 +219,23 @@ def test_another_plan_at_work_holds_the_start_until_it_ends(bench: PlanBench) ->
     acting.abort_plan(first.pk, reason="The other one goes further", sequence=reloaded(first).sequence, **told)
     assert apply_if_due(request.pk, now=SOON + timedelta(minutes=1))
     assert (reloaded(second).stage, bench.share_of(second)) == (1, 20_000)
+
+
+def test_an_incident_holds_the_start_and_the_request_says_so_until_it_is_over(bench: PlanBench) -> None:
+    ada = actor_of(bench.world.ada)
+    plan = bench.proposed(apply_at=None)
+    request = request_of(plan)
+    told: dict[str, Any] = {"environment_id": bench.production.pk, "title": "Slow", "severity": "minor", "link": ""}
+    incident = open_incident(bench.world.project.pk, actor=ada, now=NOW, **told)
+
+    bench.approve(request)
+    held = request_of(reloaded(plan))
+    close_incident(incident.pk, actor=ada, reason="Over", now=SOON)
+
+    assert (reloaded(plan).state, held.blocked_code) == ("proposed", "plan_held")
+    assert "Slow" in held.blocked_detail["message"]
+    assert apply_if_due(request.pk, now=SOON)
+    assert (reloaded(plan).state, request_of(reloaded(plan)).blocked_code) == ("running", "")
 
 
 def test_its_page_says_that_a_rollout_starts(bench: PlanBench) -> None:
