@@ -109,13 +109,14 @@ def story_of(
         at=back.at,
         reason=back.reason,
         sentences=[str(one) for one in evidence.get("sentences") or () if str(one) != back.reason],
-        left_alone=[str(key) for key in evidence.get("left_alone") or ()],
+        left_alone=_moved(evidence),
         told=[names.get(str(who), "somebody who is gone") for who in evidence.get("told") or ()],
         attempt=int(evidence.get("ended_attempt") or plan.attempt),
         revision=back.revision,
         verification=_verification(found) if look else "",
         is_verified=None if look is None else look.action.endswith("verified"),
-        mismatches=[_mismatch(one) for one in [*(found.get("mismatches") or ()), *(found.get("forced") or ())]],
+        mismatches=_altered(evidence)
+        + [_mismatch(one) for one in [*(found.get("mismatches") or ()), *(found.get("forced") or ())]],
     )
 
 
@@ -158,9 +159,9 @@ def _evidence(step: PlanStep, columns: Sequence[Column], names: Mapping[str, str
     passed = [stage_words(columns, number) for number in kept.get("passed_over") or ()]
     if passed:
         found.append(Evidence(f"Passed over on the way, their time was up: {', '.join(passed)}."))
-    if kept.get("left_alone"):
-        keys = ", ".join(str(key) for key in kept["left_alone"])
-        found.append(Evidence(f"Left as somebody else made it meanwhile: {keys}.", False))
+    if moved := _moved(kept):
+        found.append(Evidence(f"Left as somebody else made it meanwhile: {', '.join(moved)}.", False))
+    found += [Evidence(line, False) for line in _altered(kept)]
     if kept.get("request_number"):
         found.append(Evidence(f"Change request #{kept['request_number']} asks for it."))
     if step.act == PlanAct.HOLD and isinstance(kept.get("code"), str):
@@ -169,6 +170,18 @@ def _evidence(step: PlanStep, columns: Sequence[Column], names: Mapping[str, str
         people = ", ".join(names.get(str(who), "somebody who is gone") for who in kept["told"])
         found.append(Evidence(f"Told by mail: {people}."))
     return found
+
+
+def _moved(evidence: Mapping[str, Any]) -> list[str]:
+    """The flags that a way back left as somebody else made them."""
+    altered = evidence.get("altered") or ()
+    return [str(key) for key in evidence.get("left_alone") or () if key not in altered]
+
+
+def _altered(evidence: Mapping[str, Any]) -> list[str]:
+    """A line about the flags that a way back left alone because of what is stored for them."""
+    keys = ", ".join(str(key) for key in evidence.get("altered") or ())
+    return [f"Left alone, as what is stored to go back to was neither approved nor served: {keys}."] if keys else []
 
 
 def _samples(metric: str, counts: Any) -> str:

@@ -189,7 +189,7 @@ def propose_plan(
             )
             submit_change_request(request.pk, actor=actor, now=now)
             told = {"request_id": str(request.pk), "request_number": request.number}
-            asked = {"request": request, "contributors": _with(plan, actor)}
+            asked: dict[str, Any] = {"request": request, "contributors": _with(plan, actor)}
             step(plan, PlanAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, **asked)
         return plan
 
