@@ -12,7 +12,8 @@ from rollouts.plans.trains import TrainState
 class ReleaseTrain(models.Model):
     """Plans in an order: each starts when those before it have passed; one that is rolled back takes all back.
 
-    `refused` says by plan id why it could not be started or taken back when that was tried last.
+    `agreed` are by plan id the digests of what its starter let go, `rolled_back_by_id` the person who took it back,
+    empty where the system did. `refused` says by plan id why it could not be started or taken back at the last try.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -24,7 +25,9 @@ class ReleaseTrain(models.Model):
     created_at = models.DateTimeField()
     started_by_id = models.CharField(max_length=100, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
+    agreed = models.JSONField(default=dict, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    rolled_back_by_id = models.CharField(max_length=100, blank=True)
     rollback_reason = models.TextField(blank=True)
     refused = models.JSONField(default=dict, blank=True)
     correlation_id = models.UUIDField()

@@ -219,7 +219,7 @@ class Wait:
 
 
 _TRAIN_STANDS = {
-    TrainState.DRAFT: "has not been started. Start it, or take the plan out of it",
+    TrainState.DRAFT: "has not been started. Start it, end it, or take the plan out of it",
     TrainState.PAUSED: "is paused. Its plans go on once somebody resumes it",
     TrainState.ROLLED_BACK: "was rolled back. End it to let its plans go their own ways",
 }

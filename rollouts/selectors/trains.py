@@ -167,6 +167,11 @@ def concerned(view: TrainView, act: TrainAct) -> list[RolloutPlan]:
     return plans
 
 
+def takes_one_role(view: TrainView, act: TrainAct) -> bool:
+    """Whether a role where one of the plans goes suffices: to stop all, and to give up what never started."""
+    return act is TrainAct.PAUSE or (view.train.current_state, act) == (TrainState.DRAFT, TrainAct.ABORT)
+
+
 def permissions_of(plan: RolloutPlan, act: TrainAct) -> tuple[str, ...]:
     """What a person must hold in the plan's environment for an act on its train; one of these will do."""
     return permissions_for(plan, _PLAN_ACTS[act])
@@ -191,7 +196,7 @@ def _why_not(view: TrainView, act: TrainAct, held: Mapping[str, Collection[uuid.
         for plan in concerned(view, act)
         if not any(plan.environment_id in held[one] for one in permissions_of(plan, act))
     ]
-    if lacking and (act is not TrainAct.PAUSE or len(lacking) == len(view.members)):
+    if lacking and (not takes_one_role(view, act) or len(lacking) == len(view.members)):
         return f"This takes a role in {', '.join(sorted(set(lacking)))}. Ask an administrator there for it."
     if act is TrainAct.START:
         return next(filter(None, (start_refusal(member.plan) for member in view.members)), "")

@@ -25,6 +25,7 @@ from rollouts.selectors.trains import (
     concerned,
     permissions_of,
     start_refusal,
+    takes_one_role,
     view_of,
     wagons_of,
 )
@@ -110,7 +111,8 @@ def edit_train(
 
 
 def start_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int, reason: str = "") -> ReleaseTrain:
-    """Let the first plan set out. Each plan has to be approved, or be for an environment that is not protected.
+    """Let the first plan set out. Each plan has to be approved, or be for an environment that is not protected. A draft
+    that is changed afterwards is not started by the train.
 
     Needs the role that starting each plan takes. Raises PermissionMissing, TrainRefused, TrainMovedOn.
     """
@@ -121,7 +123,8 @@ def start_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int, 
         if refused:
             raise TrainRefused(f"The train cannot start: {' '.join(refused)}")
         _refuse_order(wagons_of([member.plan for member in view.members]))
-        return _acted(train, TrainAct.START, actor, now, reason, started_by_id=actor.id, started_at=now)
+        agreed = {str(member.plan_id): member.plan.digest for member in view.members}
+        return _acted(train, TrainAct.START, actor, now, reason, started_by_id=actor.id, started_at=now, agreed=agreed)
 
     train = attempt(act)
     carry_on(train.pk, now=now)
@@ -144,7 +147,7 @@ def resume_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int,
 def abort_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int, reason: str) -> ReleaseTrain:
     """End the train for good. What is served stays, and its plans go their own ways.
 
-    The plans of a train that never started may join another one.
+    The plans of a train that never started may join another one; ending it takes a role where one of them goes.
     """
 
     def act() -> ReleaseTrain:
@@ -163,13 +166,14 @@ def roll_back_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: i
     """Take every plan of the train back to how it was before, the last one first. Freezes do not hold it.
 
     That it is rolled back is said first; each plan goes back in a transaction of its own, and the sweep takes over
-    where this process ends in between.
+    where this process ends in between, in the same person's name.
     """
 
     def act() -> ReleaseTrain:
         train, _ = _opened(train_id, TrainAct.ROLL_BACK, actor, seen)
         why = checked_prose(reason, field="reason", required=True)
-        return _acted(train, TrainAct.ROLL_BACK, actor, now, why, rollback_reason=why, ended_at=None)
+        fields = {"rollback_reason": why, "rolled_back_by_id": actor.id, "ended_at": None}
+        return _acted(train, TrainAct.ROLL_BACK, actor, now, why, **fields)
 
     train = attempt(act)
     send_back(train.pk, actor=actor, now=now)
@@ -226,9 +230,9 @@ ACTIONS: Mapping[TrainAct, Action] = {
 
 
 def _require(view: TrainView, act: TrainAct, actor: Actor) -> None:
-    """Raise PermissionMissing unless the actor may do this in every environment concerned; one suffices for a pause."""
+    """Raise PermissionMissing unless the actor may do this where each plan concerned goes, or one where that does."""
     plans = concerned(view, act)
-    if act is TrainAct.PAUSE:
+    if takes_one_role(view, act):
         plans = [
             plan
             for plan in plans

@@ -308,8 +308,8 @@ def test_member_that_is_rolled_back__takes_all_of_them_back__the_last_first(benc
     assert where(*plans) == [("rolled_back", 0)] * 4
     backs = PlanStep.objects.filter(act="roll_back", plan__in=plans, at__gte=at(122)).order_by("at", "plan__number")
     assert backs.count() == 3
-    events = AuditEvent.objects.filter(action="plan.rolled_back", actor_kind="system").order_by("sequence")
-    expected = [str(plan.pk) for plan in (plans[3], plans[1], plans[0])]
+    events = AuditEvent.objects.filter(action="plan.rolled_back", actor_id=rita.id).order_by("sequence")
+    expected = [str(plan.pk) for plan in (plans[2], plans[3], plans[1], plans[0])]
     assert list(events.values_list("target_id", flat=True)) == expected
     found = train_again(train)
     assert (found.state, found.rollback_reason) == (
