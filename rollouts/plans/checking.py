@@ -11,11 +11,11 @@ from .codec import invalid
 from .definition import TOTAL_WEIGHT, CheckKind, Gates, PlanDefinition, Stage
 from .narrowings import Narrowed, narrowings
 from .patches import (
-    RULE_ID,
     Document,
     Problems,
     documents_at,
     documents_of,
+    is_for_everyone,
     managed_rule,
     patch_problems,
     segment_rule_id,
@@ -170,12 +170,14 @@ def document_problems(definition: PlanDefinition, base: Base, documents: Documen
 
 def _shadow(key: str, document: Mapping[str, Any]) -> str:
     """Why nobody comes to a rule of the plan; empty where they do."""
+    managed = managed_rule(document)
     for index, rule in enumerate(document["rules"]):
-        if rule["id"] == RULE_ID:
+        if rule is managed:
             return ""
-        is_for_all = rule["condition"] is None and not rule.keys() & {"starts_at", "ends_at"}
-        behind = [item["id"] for item in document["rules"][index + 1 :]]
-        if is_for_all and any(name == RULE_ID or name.startswith(segment_rule_id("")) for name in behind):
+        behind = document["rules"][index + 1 :]
+        if is_for_everyone(rule) and any(
+            item is managed or item["id"].startswith(segment_rule_id("")) for item in behind
+        ):
             return (
                 f"Nobody comes to the plan's rule of {quoted(key)}: rule {index + 1} ({quoted(rule['id'])}) is for "
                 "everyone and stands before it. Remove that rule; the plan's rule and the default take its place."

@@ -1,8 +1,8 @@
 """The documents that the stages of a plan mean.
 
-A plan manages one rule of each flag, `RULE_ID`, the last one where it is made anew, and before it one rule for each
-segment that a ring lets in. The share of the growing variant keeps its place in the split and salts stay as they are,
-so raising a weight takes the variant from nobody.
+A plan manages one rule of each flag: the one called `RULE_ID`, else the last one where that is for everyone, else one
+that it makes at the end; and before it one rule for each segment that a ring lets in. The share of the growing variant
+keeps its place in the split and salts stay as they are, so raising a weight takes the variant from nobody.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,7 +94,17 @@ def share_of(document: Mapping[str, Any], variant: str) -> int:
 
 def managed_rule(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The rule that a plan manages; None where there is none yet."""
-    return next((rule for rule in document["rules"] if rule["id"] == RULE_ID), None)
+    rules = document["rules"]
+    named = next((rule for rule in rules if rule["id"] == RULE_ID), None)
+    if named is None and rules and is_for_everyone(rules[-1]):
+        found: Mapping[str, Any] = rules[-1]
+        return found
+    return named
+
+
+def is_for_everyone(rule: Mapping[str, Any]) -> bool:
+    """Whether whoever comes to a rule is served by it, at any time."""
+    return rule["condition"] is None and not rule.keys() & {"starts_at", "ends_at"}
 
 
 def _is_same(document: Document, other: Document) -> bool:
@@ -110,7 +120,7 @@ def _patched(document: Document, patch: Patch, arms: Arms, *, base: Mapping[str,
     if patch.values:
         changed["variants"] = [_with_value(variant, patch.values) for variant in document["variants"]]
     if patch.segment is not None:
-        changed["rules"] = _with_segment(changed["rules"], patch.segment, arms)
+        changed["rules"] = _with_segment(changed["rules"], patch.segment, arms, managed=_managed_id(document))
     if moves_share(patch, arms):
         changed["rules"] = _with_share(changed["rules"], managed_rule(base), arms)
     return normalise_config(changed)
@@ -133,13 +143,18 @@ def _with_value(variant: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
     return {**variant, "value": value}
 
 
-def _with_segment(rules: Sequence[Document], segment: str, arms: Arms) -> list[Document]:
+def _managed_id(document: Mapping[str, Any]) -> str:
+    rule = managed_rule(document)
+    return RULE_ID if rule is None else str(rule["id"])
+
+
+def _with_segment(rules: Sequence[Document], segment: str, arms: Arms, *, managed: str) -> list[Document]:
     """The rules with one that serves the variant to a segment, right before the managed one."""
     name, serve = segment_rule_id(segment), {"variant": arms.variant}
     if any(rule["id"] == name for rule in rules):
         return [{**_unsplit(rule), "serve": serve} if rule["id"] == name else rule for rule in rules]
     made = {"id": name, "description": _DESCRIPTION, "condition": {"segment": segment}, "serve": serve}
-    place = next((index for index, rule in enumerate(rules) if rule["id"] == RULE_ID), len(rules))
+    place = next((index for index, rule in enumerate(rules) if rule["id"] == managed), len(rules))
     return [*rules[:place], made, *rules[place:]]
 
 
@@ -155,8 +170,8 @@ def _with_share(rules: Sequence[Document], was: Mapping[str, Any] | None, arms: 
             {"variant": arms.against, "weight": TOTAL_WEIGHT - weight},
         ]
         made = {**rule, "serve": {"split": shares[::-1] if _is_second(was, arms) else shares}}
-    if any(item["id"] == RULE_ID for item in rules):
-        return [made if item["id"] == RULE_ID else item for item in rules]
+    if any(item["id"] == made["id"] for item in rules):
+        return [made if item["id"] == made["id"] else item for item in rules]
     return [*rules, made]
 
 
@@ -226,7 +241,8 @@ def _wrong_share(arms: Arms, was: Mapping[str, Any] | None) -> Iterator[tuple[st
     third = [name for name, weight in shares.items() if weight and name not in (arms.variant, arms.against)]
     if shares.get(arms.variant) and third:
         message = (
-            f"The rule {quoted(RULE_ID)} gives {percent(shares[third[0]])} to {quoted(third[0])}, and a plan tells two "
-            f"variants apart. Put that share to {quoted(arms.variant)} or {quoted(str(arms.against))} first."
+            f"The rule {quoted(was['id'] if was else RULE_ID)} gives {percent(shares[third[0]])} to "
+            f"{quoted(third[0])}, and a plan tells two variants apart. Put that share to {quoted(arms.variant)} or "
+            f"{quoted(str(arms.against))} first."
         )
         yield "variant", message

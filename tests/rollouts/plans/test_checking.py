@@ -103,8 +103,10 @@ def test_checked_documents__nothing_wrong__are_the_documents(definition):
 
 EVERYBODY = rule("r1", split(on=1_000, off=99_000))
 SHADOWED = [
-    ([EVERYBODY], True),
-    ([rule("r1", {"variant": "on"})], True),
+    ([EVERYBODY], False),
+    ([rule("r1", {"variant": "on"})], False),
+    ([EVERYBODY, {**EVERYBODY, "id": "r2"}], True),
+    ([EVERYBODY, {**EVERYBODY, "id": "r2", "condition": {"segment": "staff"}}], True),
     ([EVERYBODY, rule("rollout", split(on=1, off=99_999))], True),
     ([rule("rollout", split(on=1, off=99_999)), EVERYBODY], False),
     ([{**EVERYBODY, "condition": {"segment": "staff"}}], False),
@@ -123,7 +125,7 @@ def test_problems_of__rule_for_everyone_first__nobody_comes_to_the_plans_rule(ru
 
 
 def test_problems_of__segment_behind_a_rule_for_everyone__is_found_once():
-    base = {KEY: flag_document(rules=[EVERYBODY])}
+    base = {KEY: flag_document(rules=[EVERYBODY, {**EVERYBODY, "id": "r2"}])}
     definition = plan(
         stage("a", Patch(KEY, variant="on", segment="staff")), stage("b", Patch(KEY, variant="on", segment="beta"))
     )

@@ -6,14 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from flags.documents import normalise_config, validate_config
 from flags.evaluation import FlagSource, Generation, Snapshot, compile_snapshot
 from rollouts.plans.codec import InvalidPlan
 from rollouts.plans.definition import Patch
-from rollouts.plans.patches import documents_at, documents_of, share_of
+from rollouts.plans.patches import documents_at, documents_of, patch_problems, share_of
 from tests.flags.strategies import SEGMENT_KEYS, config_documents, segment_documents
 from tests.rollouts.plans.shapes import KEY, flag_document, plan, rule, share, split, stage
 
@@ -53,6 +53,13 @@ PLACED = [
      [("rollout-staff", DIRECT), ("rollout", split(on=1_000, off=99_000))]),
     ("segments in order", [], [Patch(KEY, variant="on", segment="staff"), Patch(KEY, segment="beta"), share(100_000)],
      [("rollout-staff", DIRECT), ("rollout-beta", DIRECT), ("rollout", DIRECT)]),
+    ("takes over the last rule, which is for everyone", [rule("r1", split(on=5_000, off=95_000))], [share(20_000)],
+     [("r1", split(on=20_000, off=80_000))]),
+    ("a segment before the rule it takes over", [rule("r1", split(on=5_000, off=95_000))],
+     [Patch(KEY, variant="on", segment="staff"), share(50_000)],
+     [("rollout-staff", DIRECT), ("r1", split(on=50_000, off=50_000))]),
+    ("the last rule is for some only", [rule("r1", DIRECT, condition=STAFF)], [share(20_000), share(30_000)],
+     [("r1", DIRECT), ("rollout", split(on=30_000, off=70_000))]),
     ("a segment twice", [], [Patch(KEY, variant="on", segment="staff"), Patch(KEY, variant="off", segment="staff")],
      [("rollout-staff", {"variant": "off"})]),
 ]  # fmt: skip
@@ -164,7 +171,8 @@ SHARES = [
     (flag_document(rules=[rule("rollout", DIRECT)]), "on", 100_000),
     (flag_document(rules=[rule("rollout", DIRECT)]), "off", 0),
     (flag_document(rules=[rule("rollout", split(on=5_000, off=95_000))]), "off", 95_000),
-    (flag_document(rules=[rule("r1", DIRECT)]), "on", 0),
+    (flag_document(rules=[rule("r1", DIRECT, condition=STAFF)]), "on", 0),
+    (flag_document(rules=[rule("r1", DIRECT)]), "on", 100_000),
 ]
 
 
@@ -199,6 +207,10 @@ def growing(draw: st.DrawFn) -> tuple[dict[str, Any], str, str, list[int]]:
         own = draw(st.fixed_dictionaries({}, optional={"salt": st.sampled_from(["s1", "s2"])}))
         place = draw(st.integers(0, len(document["rules"])))
         document["rules"].insert(place, rule("rollout", split(**ordered), **own))
+    # A plan that would have to tell three variants apart is refused, which another test shows.
+    assume(
+        not patch_problems(plan(stage("a", Patch(KEY, variant=variant, against=against, weight=1))), {KEY: document})
+    )
     return normalise_config(document), variant, against, weights
 
 
