@@ -7,7 +7,7 @@ from typing import Any
 from flags.models import Environment, Flag, Segment
 from rollouts.admin.plans.posted import spec_of
 from rollouts.admin.plans.shapes import SWITCH, cards, chosen_strategy, switches_values
-from rollouts.admin.plans.stage_rows import CHECK_FIELDS, VALUES
+from rollouts.admin.plans.stage_rows import CHECK_FIELDS, CHECK_PLACES, VALUES
 from rollouts.admin.plans.typed import UNITS, Typed
 from rollouts.admin.plans.values import FlagValues, Known, ValueField, value_fields
 from rollouts.models import GuardMetric
@@ -37,6 +37,15 @@ class FlagRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One outside check of a stage; `name` begins the names of its fields."""
+
+    name: str
+    fields: Mapping[str, str]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageRow:
     """One stage written by hand. `fields` by their short names."""
 
@@ -44,7 +53,13 @@ class StageRow:
     fields: Mapping[str, str]
     problems: Mapping[str, str]
     said: Sequence[str]
-    values: Sequence[ValueField] = ()
+    values: Sequence[ValueField]
+    checks: Sequence[CheckRow]
+
+    @property
+    def may_have_more_checks(self) -> bool:
+        """Whether another outside check can be added."""
+        return bool(self.checks[-1].fields["kind"]) and len(self.checks) < len(CHECK_PLACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +145,7 @@ def usual_arms(document: Mapping[str, Any]) -> tuple[str, str]:
 
 def _stage_row(typed: Typed, number: int, said: Sequence[tuple[str, str]], known: Known) -> StageRow:
     short = ("name", "from", "kind", "share", "segment", "soak", "soak-unit", "approvals", "sample", "monitored")
-    names = [*short, "not-before", "values", *(f"check-{name}" for name in CHECK_FIELDS)]
+    names = [*short, "not-before", "values"]
     prefix = f"row-{number}-"
     mine = [text for path, text in said if path.startswith(f"stages.{number}.") or path == f"stages.{number}"]
     return StageRow(
@@ -139,7 +154,24 @@ def _stage_row(typed: Typed, number: int, said: Sequence[tuple[str, str]], known
         {name.replace("-", "_"): typed.problems.get(f"{prefix}{name}", "") for name in names},
         mine,
         value_fields(typed, f"row-{number}", known) if typed.text(f"{prefix}kind") == VALUES else (),
+        _check_rows(typed, prefix),
     )
+
+
+def _check_rows(typed: Typed, prefix: str) -> list[CheckRow]:
+    """The outside checks that are there, with an empty one where there is none or another one is wanted."""
+    rows = [
+        CheckRow(
+            f"{prefix}{place}",
+            {name: typed.text(f"{prefix}{place}-{name}") for name in CHECK_FIELDS},
+            typed.problems.get(f"{prefix}{place}-threshold", ""),
+        )
+        for place in CHECK_PLACES
+    ]
+    given = [row for row in rows if row.fields["kind"]]
+    is_wanted = typed.text("do") == f"add_check-{prefix.removeprefix('row-').removesuffix('-')}"
+    empty = [row for row in rows if not row.fields["kind"]]
+    return given + empty[:1] if not given or is_wanted else given
 
 
 def _guard_rows(

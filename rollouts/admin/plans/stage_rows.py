@@ -6,10 +6,12 @@ from dataclasses import replace
 from flags.documents.words import percent
 from rollouts.admin.plans.typed import Typed, duration_fields, instant_field, percent_text
 from rollouts.admin.plans.values import Known, fields_of_values, value_patches
+from rollouts.plans.checking import MAX_CHECKS
 from rollouts.plans.definition import Check, CheckKind, Gates, Patch, PlanDefinition, Stage
 
 SHARE, SEGMENT, VALUES, KEPT = "share", "segment", "values", "kept"
 CHECK_FIELDS = ("name", "kind", "url", "query", "operator", "threshold")
+CHECK_PLACES = ("check", *(f"check-{number}" for number in range(2, MAX_CHECKS + 1)))
 
 
 def stages_from(
@@ -27,7 +29,7 @@ def stages_from(
         else:
             patches = _patches(typed, prefix, arms, stored, is_first=number == 0)
         name = typed.text(f"{prefix}-name") or _usual_name(typed, prefix, number)
-        found.append(Stage(name, patches, _gates(typed, prefix, stored)))
+        found.append(Stage(name, patches, _gates(typed, prefix)))
     return tuple(found)
 
 
@@ -46,8 +48,8 @@ def rows_of(stages: Sequence[Stage]) -> dict[str, str]:
             **duration_fields(f"{prefix}-soak", gates.soak_minutes),
             **_kind_fields(prefix, stage.patches),
         }
-        if gates.checks:
-            fields |= {f"{prefix}-check-{name}": str(getattr(gates.checks[0], name)) for name in CHECK_FIELDS}
+        for place, check in zip(CHECK_PLACES, gates.checks, strict=False):
+            fields |= {f"{prefix}-{place}-{name}": str(getattr(check, name)) for name in CHECK_FIELDS}
     return fields
 
 
@@ -98,35 +100,33 @@ def _patches(
     )
 
 
-def _gates(typed: Typed, prefix: str, stored: PlanDefinition | None) -> Gates:
-    former = _stored_stage(typed, prefix, stored)
-    check = _check(typed, prefix)
-    rest = former.gates.checks[1:] if former else ()
+def _gates(typed: Typed, prefix: str) -> Gates:
+    checks = [_check(typed, f"{prefix}-{place}") for place in CHECK_PLACES]
     return Gates(
         soak_minutes=typed.minutes(f"{prefix}-soak", "the time of the stage"),
         not_before=typed.instant(f"{prefix}-not-before"),
         approvals=typed.number(f"{prefix}-approvals", "the number of approvals"),
         minimum_sample=typed.number(f"{prefix}-sample", "the number of people"),
         is_monitored=typed.is_ticked(f"{prefix}-monitored"),
-        checks=(check, *rest) if check else rest,
+        checks=tuple(check for check in checks if check is not None),
     )
 
 
 def _check(typed: Typed, prefix: str) -> Check | None:
-    kind = typed.text(f"{prefix}-check-kind")
+    kind = typed.text(f"{prefix}-kind")
     if kind not in {CheckKind.HTTP, CheckKind.PROMETHEUS}:
         return None
     try:
-        threshold = float(typed.text(f"{prefix}-check-threshold") or 0)
+        threshold = float(typed.text(f"{prefix}-threshold") or 0)
     except ValueError:
-        typed.problems[f"{prefix}-check-threshold"] = "Give the limit as a number, such as 0.5."
+        typed.problems[f"{prefix}-threshold"] = "Give the limit as a number, such as 0.5."
         threshold = 0.0
     return Check(
-        name=typed.text(f"{prefix}-check-name") or "Outside check",
+        name=typed.text(f"{prefix}-name") or "Outside check",
         kind=CheckKind(kind),
-        query=typed.text(f"{prefix}-check-query") if kind == CheckKind.PROMETHEUS else "",
-        url=typed.text(f"{prefix}-check-url") if kind == CheckKind.HTTP else "",
-        operator=typed.text(f"{prefix}-check-operator") or "<",
+        query=typed.text(f"{prefix}-query") if kind == CheckKind.PROMETHEUS else "",
+        url=typed.text(f"{prefix}-url") if kind == CheckKind.HTTP else "",
+        operator=typed.text(f"{prefix}-operator") or "<",
         threshold=threshold if kind == CheckKind.PROMETHEUS else 0.0,
     )
 

@@ -293,6 +293,20 @@ def test_buttons__without_scripts__change_rows_and_save_nothing(
     assert not RolloutPlan.objects.exists()
 
 
+def test_checks__several_of_a_stage__are_saved_and_one_more_is_offered(bench: PlanBench) -> None:
+    two = {"row-0-check-kind": "http", "row-0-check-url": "https://status.example.test/a"}
+    two |= {"row-0-check-2-kind": "http", "row-0-check-2-url": "https://status.example.test/b"}
+    fields = {**form(), **rows("10", "100"), **two}
+
+    asked = text_of(post(bench, {**fields, "do": "add_check-0"}))
+    definition = definition_from(Typed(fields), [])
+
+    assert 'name="row-0-check-3-kind"' in asked
+    assert 'name="row-0-check-4-kind"' not in asked
+    assert definition is not None
+    assert [check.url[-1] for check in definition.stages[0].gates.checks] == ["a", "b"]
+
+
 def test_spell_out__stages_of_a_strategy__become_rows(bench: PlanBench) -> None:
     text = text_of(post(bench, form(strategy="canary", canary__weight="2.5", do="spell_out")))
 
