@@ -73,7 +73,7 @@ def judged(spec: GuardSpec, rows: list[tuple[int, int, int, int, int, int, int, 
         known = add(known, Interval(minute, *row))
         if look < 1 and look % 60:
             continue
-        treated += row[2]
+        treated += row[2] if look > 0 else 0
         found = judge_guard(
             spec, known, alpha_m=ALPHA, now=minute + MINUTE, sampled_at=minute, started_at=BEGIN
         ).outcome

@@ -71,5 +71,5 @@ def _counts(spec: GuardSpec, minute: datetime, outside: Outside) -> dict[str, Ar
 
 
 def _whole(value: float) -> int:
-    """Prometheus extrapolates; what is no whole unit is none."""
-    return int(min(max(value, 0.0), 1e9))
+    """Prometheus extrapolates, so parts of a unit are rounded: dropping them would lose most of a small arm."""
+    return round(min(max(value, 0.0), 1e9))

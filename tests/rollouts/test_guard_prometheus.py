@@ -214,8 +214,8 @@ def test_prometheus__counter_that_never_counted__is_none_bad(bench: PlanBench, a
 
     reading = read(plan, after(2))
 
-    assert reading.judgement.statistics["control"] == {"units": 200, "bad": 0}
-    assert reading.judgement.statistics["treatment"] == {"units": 200, "bad": 6}
+    assert reading.judgement.statistics["control"] == {"units": 202, "bad": 0}
+    assert reading.judgement.statistics["treatment"] == {"units": 200, "bad": 8}
     assert sorted(set(asked)) == [NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)]
 
 

@@ -13,7 +13,8 @@ from rollouts.admin.plans.bars import Column, stage_shares
 from rollouts.admin.plans.values import ShownChange, shown_changes
 from rollouts.guarding.judging import alpha_shares
 from rollouts.guarding.planning import need_for
-from rollouts.plans.definition import TOTAL_WEIGHT, PlanDefinition
+from rollouts.guarding.serving import weights_in
+from rollouts.plans.definition import TOTAL_WEIGHT, GuardSpec, PlanDefinition
 from rollouts.plans.dry_run import TimelineEntry
 from rollouts.plans.value_changes import value_changes
 from rollouts.policies import Finding
@@ -77,7 +78,7 @@ def preview_of(definition: PlanDefinition, environment: Environment, *, now: dat
     return Preview(
         rows=[Row(*row) for row in zip(_columns(prepared), found.entries, _values(prepared), found.reach, strict=True)],
         narrowed=[item.sentence for item in prepared.narrowed],
-        needs=_needs(prepared.definition, per_hour),
+        needs=_needs(prepared, per_hour),
         per_hour=per_hour,
         ends_at=found.ends_at,
         consents=_consents(found.approvals),
@@ -125,8 +126,9 @@ def _columns(prepared: Prepared) -> list[Column]:
     ]
 
 
-def _needs(definition: PlanDefinition, per_hour: float | None) -> list[Needs]:
+def _needs(prepared: Prepared, per_hour: float | None) -> list[Needs]:
     """What each guard takes, at the largest share at which somebody is left to compare with."""
+    definition = prepared.definition
     weights = [weight for weight, _ in stage_shares(definition.stages) if 0 < weight < TOTAL_WEIGHT]
     if not weights or not definition.guards:
         return []
@@ -147,5 +149,22 @@ def _needs(definition: PlanDefinition, per_hour: float | None) -> list[Needs]:
             if ratio > 1 + spec.margin
         ]
         sentences = [need.sentence if per_hour else need.sentence.replace("; nobody comes now", "") for need in needs]
-        found.append(Needs(spec.name, percent(weight), sentences))
+        found.append(Needs(spec.name, percent(weight), [*sentences, *_not_by_lot(prepared, spec)]))
     return found
+
+
+def _not_by_lot(prepared: Prepared, spec: GuardSpec) -> list[str]:
+    """Where the split is not the only way to the variants of a guard, which then only advises."""
+    document = prepared.base[spec.flag_key]["document"] if spec.flag_key in prepared.base else None
+    stages = []
+    for number, changed in enumerate(prepared.documents, start=1):
+        document = changed.get(spec.flag_key, document)
+        weights = weights_in(document, spec, stage=number)
+        if weights.serves_both and not weights.is_comparable:
+            stages.append(prepared.definition.stages[number - 1].name)
+    if not stages:
+        return []
+    return [
+        f"Other rules, targets or prerequisites also lead to its variants in {', '.join(stages)}, so people are not "
+        "drawn by lot there: a breach pauses the plan and does not take it back."
+    ]

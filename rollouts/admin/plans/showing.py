@@ -172,6 +172,7 @@ def _option_words(definition: PlanDefinition) -> list[str]:
     if definition.guards:
         alpha = f"{100 * options.alpha:g} %"
         found.append(
-            f"In a rollout without any regression, all guards together stop it wrongly in at most {alpha} of cases."
+            f"In a rollout without any regression, all guards together stop it wrongly in at most {alpha} of cases; "
+            "going back to an earlier stage begins another such chance."
         )
     return found
