@@ -15,6 +15,8 @@ from rollouts.services import probes
 from rollouts.services.outside import Outside
 from rollouts.services.plans import engine
 from rollouts.services.plans.engine import advance_due
+from rollouts.services.plans.moves import carry_out
+from rollouts.services.stage_checks import refresh_checks
 from tests.factories import NOW
 from tests.rollouts.calendars import freeze
 from tests.rollouts.guard_support import counted, guard, minutes
@@ -60,7 +62,6 @@ def test_way_back__that_telemetry_demands__comes_before_all_moves_and_questions(
     broken = _plan(bench, "broken", guards=(guard(flag_key="broken"),), gates=gates)
     counted(broken.environment, minutes(NOW, 8), on=(500, 60), flag_key="broken")
     order: list[Any] = []
-    carry_out, refresh_checks = engine.carry_out, engine.refresh_checks
 
     def moving(reading: Any, **told: Any) -> bool:
         order.append((reading.plan.pk, reading.decision.move.value))
