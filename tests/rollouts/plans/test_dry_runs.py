@@ -11,9 +11,11 @@ from django.utils import timezone
 from rollouts.models import RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.selectors.plans.dry_runs import DryRun, StageReach, dry_run
-from tests.factories import NOW, World, percent_document
+from rollouts.services.rules import set_rule
+from tests.factories import NOW, World, actor_of, percent_document
 from tests.rollouts.calendars import freeze
 from tests.rollouts.plans.support import PlanBench
+from tests.rollouts.rule_support import condition, rule
 
 
 @pytest.fixture
@@ -84,6 +86,20 @@ def test_protected__approvals_are_told(bench: PlanBench) -> None:
 
     assert dry(bench.plan()).approvals == 2
     assert dry(bench.plan(environment=bench.staging)).approvals == 0
+
+
+@pytest.mark.parametrize("kind", ["direction", "flips_share"])
+def test_protected__rules_that_would_apply__are_told(bench: PlanBench, kind: str) -> None:
+    subject = rule(conditions=(condition(kind),))
+    document = subject.as_json()
+    told: dict[str, Any] = {"actor": actor_of(bench.world.ada), "reason": "Test", "now": NOW}
+    set_rule(bench.world.project.pk, key=subject.key, document=document, **told)
+
+    (finding,) = dry(bench.plan()).findings
+
+    assert finding.rule_key == subject.key
+    assert not finding.unknown
+    assert dry(bench.plan(environment=bench.staging)).findings == ()
 
 
 def test_command__prints_dates_shares_waits_and_people(bench: PlanBench) -> None:
