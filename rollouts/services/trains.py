@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -172,7 +173,7 @@ def roll_back_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: i
     def act() -> ReleaseTrain:
         train, _ = _opened(train_id, TrainAct.ROLL_BACK, actor, seen)
         why = checked_prose(reason, field="reason", required=True)
-        fields = {"rollback_reason": why, "rolled_back_by_id": actor.id, "ended_at": None}
+        fields: dict[str, Any] = {"rollback_reason": why, "rolled_back_by_id": actor.id, "ended_at": None}
         return _acted(train, TrainAct.ROLL_BACK, actor, now, why, **fields)
 
     train = attempt(act)
