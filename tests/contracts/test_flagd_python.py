@@ -190,7 +190,7 @@ def test_core__other_generation__disagrees(their_clock: None):
     assert {item[2].reason for item in found} <= {Reason.SPLIT, Reason.DISABLED, Reason.DEFAULT}
 
 
-def test_provider__file_mode__serves_the_definition(tmp_path: Path):
+def test_provider__file_mode__serves_the_definition(tmp_path: Path, their_clock: None):
     """The published in-process provider, reading what `export_flagd` writes."""
     (snapshot,) = environments(1, generation=Generation.FLAGD_V3, seed=3)
     path = tmp_path / "flags.json"
