@@ -11,10 +11,10 @@ from scipy.stats import hypergeom
 
 from rollouts.guarding.counts import Interval
 from rollouts.guarding.eprocess import Accumulated, add, log_e_fail, log_e_fail_here, log_e_pass, start
-from rollouts.guarding.judging import GuardOutcome, judge_guard
+from rollouts.guarding.judging import GuardOutcome
 from rollouts.guarding.starting import FIRST, HOURS, STAGES, hour_weight, stage_weight, unspent
 
-from .support import BEGIN, MINUTE, counted, minutes, spec
+from .support import BEGIN, MINUTE, counted, judged_at_end, minutes, spec
 
 HEALTHY, WORSE = (450, 5, 50, 0), (250, 2, 250, 7)
 
@@ -97,9 +97,7 @@ def test_regression__after_hours_of_health__is_seen_nearly_as_soon(before, stage
 def test_regression__within_a_long_stage__is_told_by_its_last_hour():
     known = counted(spec(), rows_of(HEALTHY, 600, 1) + rows_of((250, 2, 250, 6), 60, 1))
 
-    said = judge_guard(
-        spec(), known, alpha_m=0.05, now=known.through + MINUTE, sampled_at=known.through, started_at=BEGIN
-    )
+    said = judged_at_end(known)
 
     assert said.outcome is GuardOutcome.BREACH
     assert "reports of the last hour, each person once a minute; x3" in said.sentence
@@ -111,39 +109,32 @@ def test_pass__of_a_stage__needs_its_own_minutes():
     further = counted(spec(), [*rows, *rows_of((500, 10, 500, 10), 2, 2)])
     entered = BEGIN + 60 * MINUTE
 
-    def outcome(known, started_at):
-        facts = {"now": known.through + MINUTE, "sampled_at": known.through, "started_at": started_at}
-        return judge_guard(spec(), known, alpha_m=0.05, **facts)
-
-    assert outcome(here, BEGIN).outcome is GuardOutcome.HEALTHY
-    entering = outcome(here, entered)
+    assert judged_at_end(here).outcome is GuardOutcome.HEALTHY
+    entering = judged_at_end(here, entered)
     assert entering.outcome is GuardOutcome.COLLECTING
     assert entering.sentence.startswith("Errors: nothing is counted yet since this stage began or went on")
-    assert outcome(further, entered).outcome is GuardOutcome.COLLECTING
+    assert judged_at_end(further, entered).outcome is GuardOutcome.COLLECTING
     assert log_e_pass(further) < log(20)
 
 
 def test_pass__of_a_stage_that_goes_on__keeps_what_it_counted_before():
     known = counted(spec(), rows_of((500, 10, 500, 10), 60, 1))
 
-    facts = {"now": known.through + MINUTE, "sampled_at": known.through, "started_at": BEGIN + 59 * MINUTE}
-    assert judge_guard(spec(), known, alpha_m=0.05, **facts).outcome is GuardOutcome.HEALTHY
+    assert judged_at_end(known, BEGIN + 59 * MINUTE).outcome is GuardOutcome.HEALTHY
 
 
 def test_pass__new_stage_whose_first_minute_is_over_its_share__is_not_that_of_the_stage_before():
     rows = [(500, 10, 500, 10, 50_000, 50_000, 1)] * 60 + [(100, 2, 900, 9, 50_000, 50_000, 2)]
     known = counted(spec(), rows)
 
-    facts = {"now": known.through + MINUTE, "sampled_at": known.through, "started_at": BEGIN + 60 * MINUTE}
-    assert judge_guard(spec(), known, alpha_m=0.05, **facts).outcome is GuardOutcome.SAMPLE_RATIO
+    assert judged_at_end(known, BEGIN + 60 * MINUTE).outcome is GuardOutcome.SAMPLE_RATIO
     assert log_e_pass(known) == pytest.approx(0)
 
 
 def test_breach__of_the_stage_before__stands_at_the_entry_of_the_next():
     known = counted(spec(), rows_of((500, 5, 500, 20), 6, 1))
 
-    facts = {"now": known.through + MINUTE, "sampled_at": known.through, "started_at": BEGIN + 6 * MINUTE}
-    assert judge_guard(spec(), known, alpha_m=0.05, **facts).outcome is GuardOutcome.BREACH
+    assert judged_at_end(known, BEGIN + 6 * MINUTE).outcome is GuardOutcome.BREACH
 
 
 @given(
