@@ -51,8 +51,10 @@ def test_an_approved_plan_waits_for_the_end_of_an_incident_and_starts_then(bench
     incident = open_incident(world.project.pk, environment_id=bench.production.pk, actor=ada, now=NOW, **told)
     plan = bench.approved_and_started()
     assert plan.request is not None
-    assert (plan.state, plan.request.blocked_code) == ("proposed", "")
-    assert refusal_of(plan, PlanAct.START, world.rolf).code == "plan_held"
+    assert (plan.state, plan.request.blocked_code) == ("proposed", "plan_held")
+    with pytest.raises(GovernanceError) as refused:
+        perform(plan, PlanAct.START, world.rolf)
+    assert (refused.value.code, reloaded(plan).state) == ("plan_held", "proposed")
     close_incident(incident.pk, actor=ada, now=SOON, reason="Over")
     assert apply_if_due(plan.request.pk, now=SOON)
     assert reloaded(plan).state == "running"
