@@ -1,8 +1,10 @@
 """How long a tick of the rollout engine takes over many running plans: python -m benchmarks.plans [plans]
 
-PostgreSQL, started for this. Every plan has a flag of its own, waits in a monitored stage, and has three guards with
-counts in every minute. Measured are the tick that counts the first ten minutes, ticks that count one more
-minute, and a tick in which nothing is due; beside them, looking at each plan by itself.
+PostgreSQL, started for this. Every plan has a flag of its own, began a week ago, waits in a monitored stage, and has
+three guards with counts in every minute. Measured are the tick that counts the first ten minutes, ticks that count one
+more minute, and a tick in which nothing is due; beside them, looking at each plan by itself. After that every guard
+gets a week of samples: a tick beside them, one in which every guard keeps an hour for good, and one in which a plan
+whose watches were lost is counted anew from the week. A week of 1,000 plans is about two gigabytes.
 """
 
 import os
@@ -19,6 +21,7 @@ GOAL_SECONDS = 5.0
 MINUTE = timedelta(minutes=1)
 METRICS = ("errors", "timeouts", "refunds")
 HISTORY, TICKS, ALONE = 10, 3, 50
+WEEK = timedelta(days=7)
 
 
 def main(count: int) -> int:
@@ -69,7 +72,52 @@ def _measure(count: int) -> int:
     alone = _took(lambda: [advance_if_due(plan_id, now=now) for plan_id in plan_ids[:ALONE]])
     ratio = count / tick.wall / (ALONE / alone.wall)
     print(f"each plan by itself: {ALONE / alone.wall:,.0f} plans/s; together {ratio:.1f} times as fast")
+    _measure_week(plan_ids, now)
     return 0 if tick.wall < GOAL_SECONDS else 1
+
+
+def _measure_week(plan_ids: list[uuid.UUID], now: datetime) -> None:
+    """Ticks beside a week of kept minutes."""
+    from rollouts.models import GuardWatch
+    from rollouts.services.plans.engine import advance_due
+
+    advance_due(now)
+    _keep_week()
+    now += MINUTE
+    print(f"a tick beside a week of samples: {_took(lambda: advance_due(now))}")
+    hour_ago = now - timedelta(hours=1, minutes=2)
+    GuardWatch.objects.update(kept_through=hour_ago)
+    now += MINUTE
+    print(f"a tick in which every guard keeps its minutes for good: {_took(lambda: advance_due(now))}")
+    GuardWatch.objects.filter(plan=plan_ids[0]).delete()
+    now += MINUTE
+    print(f"a tick that counts one plan anew from a week: {_took(lambda: advance_due(now))}")
+
+
+def _keep_week() -> None:
+    """A week of samples for every guard, an hour in each."""
+    from flags.services.tickets import governed_write
+    from rollouts.models import GuardSample, GuardWatch
+    from tests.factories import NOW
+
+    watches = list(GuardWatch.objects.select_related("plan"))
+    hours = [NOW - WEEK + number * timedelta(hours=1) for number in range(7 * 24)]
+    with governed_write(watches[0].plan.environment_id):
+        for hour in hours:
+            minutes = [[(hour + number * MINUTE).isoformat(), 30, 1, 30, 1, 0, 0] for number in range(60)]
+            rows = [
+                GuardSample(
+                    plan=watch.plan,
+                    environment_id=watch.plan.environment_id,
+                    attempt=watch.attempt,
+                    metric=watch.metric,
+                    through=hour + 59 * MINUTE,
+                    intervals=minutes,
+                    at=hour,
+                )
+                for watch in watches
+            ]
+            GuardSample.objects.bulk_create(rows, batch_size=1_000)
 
 
 class Took(NamedTuple):
@@ -100,9 +148,9 @@ def _seed(count: int) -> list[uuid.UUID]:
     world.serve(first, world.staging, {**initial_document(first.key, "boolean"), "enabled": True})
     guards = tuple(guard(metric, flag_key=first.key) for metric in METRICS)
     stages = stages_of(
-        first.key, shares=((50_000, 10_000), (90_000, 10)), gates={1: {"is_monitored": True, "minimum_sample": 1}}
+        first.key, shares=((50_000, 20_000), (90_000, 10)), gates={1: {"is_monitored": True, "minimum_sample": 1}}
     )
-    plan = PlanBench(world, first).started(definition_of(first.key, stages=stages, guards=guards), now=NOW)
+    plan = PlanBench(world, first).started(definition_of(first.key, stages=stages, guards=guards), now=NOW - WEEK)
     keys = [f"flag-{number}" for number in range(1, count)]
     copies = _copies(plan, keys)
     _count(plan, [first.key, *keys])
@@ -159,7 +207,7 @@ def _count(plan: Any, keys: list[str]) -> None:
     from tests.factories import NOW
     from tests.rollouts.guard_support import counted, minutes
 
-    every: list[datetime] = minutes(NOW, HISTORY + TICKS + 3)
+    every: list[datetime] = minutes(NOW, HISTORY + TICKS + 6)
     for key in keys:
         for metric in METRICS:
             counted(plan.environment, every, on=(30, 1), off=(30, 1), metric=metric, flag_key=key)
