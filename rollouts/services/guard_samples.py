@@ -53,7 +53,7 @@ def _keep(watches: Collection[GuardWatch], *, now: datetime) -> dict[object, dat
                 at=now,
             )
             for row in rows
-            if row.pending
+            if row.pending and row.through is not None
         ]
         GuardSample.objects.bulk_create(samples, batch_size=500, ignore_conflicts=True)
         GuardWatch.objects.filter(pk__in=[row.pk for row in rows]).update(pending=[], kept_through=F("through"))

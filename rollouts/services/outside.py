@@ -7,7 +7,7 @@ next look.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -68,7 +68,9 @@ class Outside:
             return
         pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="outside")
         try:
-            begun = {pool.submit(question.ask): question for question in asked if isinstance(question, Address)}
+            begun: dict[Future[float | None], Question] = {
+                pool.submit(question.ask): question for question in asked if isinstance(question, Address)
+            }
             for question in self._after_the_first([one for one in asked if isinstance(one, Query)]):
                 begun[pool.submit(question.ask)] = question
             for future in wait(begun, timeout=max(0.0, self._ends_at - self._clock())).done:

@@ -163,6 +163,18 @@ def test_proposed_on_ground_that_moved_it_is_refused_until_it_is_put_on_the_new(
     assert drafting.propose_plan(plan.pk, digest=rebased.digest, **told).state == "proposed"
 
 
+def test_a_percentage_set_by_hand_is_what_the_plan_goes_on_with(bench: PlanBench) -> None:
+    by_hand = percent_document(bench.flag.key, 5)
+    bench.world.serve(bench.flag, bench.production, by_hand)
+
+    plan = bench.plan()
+
+    served = [next(iter(documents.values()))["rules"] for documents in plan.documents]
+    assert [[rule["id"] for rule in rules] for rules in served] == [[by_hand["rules"][0]["id"]]] * len(served)
+
+
 def test_a_rule_for_everyone_before_the_plans_rule_is_a_problem(bench: PlanBench) -> None:
-    bench.world.serve(bench.flag, bench.production, percent_document(bench.flag.key, 5))
+    by_hand = percent_document(bench.flag.key, 5)
+    only, other = by_hand["rules"][0], {**by_hand["rules"][0], "id": "other"}
+    bench.world.serve(bench.flag, bench.production, {**by_hand, "rules": [only, other]})
     assert refused(bench.plan).code == "invalid_plan"
