@@ -60,14 +60,15 @@ def measure(bench: PlanBench, plan: RolloutPlan, *, minutes: int, bad: int, skip
             metric="errors",
             flag_key="checkout-redesign",
             variant=variant,
-            count=40,
+            count=people,
             bad=ill,
-            units=40,
+            units=people,
             bad_units=ill,
         )
         for minute in range(minutes)
         if minute not in skip
-        for variant, ill in (("on", bad), ("off", 1))
+        # As many as the first stage's share of 10 % brings.
+        for variant, people, ill in (("on", 40, bad), ("off", 360, 9))
     )
 
 
@@ -157,7 +158,8 @@ def test_page__served_share__is_read_from_the_flag_and_not_from_the_plan(bench: 
     text = text_of(signed_in(bench.world.rita).get(page_of(plan)))
 
     assert "Somebody else changed" in text
-    assert "nobody gets “on” of checkout-redesign now" in text
+    assert "3\u00a0%" in text
+    assert "of all people get “on” of checkout-redesign now" in text
 
 
 @pytest.mark.parametrize(
