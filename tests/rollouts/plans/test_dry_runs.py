@@ -59,6 +59,7 @@ def test_reach__of_each_stage__is_about_its_share_and_takes_nothing_away(bench: 
 
 def test_reach__asked_twice__is_the_same_and_writes_nothing(bench: PlanBench) -> None:
     plan = bench.plan(environment=bench.staging)
+    bench.staging.refresh_from_db()
     revision = bench.staging.revision
 
     assert dry(plan) == dry(plan)
