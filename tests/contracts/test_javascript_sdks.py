@@ -92,7 +92,7 @@ def test_web_sdk__unchanged_answer__is_a_304_and_the_cache_serves(live_plane: Pl
         {"type": "Boolean", "key": "disabled-code-default", "fallback": True},
         {"type": "Boolean", "key": "unknown", "fallback": True},
     ]
-    contexts = [USER, {**USER, "unrelated": 1}, BETA, {**BETA, "targetingKey": "user-2"}]
+    contexts = [USER, {**USER}, BETA, {**BETA, "targetingKey": "user-2"}]
 
     result = run(
         "web.mjs",
