@@ -78,14 +78,14 @@ def need_for(
     units = units_until(events, base_rate, weight, ratio=ratio)
     smaller = units * min(weight, TOTAL_WEIGHT - weight) / TOTAL_WEIGHT
     hours = units / units_per_hour if units_per_hour > 0 else inf
-    arm = "arm" if weight * 2 == TOTAL_WEIGHT else "arm at least"
-    return Need(ratio, events, smaller, hours, _sentence(ratio, smaller, hours, units_per_hour, arm))
+    about = "about" if weight * 2 == TOTAL_WEIGHT else "at least"
+    return Need(ratio, events, smaller, hours, _sentence(ratio, smaller, hours, units_per_hour, about))
 
 
-def _sentence(ratio: float, units: float, hours: float, units_per_hour: float, arm: str) -> str:
+def _sentence(ratio: float, units: float, hours: float, units_per_hour: float, about: str) -> str:
     if units == inf:
         return f"To see x{ratio:g} it needs bad units, and at a rate of nothing there are none."
-    needs = f"To see x{ratio:g} it needs about {_rounded(units):,} people per {arm}"
+    needs = f"To see x{ratio:g} it needs {about} {_rounded(units):,} people with each variant"
     if hours == inf:
         return f"{needs}; nobody comes now."
     return f"{needs}; at {_rounded(units_per_hour):,} people an hour that is {_duration(hours)}."

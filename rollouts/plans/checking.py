@@ -92,7 +92,7 @@ def _stage_problems(definition: PlanDefinition) -> Iterator[tuple[str, str]]:
 def _gate_problems(stage: Stage, definition: PlanDefinition) -> Iterator[tuple[str, str]]:
     gates = stage.gates
     if not 0 <= gates.soak_minutes <= MAX_SOAK_MINUTES:
-        yield "soak_minutes", f"Give the soak in minutes, from 0 to {MAX_SOAK_MINUTES} (90 days)."
+        yield "soak_minutes", f"Give the time of a stage in minutes, from 0 to {MAX_SOAK_MINUTES} (90 days)."
     if gates.not_before is not None and gates.not_before.utcoffset() is None:
         yield "not_before", "The earliest time must name its time zone."
     if not 0 <= gates.approvals <= MAX_APPROVALS:
@@ -110,7 +110,7 @@ def _monitoring_problems(gates: Gates, definition: PlanDefinition) -> Iterator[t
     if not definition.guards:
         yield "is_monitored", "A monitored stage needs a guard to say how it goes. Add one, or do not monitor it."
     if gates.soak_minutes < 1:
-        yield "soak_minutes", "A monitored stage needs a soak: guards want at least some minutes of data."
+        yield "soak_minutes", "A monitored stage needs some time: guards want at least a few minutes of data."
 
 
 def _check_problems(gates: Gates) -> Iterator[tuple[str, str]]:

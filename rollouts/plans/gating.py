@@ -78,7 +78,7 @@ def _soak(gates: Gates, facts: StageFacts) -> GateState:
     data = ""
     if gates.is_monitored:
         soaked, data = min(soaked, facts.fresh_minutes), " with fresh data"
-    text = f"{words.amount(min(soaked, wanted))} of {words.amount(wanted)} minutes{data} soaked"
+    text = f"Served for {words.amount(min(soaked, wanted))} of {words.amount(wanted)} minutes{data}"
     if soaked >= wanted:
         return GateState(SOAK, True, f"{text}.")
     if not gates.is_monitored:
@@ -91,8 +91,11 @@ def _soak(gates: Gates, facts: StageFacts) -> GateState:
 def _sample(wanted: int, facts: StageFacts) -> GateState:
     seen = facts.smallest_sample
     where = "with each variant" if facts.is_randomised else "with the new variant"
-    sentence = f"{words.amount(seen)} of {words.people(wanted)} seen {where}."
-    return GateState(SAMPLE, seen >= wanted, sentence)
+    if seen < wanted:
+        return GateState(SAMPLE, False, f"{words.amount(seen)} of {words.people(wanted)} seen {where}.")
+    was = "was" if wanted == 1 else "were"
+    sentence = f"{words.people(seen)} seen {where}; {words.amount(wanted)} {was} asked for."
+    return GateState(SAMPLE, True, sentence)
 
 
 def _guards(facts: StageFacts) -> GateState:

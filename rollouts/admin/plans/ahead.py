@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rollouts.admin.plans.words import duration, soaks_until
 from rollouts.models import RolloutPlan
+from rollouts.plans import words
 from rollouts.plans.definition import PlanDefinition, Stage
 from rollouts.plans.dry_run import timeline
 from rollouts.plans.transitions import PlanState
@@ -41,7 +42,7 @@ def asks(stage: Stage) -> str:
     if gates.is_monitored:
         parts.append("healthy guards")
     if gates.minimum_sample:
-        parts.append(f"{gates.minimum_sample:,} people a side")
+        parts.append(f"{words.people(gates.minimum_sample)} seen with each variant")
     parts += [f"check “{check.name}”" for check in gates.checks]
     if gates.approvals:
         parts.append(f"{gates.approvals} approval{'' if gates.approvals == 1 else 's'}")

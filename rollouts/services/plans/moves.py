@@ -112,7 +112,7 @@ def _extend(reading: Reading, now: datetime) -> None:
 
 def _begin_anew(reading: Reading, now: datetime) -> None:
     """A stage that begins in the future was entered by a clock that was wrong, and would last until then."""
-    sentence = "This stage began at a time that has not come yet, so a clock was wrong. Its soak begins anew."
+    sentence = "This stage began at a time that has not come yet, so a clock was wrong. Its time is counted anew."
     evidence = {"entered_at": reading.facts.entered_at.isoformat()}
     fields: dict[str, Any] = {"stage_entered_at": now, "next_look_at": now}
     step(reading.plan, PlanAct.EXTEND, actor=ENGINE, now=now, reason=sentence, evidence=evidence, **fields)

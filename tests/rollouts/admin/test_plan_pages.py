@@ -135,7 +135,7 @@ def test_page__running__says_what_is_served_what_comes_next_and_when(bench: Plan
     text = text_of(signed_in(bench.world.rita).get(page_of(plan)))
 
     assert "Next comes “50 %”, at the earliest" in text
-    assert "0 of 30 minutes soaked" in text
+    assert "Served for 0 of 30 minutes" in text
     assert "10\u00a0%" in text
     assert "of all people get “on” of checkout-redesign now" in text
     assert "1 approval to leave this stage" in text
@@ -303,7 +303,7 @@ def test_page__history__newest_first_with_evidence(bench: PlanBench) -> None:
 
     assert "went on from 10 % to 50 %" in text
     assert text.index("went on from") < text.index("started with") < text.index("drafted the plan")
-    assert "30 of 30 minutes soaked." in text
+    assert "Served for 30 of 30 minutes." in text
 
 
 def test_page__number_of_queries__does_not_grow_with_the_history(

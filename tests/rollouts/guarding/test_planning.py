@@ -50,17 +50,20 @@ def test_hours_until__treatment_that_much_worse__is_sooner():
     [
         (
             {"base_rate": 0.00335, "units_per_hour": 1_000},
-            "To see x2 it needs about 8,000 people per arm; at 1,000 people an hour that is 16 hours.",
+            "To see x2 it needs about 8,000 people with each variant; at 1,000 people an hour that is 16 hours.",
         ),
         (
             {"base_rate": 0.001, "units_per_hour": 1_000, "margin": 0.1},
-            "To see x2 it needs about 36,000 people per arm; at 1,000 people an hour that is 3 days.",
+            "To see x2 it needs about 36,000 people with each variant; at 1,000 people an hour that is 3 days.",
         ),
         (
             {"base_rate": 0.05, "units_per_hour": 90_000},
-            "To see x2 it needs about 530 people per arm; at 90,000 people an hour that is 1 minute.",
+            "To see x2 it needs about 530 people with each variant; at 90,000 people an hour that is 1 minute.",
         ),
-        ({"base_rate": 0.1, "units_per_hour": 0}, "To see x2 it needs about 270 people per arm; nobody comes now."),
+        (
+            {"base_rate": 0.1, "units_per_hour": 0},
+            "To see x2 it needs about 270 people with each variant; nobody comes now.",
+        ),
         (
             {"base_rate": 0.0, "units_per_hour": 10},
             "To see x2 it needs bad units, and at a rate of nothing there are none.",
@@ -69,3 +72,9 @@ def test_hours_until__treatment_that_much_worse__is_sooner():
 )
 def test_need_for__a_form__says_it_in_words(facts, sentence):
     assert need_for(2, **facts).sentence == sentence
+
+
+def test_need_for__variants_of_unequal_share__says_that_the_smaller_one_takes_at_least_that():
+    sentence = need_for(2, base_rate=0.01, units_per_hour=0, weight=10_000).sentence
+
+    assert sentence == "To see x2 it needs at least 1,300 people with each variant; nobody comes now."

@@ -54,7 +54,7 @@ WRONG: list[tuple[PlanDefinition, str, str]] = [
     (with_gates(minimum_sample=-1), "stages.0.gates.minimum_sample", "number of people"),
     (replace(with_gates(minimum_sample=1), guards=()), "stages.0.gates.minimum_sample", "Nobody counts"),
     (replace(with_gates(is_monitored=True, soak_minutes=1), guards=()), "stages.0.gates.is_monitored", "needs a guard"),
-    (with_gates(is_monitored=True), "stages.0.gates.soak_minutes", "needs a soak"),
+    (with_gates(is_monitored=True), "stages.0.gates.soak_minutes", "needs some time"),
     (with_gates(checks=(HTTP, HTTP)), "stages.0.gates.checks.1.name", "2 checks"),
     (with_gates(checks=(replace(HTTP, url="ftp://x"),)), "stages.0.gates.checks.0.url", "https://"),
     (with_gates(checks=(replace(ASK, query=" "),)), "stages.0.gates.checks.0.query", "Give the query"),

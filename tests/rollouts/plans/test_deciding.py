@@ -71,12 +71,12 @@ ALL_MET: dict[str, Any] = {"guards": (SAFE,), "approvals": 2, "checks": MET}
 DECIDED: list[tuple[Gates, StageFacts, Move, str]] = [
     # Time.
     (FREE, facts_at(0), Move.ADVANCE, "On to stage 2"),
-    (TIMED, facts_at(4), Move.WAIT, "4 of 30 minutes soaked; next at 12:30 UTC"),
+    (TIMED, facts_at(4), Move.WAIT, "Served for 4 of 30 minutes; next at 12:30 UTC"),
     (TIMED, facts_at(29.99), Move.WAIT, "29 of 30 minutes"),
     (TIMED, facts_at(30), Move.ADVANCE, "Every gate is met"),
     (TIMED, facts_at(30, fresh_minutes=0), Move.ADVANCE, "Every gate is met"),
     (TIMED, facts_at(-120), Move.WAIT, "0 of 30 minutes"),
-    (TIMED, facts_at(30, extra_soak_minutes=30), Move.WAIT, "30 of 60 minutes soaked; next at 13:00 UTC"),
+    (TIMED, facts_at(30, extra_soak_minutes=30), Move.WAIT, "Served for 30 of 60 minutes; next at 13:00 UTC"),
     (TIMED, facts_at(60, extra_soak_minutes=30), Move.ADVANCE, "Every gate is met"),
     (DATED, facts_at(59), Move.WAIT, "Not before 13:00 UTC"),
     (DATED, facts_at(60), Move.ADVANCE, "Every gate is met"),
@@ -240,6 +240,36 @@ def test_decide__guards_that_know_more_sooner__are_looked_at_then():
     soon = NOON + timedelta(seconds=250)
 
     assert decide(plan_of(TIMED), 1, facts_at(4, guards=(OPEN,), look_again_at=soon)).next_look_at == soon
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "sentence"),
+    [
+        (200, 0, "0 of 200 people seen with each variant."),
+        (200, 199, "199 of 200 people seen with each variant."),
+        (200, 200, "200 people seen with each variant; 200 were asked for."),
+        (200, 8_467, "8,467 people seen with each variant; 200 were asked for."),
+        (1, 1, "1 person seen with each variant; 1 was asked for."),
+    ],
+)
+def test_gates_of__sample__says_how_many_of_how_many_until_it_is_met(wanted, seen, sentence):
+    guards = (says(Out.COLLECTING, sample=seen),)
+
+    [gate] = gates_of(Stage("one", (), Gates(minimum_sample=wanted)), facts_at(9, guards=guards))
+
+    assert (gate.is_met, gate.sentence) == (seen >= wanted, sentence)
+
+
+@pytest.mark.parametrize(
+    ("gates", "minutes", "sentence"),
+    [
+        (TIMED, 4, "Served for 4 of 30 minutes; next at 12:30 UTC."),
+        (TIMED, 90, "Served for 30 of 30 minutes."),
+        (Gates(soak_minutes=30, is_monitored=True), 90, "Served for 30 of 30 minutes with fresh data."),
+    ],
+)
+def test_gates_of__time__says_it_in_plain_words(gates, minutes, sentence):
+    assert gates_of(Stage("one", (), gates), facts_at(minutes))[0].sentence == sentence
 
 
 def test_gates_of__every_gate__comes_in_order_with_approval_last():
