@@ -5,6 +5,7 @@ from typing import Any
 
 from flags.evaluation.instants import parse_instant
 
+from .deprecation import normalise_deprecation
 from .schema import SCHEMA_VERSION, TARGETING_KEY, Document, is_integer
 
 _STARTING_VARIANTS: dict[str, list[tuple[str, Any]]] = {
@@ -41,8 +42,8 @@ def initial_document(flag_key: str, value_type: str, variants: Sequence[Mapping[
 def normalise_config(document: Mapping[str, Any], *, value_type: str | None = None, flag_key: str = "") -> Document:
     """Return a deep copy with every optional field filled in; what cannot be understood stays for the validator.
 
-    Fields that came later (targets, prerequisites, visibility, windows, bucketing) are left out where they say
-    nothing instead, so that documents from before them keep their digest. With `value_type` "float" whole numbers
+    Fields that came later (targets, prerequisites, visibility, windows, bucketing, deprecation) are left out where they
+    say nothing instead, so that documents from before them keep their digest. With `value_type` "float" whole numbers
     become floats. With `flag_key` a missing salt becomes the usual one. Doing it twice changes nothing.
     """
     result: Document = _copied(document)
@@ -65,7 +66,9 @@ def _drop_silent(document: dict[str, Any]) -> None:
     """Leave out what says nothing, and write instants in one way."""
     if isinstance(document.get("targets"), list):
         document["targets"] = [item for item in document["targets"] if not _is_without_keys(item)]
-    _drop(document, targets=([], None), prerequisites=([], None), client_visible=(False, None))
+    _drop(document, targets=([], None), prerequisites=([], None), client_visible=(False, None), deprecation=(None,))
+    if isinstance(document.get("deprecation"), dict):
+        normalise_deprecation(document["deprecation"])
     for rule in _objects(document["rules"]):
         _drop(rule, starts_at=("", None), ends_at=("", None), salt=("", None), bucket_by=("", None, TARGETING_KEY))
         for field in ("starts_at", "ends_at"):

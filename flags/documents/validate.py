@@ -6,6 +6,7 @@ from typing import Any
 from audits.integrity import canonical_json
 
 from .conditions import condition_problems
+from .deprecation import deprecation_problems
 from .schema import (
     MAX_DOCUMENT_BYTES,
     MAX_NAME_CHARACTERS,
@@ -30,7 +31,7 @@ from .values import schema_problems, validate_value_schema, value_problems
 from .words import percent
 
 _CONFIG_FIELDS = ("schema", "enabled", "off_variant", "variants", "default_variant", "salt", "rules")
-_OPTIONAL_FIELDS = ("prerequisites", "targets", "client_visible")
+_OPTIONAL_FIELDS = ("prerequisites", "targets", "client_visible", "deprecation")
 
 
 def validate_config(
@@ -56,6 +57,8 @@ def validate_config(
     problems += _chosen_variant_problems(document, names)
     problems += _salt_problems(document)
     problems += targeting_problems(document, names)
+    if "deprecation" in document:
+        problems += deprecation_problems(document["deprecation"], names)
     return problems + _rule_list_problems(document, names, segment_keys)
 
 
