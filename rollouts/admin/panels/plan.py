@@ -1,4 +1,4 @@
-"""The rollout plan that a request asks for: what approvers consent to beyond the end state, stage by stage."""
+"""The rollout plan that a request asks for: what approval does first, and what approvers consent to beyond that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,17 @@ from django.contrib.auth.models import AbstractUser
 
 from flags.documents.words import percent
 from rollouts.admin.plans.ahead import asks
-from rollouts.admin.plans.bars import Column, columns_of
+from rollouts.admin.plans.bars import Column, columns_of, stage_shares
 from rollouts.admin.plans.words import Chip, state_of
 from rollouts.guarding.outcomes import GuardOutcome, action_of
 from rollouts.models import RolloutPlan, TrainMember
+from rollouts.plans import words
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardAction, GuardSpec, PlanDefinition
+from rollouts.plans.dry_run import timeline
+from rollouts.plans.transitions import PlanState
 from rollouts.selectors import RequestPage
+from rollouts.selectors.plans.freezes import freezes_ahead
 
 _DEEDS = {
     GuardAction.ROLL_BACK: "the plan rolls itself back",
@@ -34,9 +38,12 @@ class StageWords:
 
 @dataclass(frozen=True, slots=True)
 class PlanPanel:
-    """The plan with its stages, the sentences of its guards and of its options, and the train it goes with."""
+    """The plan with its stages, the sentences of its guards and of its options, and the train it goes with. `start` is
+    what approval does first, empty once that is over.
+    """
 
     plan: RolloutPlan
+    start: str
     state: Chip
     columns: Sequence[Column]
     stages: Sequence[StageWords]
@@ -46,7 +53,7 @@ class PlanPanel:
 
 
 def plan_panel(page: RequestPage, user: AbstractUser, now: datetime) -> PlanPanel | None:
-    """Two queries; None, and none, for a request without a plan."""
+    """Four queries at most; None, and none, for a request without a plan."""
     if not page.request.plan_digest:
         return None
     plan = RolloutPlan.objects.select_related("environment").filter(request=page.request).first()
@@ -57,6 +64,7 @@ def plan_panel(page: RequestPage, user: AbstractUser, now: datetime) -> PlanPane
     stages = zip(columns, definition.stages, strict=True)
     return PlanPanel(
         plan=plan,
+        start=_start(plan, definition, apply_at=page.request.apply_at, now=now),
         state=state_of(plan),
         columns=columns,
         stages=[StageWords(column, asks(stage)) for column, stage in stages],
@@ -64,6 +72,20 @@ def plan_panel(page: RequestPage, user: AbstractUser, now: datetime) -> PlanPane
         options=option_words(definition),
         train=TrainMember.objects.filter(plan=plan).select_related("train").first(),
     )
+
+
+def start_words(shares: Sequence[tuple[int, str]], *, starts_at: datetime, ends_at: datetime, now: datetime) -> str:
+    """“Starts a plan: 1 % now, up to 100 % in 6 stages by 5 May 2026 14:05 UTC at the earliest.”
+
+    `shares` are those of `bars.stage_shares`; `starts_at` is when the first stage begins, `ends_at` the last one.
+    """
+    (first, first_words), (last, last_words) = shares[0], shares[-1]
+    start = "now" if starts_at <= now else f"at {words.instant(starts_at, now=now)}"
+    if len(shares) == 1:
+        return f"Starts a plan of one stage: {first_words} {start}."
+    way = "then" if first == last else "down to" if last < first else "up to"
+    by = words.instant(ends_at, now=now)
+    return f"Starts a plan: {first_words} {start}, {way} {last_words} in {len(shares)} stages by {by} at the earliest."
 
 
 def guard_words(spec: GuardSpec) -> str:
@@ -84,3 +106,14 @@ def option_words(definition: PlanDefinition) -> list[str]:
     if options.hold_back:
         found.append(f"{percent(options.hold_back)} of people are held back for comparison until the end.")
     return found
+
+
+def _start(plan: RolloutPlan, definition: PlanDefinition, *, apply_at: datetime | None, now: datetime) -> str:
+    """What approval does first, for a plan that waits for it."""
+    if plan.current_state is not PlanState.PROPOSED:
+        return ""
+    starts_at = max(now, apply_at or now)
+    freezes = freezes_ahead(plan.environment, definition.flags, starts_at)
+    entries = timeline(definition, starts_at=starts_at, freezes=freezes)
+    first, last = entries[0].earliest_at, entries[-1].earliest_at
+    return start_words(stage_shares(definition.stages), starts_at=first, ends_at=last, now=now)

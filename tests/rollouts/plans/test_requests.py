@@ -247,3 +247,18 @@ def test_its_page_says_that_a_rollout_starts(bench: PlanBench) -> None:
     assert "Start the rollout…" in page
     assert "Apply now" not in page
     assert "Asks for rollout plan 1, which gets there stage by stage." in page
+
+
+def test_its_page_says_what_approval_does_before_where_it_ends(bench: PlanBench) -> None:
+    plan = bench.proposed()
+    client = Client()
+    client.force_login(bench.world.abel, backend="django.contrib.auth.backends.ModelBackend")
+    with time_machine.travel(SOON, tick=False):
+        page = client.get(reverse("admin:rollouts_changerequest_change", args=[plan.request_id])).content.decode()
+    started = page.replace("\u00a0", " ")
+    assert "Starts a plan: 10 % now, up to 100 % in 3 stages by" in started
+    assert "Where the plan ends" in page
+    assert "At its end" in page
+    assert "the plan begins in Production with its first stage at once" in page
+    assert "After approval</" not in page
+    assert "it goes live in" not in page
