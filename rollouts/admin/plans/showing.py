@@ -29,8 +29,10 @@ from rollouts.plans.patches import share_of
 from rollouts.plans.transitions import ENDED_STATES, LIVE_STATES, PlanAct, PlanState
 from rollouts.plans.value_changes import value_changes
 from rollouts.selectors.plans.ground import Ground, ground_of
-from rollouts.selectors.plans.rights import possible_acts
+from rollouts.selectors.plans.rights import PossibleAct, possible_acts
 from rollouts.selectors.plans.stored import reading_of, stored_guards
+from rollouts.selectors.reliance import relied_on
+from rollouts.services.plans.consent import every_document
 
 LIST = "admin:rollouts_rolloutplan_changelist"
 
@@ -57,7 +59,8 @@ def plan_context(
     reading = reading_of(plan, stored_guards(plan, now=now), now=now)
     standing = standing_of(plan, definition, reading, now=now)
     columns = columns_of(plan, definition, steps=steps, expected=standing.expected)
-    acts, names = possible_acts(plan, user), people_named(steps)
+    ground = ground_of(plan)
+    acts, names = _acts(plan, user, ground), people_named(steps)
     story = story_of(plan, steps, columns, names)
     dialogs = dialogs_of(plan, definition, acts, columns)
     guards = [] if story or plan.started_at is None else cards_of(plan, now=now)
@@ -71,7 +74,7 @@ def plan_context(
         "columns": columns,
         "new_values": _new_values(plan, definition),
         "standing": standing,
-        "served": _served(plan, definition),
+        "served": _served(plan, definition, ground),
         "guards": guards,
         "story": story,
         "story_guards": cards_of(plan, now=now, attempt=story.attempt) if story else [],
@@ -113,9 +116,23 @@ def growing_variant(definition: PlanDefinition, key: str) -> str | None:
     return next((patch.variant for patch in patches if patch.variant), None)
 
 
-def _served(plan: RolloutPlan, definition: PlanDefinition) -> list[Served]:
-    """Every flag of the plan as it is served: three queries."""
-    ground = ground_of(plan)
+def _acts(plan: RolloutPlan, user: AbstractUser, ground: Ground) -> list[PossibleAct]:
+    """The acts of the page. A draft is brought up to date only where something it stands on has moved."""
+    acts = possible_acts(plan, user)
+    if plan.current_state is PlanState.DRAFT and not _has_moved(plan, ground):
+        return [act for act in acts if act.act is not PlanAct.REBASE]
+    return acts
+
+
+def _has_moved(plan: RolloutPlan, ground: Ground) -> bool:
+    """Whether a flag is not as the plan was prepared on, or a segment that its stages refer to: one query at most."""
+    if ground.moved:
+        return True
+    return relied_on(every_document(plan.environment, plan.documents), plan.environment) != plan.relies_on
+
+
+def _served(plan: RolloutPlan, definition: PlanDefinition, ground: Ground) -> list[Served]:
+    """Every flag of the plan as it is served: two queries."""
     rows = {flag.key: flag for flag in Flag.objects.filter(project=plan.project_id, key__in=definition.flags)}
     kills: dict[str, list[LocalKill]] = {}
     for kill in open_kills([plan.environment_id]):

@@ -8,11 +8,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from flags.models import FlagConfig, MetricCount
+from flags.models import FlagConfig, MetricCount, Segment
 from flags.services.configs import edit_config
 from flags.services.tickets import governed_write
 from rollouts.models import PlanTemplate, RolloutPlan
 from rollouts.plans.definition import GuardSpec, MetricKind
+from rollouts.plans.strategies import ring
 from rollouts.plans.transitions import PlanState
 from rollouts.services.guarding import refresh_guards
 from rollouts.services.plans.drafting import create_plan
@@ -185,9 +186,29 @@ def test_page__buttons__are_what_the_person_may_do_now(
 
     text = text_of(signed_in(getattr(bench.world, who)).get(page_of(plan)))
 
-    assert buttons(text) - {"rebase"} == offered
+    assert buttons(text) == offered
     for act in offered:
         assert f'id="dialog-{act}"' in text
+
+
+@pytest.mark.parametrize("moved", ["nothing", "its flag", "a segment of its stages", "another segment"])
+def test_page__draft__is_brought_up_to_date_only_where_something_moved(bench: PlanBench, moved: str) -> None:
+    within = {"schema": 1, "condition": {"attribute": "plan", "operator": "equals", "value": "beta"}}
+    fields = {"environment": bench.staging, "version": 1, "document": within, "updated_at": NOW}
+    with governed_write(bench.staging.pk):
+        Segment.objects.bulk_create(Segment(key=key, name=key, **fields) for key in ("beta", "other"))
+    stages = ring("checkout-redesign", variant="on", against="off", segments=["beta"], minutes=5)
+    plan = bench.plan(environment=bench.staging, stages=stages)
+    if moved == "its flag":
+        bench.world.serve(bench.flag, bench.staging, {**bench.served(), "salt": "other/"})
+    elif moved != "nothing":
+        with governed_write(bench.staging.pk):
+            Segment.objects.filter(key="other" if moved == "another segment" else "beta").update(version=2)
+
+    text = text_of(signed_in(bench.world.rita).get(page_of(plan)))
+
+    assert ("rebase" in buttons(text)) is (moved in {"its flag", "a segment of its stages"})
+    assert ("Bring up to date" in text) is ("rebase" in buttons(text))
 
 
 def test_page__role_is_missing__says_why_there_is_no_button(bench: PlanBench) -> None:
