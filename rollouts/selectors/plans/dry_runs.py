@@ -11,6 +11,7 @@ from typing import Any
 
 from flags.changes import ChangeSet, ConfigEdit
 from flags.documents.references import flags_below
+from flags.documents.schema import TARGETING_KEY
 from flags.documents.words import describe_prerequisite
 from flags.evaluation import FlagSource, Snapshot
 from flags.models import ContextAttribute, Environment, Flag
@@ -30,6 +31,7 @@ from rollouts.selectors.verdicts import policy_of
 
 MOST_PEOPLE = 2_000
 FEWEST_PEOPLE = 100
+MOST_TARGETS = 500
 # Answers of one dry run, people times flags times stages: well below a second of work.
 MOST_ANSWERS = 40_000
 
@@ -37,21 +39,42 @@ Documents = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class TargetReach:
+    """What a stage does to the keys of individual targets, which no made-up person has: `asked` of `keys` were."""
+
+    keys: int
+    asked: int
+    gained: int
+    lost: int
+    changed: int
+
+    @property
+    def sentence(self) -> str:
+        """The counts for people."""
+        of = f"{self.keys:,}" if self.asked == self.keys else f"the first {self.asked:,} of {self.keys:,}"
+        return (
+            f"Of {of} individual target{'' if self.keys == 1 else 's'} {_moved(self.gained, self.lost, self.changed)}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class StageReach:
-    """What a stage does to made-up people, compared with the stage before. `exposed` have something new in it."""
+    """What a stage does to made-up people, compared with the stage before. `exposed` have something new in it.
+    `targets` is what it does to individual targets, None where there are none.
+    """
 
     people: int
     gained: int
     lost: int
     changed: int
     exposed: int
+    targets: TargetReach | None = None
 
     @property
     def sentence(self) -> str:
         """The counts for people."""
-        counts = ((self.gained, "get", "it"), (self.lost, "lose", "it"), (self.changed, "get", "something else"))
-        said = [f"{count:,} {verb}{'s' if count == 1 else ''} {what}" for count, verb, what in counts if count]
-        return f"Of {self.people:,} made-up people {', '.join(said) if said else 'nobody gets anything else'}."
+        said = f"Of {self.people:,} made-up people {_moved(self.gained, self.lost, self.changed)}."
+        return f"{said} {self.targets.sentence}" if self.targets else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +135,44 @@ def _reach(
     ]
     keys = sorted({key for stage in stages[1:] for key in affected_flags(Side.of(stages[0]), Side.of(stage))})
     contexts = _people(stages, keys, environment)
+    targets = _target_keys(stages, keys)
     found = []
     for (before, after), entry in zip(pairwise(stages), entries, strict=True):
         counted = _counted(before, after, keys, contexts, at=entry.earliest_at)
         exposed = max(
             (flag["exposed_after"] for flag in counted["flags"] if flag["key"] in definition.flags), default=0
         )
-        kinds = {kind: counted[kind] for kind in ("gained", "lost", "changed")}
-        found.append(StageReach(people=len(contexts), exposed=exposed, **kinds))
+        named = _target_reach(before, after, keys, targets, at=entry.earliest_at)
+        found.append(StageReach(people=len(contexts), exposed=exposed, targets=named, **_kinds(counted)))
     whole = _counted(stages[0], stages[-1], keys, contexts, at=entries[-1].earliest_at)
     return tuple(found), (whole["flipped"], len(contexts))
+
+
+def _target_keys(stages: Sequence[Snapshot], keys: Sequence[str]) -> list[str]:
+    """Every key that one of these flags targets individually in any stage."""
+    documents = (stage.flags[key].document for stage in stages for key in keys if key in stage.flags)
+    return sorted({key for document in documents for target in document.get("targets", ()) for key in target["keys"]})
+
+
+def _target_reach(
+    before: Snapshot, after: Snapshot, keys: Sequence[str], targets: Sequence[str], *, at: datetime
+) -> TargetReach | None:
+    """The stage for the keys of individual targets, known by nothing but the key."""
+    asked = targets[:MOST_TARGETS]
+    if not asked:
+        return None
+    counted = _counted(before, after, keys, [{TARGETING_KEY: key} for key in asked], at=at)
+    return TargetReach(keys=len(targets), asked=len(asked), **_kinds(counted))
+
+
+def _kinds(counted: Mapping[str, Any]) -> dict[str, int]:
+    return {kind: counted[kind] for kind in ("gained", "lost", "changed")}
+
+
+def _moved(gained: int, lost: int, changed: int) -> str:
+    counts = ((gained, "get", "it"), (lost, "lose", "it"), (changed, "get", "something else"))
+    said = [f"{count:,} {verb}{'s' if count == 1 else ''} {what}" for count, verb, what in counts if count]
+    return ", ".join(said) if said else "nobody gets anything else"
 
 
 def _counted(

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from rollouts.models import RolloutPlan
 from rollouts.plans.codec import from_json
-from rollouts.selectors.plans.dry_runs import DryRun, StageReach, dry_run
+from rollouts.plans.definition import Gates, Patch, Stage
+from rollouts.selectors.plans.dry_runs import MOST_TARGETS, DryRun, StageReach, TargetReach, dry_run
 from rollouts.services.rules import set_rule
 from tests.factories import NOW, World, actor_of, percent_document
 from tests.rollouts.calendars import freeze
-from tests.rollouts.plans.support import PlanBench
+from tests.rollouts.plans.support import PlanBench, stages_of
 from tests.rollouts.rule_support import condition, rule
 
 
@@ -42,6 +43,15 @@ def behind(bench: PlanBench, key: str, parent: str, **changed: Any) -> Any:
         (StageReach(2_000, 0, 0, 0, 0), "Of 2,000 made-up people nobody gets anything else."),
         (StageReach(2_000, 1_200, 0, 0, 1_200), "Of 2,000 made-up people 1,200 get it."),
         (StageReach(100, 1, 2, 3, 1), "Of 100 made-up people 1 gets it, 2 lose it, 3 get something else."),
+        (
+            StageReach(100, 0, 0, 0, 0, TargetReach(1, 1, 0, 0, 0)),
+            "Of 100 made-up people nobody gets anything else. Of 1 individual target nobody gets anything else.",
+        ),
+        (
+            StageReach(100, 9, 0, 0, 9, TargetReach(8_000, 500, 1, 0, 2)),
+            "Of 100 made-up people 9 get it. Of the first 500 of 8,000 individual targets 1 gets it, 2 get something "
+            "else.",
+        ),
     ],
 )
 def test_reach__in_words(reach: StageReach, words: str) -> None:
@@ -55,6 +65,28 @@ def test_reach__of_each_stage__is_about_its_share_and_takes_nothing_away(bench: 
     assert all(abs(part - share) < 0.03 for part, share in zip(exposed, (0.1, 0.5, 1.0), strict=True))
     assert [reach.lost for reach in found.reach] == [0, 0, 0]
     assert sum(reach.gained for reach in found.reach) == found.reach[0].people
+
+
+def test_reach__individual_targets__are_counted_beside_the_made_up_people(bench: PlanBench) -> None:
+    targets = [{"variant": "on", "keys": ["ana", "bo"]}, {"variant": "off", "keys": ["cy"]}]
+    off = {**bench.served(bench.staging), "enabled": False, "targets": targets}
+    bench.world.serve(bench.flag, bench.staging, off)
+    on = Stage("On", (Patch("checkout-redesign", enabled=True),), Gates(soak_minutes=5))
+    share = stages_of(shares=((50_000, 5),))
+
+    first, second = dry(bench.plan(environment=bench.staging, stages=(on, *share))).reach
+
+    assert (first.targets, second.targets) == (TargetReach(3, 3, 2, 0, 0), TargetReach(3, 3, 0, 0, 0))
+    assert "Of 3 individual targets 2 get it." in first.sentence
+
+
+def test_reach__very_many_individual_targets__are_asked_in_part(bench: PlanBench) -> None:
+    targets = [{"variant": "on", "keys": [f"key-{number}" for number in range(MOST_TARGETS + 1)]}]
+    bench.world.serve(bench.flag, bench.staging, {**bench.served(bench.staging), "targets": targets})
+
+    reach = dry(bench.plan(environment=bench.staging)).reach[0]
+
+    assert reach.targets == TargetReach(MOST_TARGETS + 1, MOST_TARGETS, MOST_TARGETS, 0, 0)
 
 
 def test_reach__asked_twice__is_the_same_and_writes_nothing(bench: PlanBench) -> None:
