@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from flags.documents.schema import named
-from flags.documents.words import describe_condition, describe_window, shown
+from flags.documents.words import describe_condition, describe_window, instant_words, percent, shown
 from flags.evaluation.resolution import Reason, Resolution
-from flags.evaluation.traces import ConditionTrace, Explanation, PrerequisiteTrace, RuleTrace, SplitTrace
+from flags.evaluation.traces import (
+    ConditionTrace,
+    Explanation,
+    PrerequisiteTrace,
+    RuleTrace,
+    SplitTrace,
+    WithdrawalTrace,
+)
 
 # A trace longer than this is cut: nobody reads on, and the page has to stay light.
 MAX_STEPS = 250
@@ -53,6 +60,8 @@ def reason_chip(resolution: Resolution) -> tuple[str, str]:
     """A reason in words, and the tone of its chip."""
     if resolution.metadata.get("forced"):
         return "Forced", "bad"
+    if resolution.metadata.get("withdrawn"):
+        return "Withdrawn", "bad"
     return _REASONS.get(resolution.reason, (resolution.reason.value.capitalize(), "quiet"))
 
 
@@ -68,6 +77,8 @@ def _steps(explanation: Explanation, context: Mapping[str, Any]) -> Iterator[Ste
         return
     if explanation.is_on is not None:
         yield Step("yes", "Switched on") if explanation.is_on else Step("no", "Switched off", _ends(resolution))
+    if explanation.withdrawal is not None:
+        yield _withdrawal(explanation.withdrawal, resolution)
     for prerequisite in explanation.prerequisites:
         yield _prerequisite(prerequisite, context)
     if explanation.decided_by == "prerequisite" and resolution.error_code is None:
@@ -82,6 +93,19 @@ def _steps(explanation: Explanation, context: Mapping[str, Any]) -> Iterator[Ste
         yield Step("note", words, _ends(resolution))
     if resolution.error_code is not None:
         yield Step("no", resolution.error_code.value, resolution.error_message)
+
+
+def _withdrawal(trace: WithdrawalTrace, resolution: Resolution) -> Step:
+    if not trace.is_open:
+        return Step("no", f"Withdrawn until {instant_words(trace.until)}, which is over")
+    until = f" until {instant_words(trace.until)}" if trace.until else ""
+    if trace.bucket is None and not trace.holds:
+        return Step("no", f"{percent(trace.weight)} of people are withdrawn{until}: no usable targeting key was sent")
+    who = "Withdrawn for everybody" if trace.bucket is None else f"{percent(trace.weight)} of people are withdrawn"
+    placed = "" if trace.bucket is None else f"Bucket {trace.bucket} of 100,000. "
+    if not trace.holds:
+        return Step("no", f"{who}{until}", f"{placed}It is not among the first {trace.weight}.")
+    return Step("yes", f"{who}{until}", f"{placed}{_ends(resolution)}")
 
 
 def _ends(resolution: Resolution) -> str:

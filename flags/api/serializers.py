@@ -87,10 +87,13 @@ class StepsSerializer(serializers.Serializer[dict[str, object]]):
     flagKey = serializers.CharField()  # noqa: N815
     resolution = ExplainedResolutionSerializer()
     decidedBy = serializers.ChoiceField(  # noqa: N815
-        choices=["forced", "switch", "prerequisite", "target", "rule", "default", "error"]
+        choices=["forced", "switch", "withdrawal", "prerequisite", "target", "rule", "default", "error"]
     )
     forced = serializers.CharField(allow_null=True, help_text="The variant of the kill list.")
     isOn = serializers.BooleanField(allow_null=True)  # noqa: N815
+    withdrawal = serializers.DictField(
+        allow_null=True, help_text="Of a deprecated flag: the share, what it serves, until when, and whether it holds."
+    )
     prerequisites = serializers.ListField(
         child=serializers.DictField(), help_text="Each flag that is required, wanted and got, with its own steps."
     )

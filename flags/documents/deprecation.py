@@ -1,12 +1,12 @@
 """The end of a flag in its config document: read, written, checked and brought into one form."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from flags.evaluation.deprecations import WITHDRAWAL_WEIGHT, Deprecation, Withdrawal, deprecation_of, is_archived
-from flags.evaluation.instants import parse_instant
+from flags.evaluation.instants import instant_text, parse_instant
 
 from .schema import Document, Problem, field_problems, has_hidden_characters, is_integer, join, name_problem, quote
 
@@ -15,7 +15,6 @@ __all__ = [
     "Withdrawal",
     "deprecation_of",
     "deprecation_problems",
-    "instant_text",
     "is_archived",
     "is_withdrawn",
     "normalise_deprecation",
@@ -65,11 +64,6 @@ def _as_json(deprecation: Deprecation) -> dict[str, Any]:
         written["withdrawal"] = {"weight": withdrawal.weight, "serves": withdrawal.serves, "until": until}
     normalise_deprecation(written)
     return written
-
-
-def instant_text(instant: datetime) -> str:
-    """An aware instant as documents write it: UTC, with a Z."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def normalise_deprecation(found: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flags.evaluation.instants import parse_instant
+from flags.evaluation.instants import instant_text, parse_instant
 
 from .deprecation import normalise_deprecation
 from .schema import SCHEMA_VERSION, TARGETING_KEY, Document, is_integer
@@ -74,7 +74,7 @@ def _drop_silent(document: dict[str, Any]) -> None:
         for field in ("starts_at", "ends_at"):
             instant = parse_instant(rule.get(field))
             if instant is not None:
-                rule[field] = instant.isoformat().replace("+00:00", "Z")
+                rule[field] = instant_text(instant)
 
 
 def _is_without_keys(item: object) -> bool:

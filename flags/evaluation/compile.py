@@ -3,10 +3,13 @@
 Every resolution a flag can give is built here, once; evaluation only chooses among them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from .deprecations import deprecation_of, is_archived, told_of
+from .endings import told_from, withdrawn
 from .flags import Dependent, FlagCompiler, Known, Program, metadata_of, values_of
 from .ordering import dependency_order, flags_required
 from .plans import Plan
@@ -141,12 +144,22 @@ class CompiledSnapshot:
 def compile_snapshot(snapshot: Snapshot, *, forced: Mapping[str, str] = _NOTHING_FORCED) -> CompiledSnapshot:
     """Return the evaluating form of a snapshot. A document that cannot be read fails its own flag only.
 
-    `forced` is the kill list: flag key -> variant to answer, before anything else is looked at.
+    `forced` is the kill list: flag key -> variant to answer, before anything else is looked at. Archived flags are left
+    out.
     """
+    snapshot = without_archived(snapshot)
     segments = Segments(snapshot.segments)
     wanted, _ = _sorted_out(snapshot, forced)
     compiled = _compile_flags(snapshot, segments, wanted, {})
     return CompiledSnapshot(snapshot, forced=forced, compiled=compiled, segments=segments)
+
+
+def without_archived(snapshot: Snapshot) -> Snapshot:
+    """The snapshot without the flags that are archived in its environment: for services they do not exist."""
+    archived = {key for key, source in snapshot.flags.items() if is_archived(source.document)}
+    if not archived:
+        return snapshot
+    return replace(snapshot, flags={key: source for key, source in snapshot.flags.items() if key not in archived})
 
 
 def _compile_flags(
@@ -178,15 +191,42 @@ def _compile_flag(
     source = snapshot.flags[key]
     if key in forced:
         return _constant(_forced(snapshot, source, forced[key]))
-    try:
-        flag = FlagCompiler(source, snapshot=snapshot, segments=segments)
-        if source.document["enabled"] is not True or is_circular:
+
+    def serving(flag: FlagCompiler) -> CompiledFlag:
+        if is_circular:
             # What requires itself is never met, and nothing that requires that either.
             return _constant(flag.off())
         required = source.document.get("prerequisites") or []
         return link(flag, required=required, find=compiled.get, strict=snapshot.requires_targeting_key)
+
+    try:
+        deprecation = deprecation_of(source.document)
+        silent = _switched(FlagCompiler(source, snapshot=snapshot, segments=segments), source, snapshot, serving)
+        if deprecation is None:
+            return silent
+        telling = FlagCompiler(source, snapshot=snapshot, segments=segments, told=told_of(deprecation))
+        return told_from(deprecation.deprecated_at, silent, _switched(telling, source, snapshot, serving))
     except UNREADABLE:
         return _constant(unreadable(snapshot, source))
+
+
+def _switched(
+    flag: FlagCompiler, source: FlagSource, snapshot: Snapshot, serving: Callable[[FlagCompiler], CompiledFlag]
+) -> CompiledFlag:
+    """The flag with its switch, then its withdrawal, then what it serves beyond both."""
+    if source.document["enabled"] is not True:
+        return _constant(flag.off())
+    deprecation = deprecation_of(source.document)
+    if deprecation is None or deprecation.withdrawal is None:
+        return serving(flag)
+    return withdrawn(
+        flag,
+        deprecation.withdrawal,
+        lambda: serving(flag),
+        salt=source.document["salt"],
+        generation=snapshot.generation,
+        strict=snapshot.requires_targeting_key,
+    )
 
 
 def unreadable(snapshot: Snapshot, source: FlagSource) -> Resolution:

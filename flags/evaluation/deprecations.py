@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from .instants import parse_instant
+from .instants import instant_text, parse_instant
+from .sources import Metadata
 
 # What a share of a withdrawal is out of, whatever weights the rules of the flag use.
 WITHDRAWAL_WEIGHT: Final = 100_000
@@ -66,6 +67,16 @@ def is_archived(document: object) -> bool:
     """Whether a config document leaves its flag out of what is served. Whatever cannot be read does not."""
     found = document.get("deprecation") if isinstance(document, Mapping) else None
     return isinstance(found, Mapping) and found.get("is_archived") is True
+
+
+def told_of(deprecation: Deprecation) -> Metadata:
+    """What services are told of a deprecation in the metadata of every answer."""
+    told: Metadata = {"deprecated": True}
+    if deprecation.sunset_at is not None:
+        told["sunsetAt"] = instant_text(deprecation.sunset_at)
+    if deprecation.successor:
+        told["successor"] = deprecation.successor
+    return told
 
 
 def _withdrawal(found: Mapping[str, Any] | None) -> Withdrawal | None:

@@ -13,14 +13,15 @@ from typing import Any
 
 from .bucketing import MAX_TARGETING_KEY_CHARACTERS, bucket, key_hash
 from .compile import CompiledSnapshot, compile_snapshot
+from .deprecations import WITHDRAWAL_WEIGHT
 from .flags import KEY_ADVICE, metadata_of, values_of
 from .instants import parse_instant
 from .ordering import dependency_order, flags_required
 from .reading import CUT_HERE, Budget, ConditionReader, weight
 from .resolution import ErrorCode, Reason, Resolution, failure
-from .sources import FlagSource, Snapshot
+from .sources import FlagSource, Metadata, Snapshot
 from .splits import TARGETING_KEY
-from .traces import Explanation, PrerequisiteTrace, RuleTrace, ShareTrace, SplitTrace
+from .traces import Explanation, PrerequisiteTrace, RuleTrace, ShareTrace, SplitTrace, WithdrawalTrace
 
 _NOTHING_FORCED: Mapping[str, str] = {}
 # Explanations of prerequisites contain each other this deep; further away only the outcome is told.
@@ -143,13 +144,41 @@ class _Reading:
         if document["enabled"] is not True:
             off = self._resolution(source, document["off_variant"], Reason.DISABLED)
             return Explanation(key, off, "switch", is_on=False)
-        required = document.get("prerequisites") or []
+        withdrawal = self._withdrawal(document)
+        if withdrawal is not None and withdrawal.holds:
+            return Explanation(
+                key, self._withdrawn(source, withdrawal), "withdrawal", is_on=True, withdrawal=withdrawal
+            )
+        return replace(self._beyond_withdrawal(key, source), is_on=True, withdrawal=withdrawal)
+
+    def _beyond_withdrawal(self, key: str, source: FlagSource) -> Explanation:
+        required = source.document.get("prerequisites") or []
         self._budget.spend(len(required))
         traces = tuple(self._prerequisite(item, is_circular=key in self._circular) for item in required)
         unmet = self._unmet(source, traces)
         if unmet is not None:
-            return Explanation(key, unmet, "prerequisite", is_on=True, prerequisites=traces)
-        return replace(self._body(key, source), is_on=True, prerequisites=traces)
+            return Explanation(key, unmet, "prerequisite", prerequisites=traces)
+        return replace(self._body(key, source), prerequisites=traces)
+
+    def _withdrawal(self, document: Mapping[str, Any]) -> WithdrawalTrace | None:
+        found = (document.get("deprecation") or {}).get("withdrawal")
+        if not found:
+            return None
+        share, until = found["weight"], parse_instant(found.get("until"))
+        is_open = until is None or self._now < until
+        if share == WITHDRAWAL_WEIGHT:
+            return WithdrawalTrace(share, found["serves"], found.get("until"), is_open, is_open)
+        key, generation = self._key(TARGETING_KEY), self._snapshot.generation
+        place = None
+        if key is not None:
+            place = bucket(key, salt=document["salt"], total=WITHDRAWAL_WEIGHT, generation=generation)
+        holds = is_open and place is not None and place < share
+        return WithdrawalTrace(share, found["serves"], found.get("until"), is_open, holds, key, place)
+
+    def _withdrawn(self, source: FlagSource, trace: WithdrawalTrace) -> Resolution:
+        reason = Reason.STATIC if trace.weight == WITHDRAWAL_WEIGHT else Reason.SPLIT
+        answer = self._resolution(source, trace.serves, Reason.DEFAULT if trace.serves is None else reason)
+        return replace(answer, metadata={**answer.metadata, "withdrawn": True})
 
     def _forced_explanation(self, key: str, source: FlagSource) -> Explanation:
         variant = self._forced[key]
@@ -282,12 +311,24 @@ class _Reading:
             return self._without_key(source)
         return self._resolution(source, source.document["default_variant"], Reason.DEFAULT)
 
-    def _without_key(self, source: FlagSource) -> Resolution:
+    def _metadata(self, source: FlagSource) -> Metadata:
         metadata = metadata_of(self._snapshot, source)
+        found = source.document.get("deprecation")
+        told_at = parse_instant(found["deprecated_at"]) if found else None
+        if told_at is None or self._now < told_at:
+            return metadata
+        metadata["deprecated"] = True
+        for name, field in (("sunsetAt", "sunset_at"), ("successor", "successor")):
+            if found.get(field):
+                metadata[name] = found[field]
+        return metadata
+
+    def _without_key(self, source: FlagSource) -> Resolution:
+        metadata = self._metadata(source)
         return failure(ErrorCode.TARGETING_KEY_MISSING, KEY_ADVICE, metadata=metadata)
 
     def _resolution(self, source: FlagSource, variant: str | None, reason: Reason) -> Resolution:
-        metadata = metadata_of(self._snapshot, source)
+        metadata = self._metadata(source)
         if variant is None:
             return Resolution(None, None, reason, metadata=metadata, has_value=False)
         return Resolution(values_of(source)[variant], variant, reason, metadata=metadata)

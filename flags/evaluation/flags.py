@@ -1,7 +1,7 @@
 """Compile one config document: which resolutions it can give, and the closure that chooses among them.
 
-The order is: switched on? prerequisites, individual targets, rules, default variant. The first and the last three are
-here; `prerequisites` links flags to each other.
+The order is: switched on? withdrawal, prerequisites, individual targets, rules, default variant. The first and the last
+three are here; `prerequisites` links flags to each other, `endings` puts the withdrawal ahead of the rest.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from .conditions import Condition, Context, Guard, Weighed, always, never, weigh_condition
+from .deprecations import deprecation_of
 from .instants import parse_instant
 from .resolution import ErrorCode, Reason, Resolution, failure
 from .segments import UNREADABLE, Segments, remembering
@@ -76,11 +77,14 @@ class FlagCompiler:
     Everything here raises one of `segments.UNREADABLE` for a document that validation would refuse.
     """
 
-    def __init__(self, source: FlagSource, *, snapshot: Snapshot, segments: Segments) -> None:
+    def __init__(
+        self, source: FlagSource, *, snapshot: Snapshot, segments: Segments, told: Metadata | None = None
+    ) -> None:
+        """`told` is what the metadata of every answer says beyond where it comes from."""
         self._document = source.document
         self._snapshot = snapshot
         self._segments = segments
-        self._metadata = metadata_of(snapshot, source)
+        self._metadata = metadata_of(snapshot, source) | (told or {})
         self._values = values_of(source)
         self._built: dict[tuple[str | None, Reason], Resolution] = {}
         self._without_key: Resolution | None = None
@@ -93,6 +97,14 @@ class FlagCompiler:
     def off(self) -> Resolution:
         """The answer of the flag while it is switched off, or while a prerequisite is not met."""
         return self._resolution(self._document["off_variant"], Reason.DISABLED)
+
+    def withdrawn(self, variant: str | None, *, is_for_everyone: bool) -> Resolution:
+        """The answer of a withdrawal; None is the code default."""
+        metadata = self._metadata | {"withdrawn": True}
+        if variant is None:
+            return Resolution(None, None, Reason.DEFAULT, metadata=metadata, has_value=False)
+        reason = Reason.STATIC if is_for_everyone else Reason.SPLIT
+        return Resolution(self._values[variant], variant, reason, metadata=metadata)
 
     def without_key(self) -> Resolution:
         """The answer in strict mode where a targeting key is needed and there is none."""
@@ -212,18 +224,27 @@ def window_of(rule: Mapping[str, Any]) -> tuple[datetime, datetime]:
 
 
 def window_instants(sources: Iterable[FlagSource]) -> list[datetime]:
-    """The instants at which a rule of these flags begins or ceases to be looked at, in order.
+    """The instants at which a rule, a withdrawal or a word of the end of these flags begins or ceases, in order.
 
     Between two of them answers depend on the context alone.
     """
     found: set[datetime] = set()
     for source in sources:
         try:
+            found.update(_ending_instants(source.document))
             for rule in source.document["rules"]:
                 found.update(_read_window(rule))
         except UNREADABLE:
             continue
     return sorted(found - {_EVER, _FOREVER})
+
+
+def _ending_instants(document: Mapping[str, Any]) -> list[datetime]:
+    deprecation = deprecation_of(document)
+    if deprecation is None:
+        return []
+    until = deprecation.withdrawal and deprecation.withdrawal.until
+    return [deprecation.deprecated_at, *([until] if until else [])]
 
 
 def _read_window(rule: Mapping[str, Any]) -> tuple[datetime, ...]:

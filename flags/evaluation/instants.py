@@ -19,6 +19,11 @@ def parse_instant(text: object) -> datetime | None:
     return _parse(text) if isinstance(text, str) and len(text) <= _MAX_CHARACTERS else None
 
 
+def instant_text(instant: datetime) -> str:
+    """An aware instant as documents and answers write it: UTC, with a Z."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 # One attribute is compared by many rules, and reading an instant costs ten times as much as remembering it.
 @lru_cache(maxsize=2_048)
 def _parse(text: str) -> datetime | None:

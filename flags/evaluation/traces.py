@@ -61,6 +61,23 @@ class SplitTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawalTrace:
+    """The withdrawal of a deprecated flag: the share it takes, what it serves (None: the code default) and until when.
+
+    `is_open` says that it has not ended, `holds` that it decides here. A share shows what was hashed; `key` and
+    `bucket` are None where everybody is withdrawn, or nobody could be placed.
+    """
+
+    weight: int
+    serves: str | None
+    until: str | None
+    is_open: bool
+    holds: bool
+    key: str | None = None
+    bucket: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleTrace:
     """One rule that was looked at. `condition` is None where the rule is for everyone, or outside its window."""
 
@@ -96,8 +113,8 @@ class PrerequisiteTrace:
 class Explanation:
     """How one flag came to its resolution.
 
-    `decided_by` is forced, switch, prerequisite, target, rule, default or error. Steps that were not reached are empty:
-    `is_on` and `target` are None, the lists have no entries.
+    `decided_by` is forced, switch, withdrawal, prerequisite, target, rule, default or error. Steps that were not
+    reached are empty: `is_on`, `withdrawal` and `target` are None, the lists have no entries.
     """
 
     flag_key: str
@@ -105,6 +122,7 @@ class Explanation:
     decided_by: str
     forced: str | None = None
     is_on: bool | None = None
+    withdrawal: WithdrawalTrace | None = None
     prerequisites: tuple[PrerequisiteTrace, ...] = ()
     target: str | None = None
     rules: tuple[RuleTrace, ...] = ()

@@ -149,8 +149,8 @@ def serves(draw: st.DrawFn, variant_names: list[str]) -> dict[str, Any]:
 
 
 @st.composite
-def config_documents(draw: st.DrawFn, value_type: str | None = None) -> dict[str, Any]:
-    """Valid config documents of one value type, or of any."""
+def config_documents(draw: st.DrawFn, value_type: str | None = None, *, endings: bool = False) -> dict[str, Any]:
+    """Valid config documents of one value type, or of any; with `endings`, some of flags that end."""
     value_type = value_type or draw(st.sampled_from(VALUE_TYPES))
     variant_names = draw(st.lists(names(), min_size=1, max_size=4, unique=True))
     variants = [
@@ -169,6 +169,7 @@ def config_documents(draw: st.DrawFn, value_type: str | None = None) -> dict[str
         "client_visible": st.booleans(),
         "targets": targets(variant_names),
         "prerequisites": prerequisites(),
+        **({"deprecation": deprecations(variant_names)} if endings else {}),
     }))  # fmt: skip
     return normalise_config(document, value_type=value_type)
 
@@ -195,6 +196,28 @@ def targets(draw: st.DrawFn, variant_names: list[str]) -> list[dict[str, Any]]:
     return [{"variant": variant, "keys": own} for variant, own in zip(chosen, shared, strict=True)]
 
 
+@st.composite
+def deprecations(draw: st.DrawFn, variant_names: list[str]) -> dict[str, Any]:
+    """The end of a flag: told from an edge of windows on, some with a withdrawal, few archived."""
+    withdrawal = st.fixed_dictionaries(
+        {
+            "weight": st.integers(1, TOTAL_WEIGHT) | st.just(TOTAL_WEIGHT),
+            "serves": st.none() | st.sampled_from(variant_names),
+        },
+        optional={"until": st.sampled_from(_EDGES).map(datetime.isoformat)},
+    )
+    fields = {
+        "sunset_at": st.just("2027-03-01T00:00:00Z"),
+        "successor": st.sampled_from(FLAG_KEYS),
+        "link": st.just("https://example.org/ends"),
+        "withdrawal": withdrawal,
+        "is_archived": st.integers(0, 7).map(lambda number: number == 0),
+    }
+    return draw(
+        st.fixed_dictionaries({"deprecated_at": st.sampled_from(_EDGES).map(datetime.isoformat)}, optional=fields)
+    )
+
+
 @cache
 def prerequisites() -> st.SearchStrategy[list[dict[str, Any]]]:
     """Prerequisites on flags of `FLAG_KEYS`, with variants that may or may not exist there."""
@@ -218,7 +241,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     flags: dict[str, FlagSource] = {}
     for key in draw(st.lists(st.sampled_from(FLAG_KEYS), min_size=1, unique=True)):
         value_type = draw(st.sampled_from(VALUE_TYPES))
-        flags[key] = FlagSource(value_type, draw(config_documents(value_type)), draw(st.integers(1, 9)))
+        flags[key] = FlagSource(value_type, draw(config_documents(value_type, endings=True)), draw(st.integers(1, 9)))
     segments = draw(st.dictionaries(st.sampled_from(SEGMENT_KEYS), segment_documents(nested=True)))
     generation, strict = draw(st.sampled_from(Generation)), draw(st.booleans())
     return Snapshot("shop", "id", "production", 7, generation, flags, segments, strict)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flags.documents import VALUE_TYPES
 from flags.evaluation import ErrorCode, Generation, Reason, Resolution
 from flags.evaluation.bucketing import bucket
+from flags.evaluation.deprecations import is_archived
 from flags.evaluation.splits import share_ends
 from tests.flags.evaluation.documents import GOLD, HALF, NOW, ON, USER_1, document, rule, snapshot_of, split
 from tests.flags.strategies import SEGMENT_KEYS, config_documents, contexts, hostile_values, segment_documents
@@ -217,7 +218,7 @@ def test_answers__every_resolution_given__is_one_of_those_announced() -> None:
 
 @settings(max_examples=100)
 @given(
-    documents=st.dictionaries(st.text(), config_documents(), max_size=3),
+    documents=st.dictionaries(st.text(), config_documents(endings=True), max_size=3),
     segments=st.dictionaries(st.sampled_from(SEGMENT_KEYS), segment_documents()),
     context=contexts() | hostile_values(),
     generation=st.sampled_from(Generation),
@@ -236,17 +237,17 @@ def test_evaluate__any_document_and_any_context__never_raises(
 
     answers = compiled.evaluate_all(context, NOW)
 
-    assert list(answers) == list(documents)
+    assert list(answers) == [flag_key for flag_key, stored in documents.items() if not is_archived(stored)]
     assert isinstance(compiled.evaluate(key, context, NOW), Resolution)
     for flag_key, answer in answers.items():
         assert compiled.evaluate(flag_key, context, NOW) is answer
 
 
-@given(stored=config_documents(), context=contexts())
+@given(stored=config_documents(endings=True), context=contexts())
 def test_evaluate__valid_document_and_json_object__is_no_error(stored: dict[str, Any], context: dict[str, Any]) -> None:
     answer = snapshot_of({"checkout": stored}, value_type="string").evaluate("checkout", context, NOW)
 
-    assert answer.error_code is None
+    assert answer.error_code is (ErrorCode.FLAG_NOT_FOUND if is_archived(stored) else None)
     assert answer.has_value is (answer.variant is not None)
     if answer.variant is not None:
         by_name = {variant["name"]: variant["value"] for variant in stored["variants"]}
