@@ -272,3 +272,64 @@ class PlanStage:
             **({"rules": list(self.rules)} if self.rules else {}),
             **({"verdict_ids": list(self.verdict_ids)} if self.verdict_ids else {}),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A milestone of a deprecation timeline: what it does was laid down, and where protected approved, before.
+
+    `milestone` 0 is how it was before the timeline. `request_id` is the approved change request, empty for a timeline
+    that somebody started in an environment without protection; `content_digest` is that of the change set to write.
+    `goes_back`: to a milestone that was reached before, or to the start; open at any time, unless `must_narrow`.
+    `disrupts`: it changes what people get, which a freeze holds back whichever way it goes; telling services does not.
+    """
+
+    timeline_id: str
+    milestone: int
+    content_digest: str
+    request_id: str = ""
+    approved_digest: str = ""
+    approver_ids: tuple[str, ...] = ()
+    required_approvals: int = 0
+    rules: tuple[str, ...] = ()
+    goes_back: bool = False
+    must_narrow: bool = False
+    disrupts: bool = True
+
+    kind: ClassVar[str] = "milestone"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Release managers take an approved timeline forward, as any approved change; editors as well on other ways."""
+        return (APPLY,) if self.request_id and not self.goes_back else (PROPOSE, APPLY)
+
+    def demands_narrowing(self, *, is_protected: bool) -> bool:
+        """Whatever an approved timeline does is covered, also on the way back unless that has to narrow."""
+        return is_protected and (self.must_narrow or not self.request_id)
+
+    def check(self, *, is_protected: bool, digest: str) -> None:
+        """Raise ConsentMismatch unless the content is the milestone's, ProtectedEnvironment where it needs approval."""
+        if digest != self.content_digest:
+            raise ConsentMismatch("The content to apply is not that of the milestone. Look at the timeline again.")
+        if not is_protected or self.goes_back:
+            return
+        if not self.request_id:
+            raise ProtectedEnvironment(
+                "This environment is protected, and nobody approved this timeline. Propose it for approval instead."
+            )
+        if len(set(self.approver_ids)) < max(self.required_approvals, 1):
+            raise ConsentMismatch("The approvals of this timeline do not reach the number this environment requires.")
+
+    def evidence(self) -> dict[str, object]:
+        """What the audit trail keeps of this authority."""
+        return {
+            "authority": self.kind,
+            "timeline_id": self.timeline_id,
+            "milestone": self.milestone,
+            "goes_back": self.goes_back,
+            "request_id": self.request_id,
+            "approved_digest": self.approved_digest,
+            "approver_ids": list(self.approver_ids),
+            "required_approvals": self.required_approvals,
+            **({"rules": list(self.rules)} if self.rules else {}),
+        }

@@ -78,7 +78,16 @@ FLAGS_GUARDS: dict[str, Guard] = {
         immutable=("id", "project_id", "team_id", "person_id", "added_by_id", "reason", "added_at"),
     ),
     "flags_flag": Guard(
-        environment_column="project_id", ticketed=("UPDATE",), immutable=("id", "key", "project_id", "value_type")
+        environment_column="project_id",
+        ticketed=("UPDATE",),
+        immutable=("id", "key", "project_id", "value_type"),
+    ),
+    "flags_tombstone": Guard(
+        environment_column="project_id",
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=("id", "project_id", "flag_id", "key", "lifecycle", "archived_at"),
+        once=("released_at",),
     ),
     "flags_environmenttoken": Guard(
         ticketed=(),

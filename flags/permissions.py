@@ -63,6 +63,7 @@ SUPERUSER_HOLDS = frozenset({VIEW, ADMINISTER})
 SYSTEM_GRANTS: dict[str, frozenset[str]] = {
     "rollouts.apply_due_changes": frozenset({APPLY}),
     "rollouts.advance_plans": frozenset({APPLY}),
+    "rollouts.advance_timelines": frozenset({APPLY}),
 }
 
 

@@ -135,6 +135,32 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_planflag": Guard(),
     "rollouts_planstep": EVIDENCE,
     "rollouts_stageapproval": EVIDENCE,
+    "rollouts_deprecationtimeline": Guard(
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=(
+            "id",
+            "project_id",
+            "environment_id",
+            "flag_id",
+            "number",
+            "created_by_id",
+            "created_at",
+            "correlation_id",
+        ),
+    ),
+    "rollouts_timelinestep": EVIDENCE,
+    "rollouts_milestoneapproval": EVIDENCE,
+    "rollouts_snooze": Guard(
+        environment_column="project_id",
+        ticketed=("INSERT", "UPDATE"),
+        refused=("DELETE",),
+        immutable=("id", "project_id", "flag_id", "until", "reason", "created_by_id", "created_at"),
+        once=("ended_at",),
+    ),
+    "rollouts_stalethresholds": Guard(
+        environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "kind")
+    ),
     "rollouts_guardsample": EVIDENCE,
     "rollouts_guardverdict": EVIDENCE,
     "rollouts_plantemplate": Guard(

@@ -5,7 +5,9 @@ from flags.models.configs import FlagConfig
 from flags.models.environments import Environment, EnvironmentUserGrant
 from flags.models.flags import Flag
 from flags.models.kills import LocalKill
+from flags.models.lifecycles import FlagUse, ServiceOwner, Tombstone
 from flags.models.projects import Project
+from flags.models.references import CodeReference, CodeRepository, CodeScan
 from flags.models.roles import CustomRole, RoleGrant
 from flags.models.samples import ContextSample
 from flags.models.segments import Segment
@@ -16,6 +18,9 @@ from flags.models.tokens import EnvironmentToken
 
 __all__ = [
     "ApplyTicket",
+    "CodeReference",
+    "CodeRepository",
+    "CodeScan",
     "ContextAttribute",
     "ContextSample",
     "CustomRole",
@@ -25,13 +30,16 @@ __all__ = [
     "EvaluationCount",
     "Flag",
     "FlagConfig",
+    "FlagUse",
     "LocalKill",
     "MetricCount",
     "Project",
     "QuarantinedRow",
     "RoleGrant",
     "Segment",
+    "ServiceOwner",
     "Team",
     "TeamMember",
     "TelemetryBatch",
+    "Tombstone",
 ]

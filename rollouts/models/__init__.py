@@ -17,6 +17,8 @@ from rollouts.models.promotion import Drift, IntendedDifference
 from rollouts.models.rounds import Look, RequestRound
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
 from rollouts.models.settings_proposals import SettingsProposal
+from rollouts.models.staleness import DebtScore, Snooze, StaleThresholds, StaleVerdict
+from rollouts.models.timelines import DeprecationTimeline, MilestoneApproval, TimelineStep
 from rollouts.models.trains import ReleaseTrain, TrainMember
 
 __all__ = [
@@ -29,6 +31,8 @@ __all__ = [
     "ChangeBundle",
     "ChangeRequest",
     "Comment",
+    "DebtScore",
+    "DeprecationTimeline",
     "Dissent",
     "DissentKind",
     "Drift",
@@ -46,6 +50,7 @@ __all__ = [
     "IntendedDifference",
     "Judgement",
     "Look",
+    "MilestoneApproval",
     "PlanFlag",
     "PlanStep",
     "PlanTemplate",
@@ -58,9 +63,13 @@ __all__ = [
     "ServiceApproval",
     "SettingsProposal",
     "Severity",
+    "Snooze",
     "StageApproval",
     "StageCheck",
+    "StaleThresholds",
+    "StaleVerdict",
     "ThreadMark",
+    "TimelineStep",
     "TrainMember",
     "WindowKind",
 ]

@@ -11,8 +11,8 @@ from audits import trail
 from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
-from flags.authority import ApprovedChange, Authority, BreakGlass, PlanStage
-from flags.changes import ChangeSet
+from flags.authority import ApprovedChange, Authority, BreakGlass, Milestone, PlanStage
+from flags.changes import ChangeSet, ConfigEdit
 from flags.directions import Movement
 from flags.errors import NotFound
 from flags.models import Environment
@@ -42,11 +42,11 @@ def calendar_gate(
 ) -> None:
     """Raise Frozen for a write that widens exposure while a freeze runs or no allow window is open.
 
-    What narrows or moves nobody passes, and so do break-glass and a plan that goes back. A change request, or the plan
-    it asked for, passes with leave from every window that holds it back.
+    What narrows or moves nobody passes, and so do break-glass and a plan or timeline that goes back. A change request,
+    or what it asked for, passes with leave from every window that holds it back.
     """
-    keys = widened_keys(movement)
-    if not keys or isinstance(authority, BreakGlass) or (isinstance(authority, PlanStage) and authority.goes_back):
+    keys = _held_keys(change_set, authority, movement)
+    if not keys:
         return
     request_id, digest = _leave(authority)
     freezes = freezes_on_keys(environment, keys, now=now, request_id=request_id)
@@ -62,11 +62,23 @@ def calendar_gate(
         )
 
 
+def _held_keys(change_set: ChangeSet, authority: Authority, movement: Movement) -> list[str]:
+    """The flags for which the calendar is asked. A milestone that changes what people get is asked for either way: a
+    freeze is for quiet.
+    """
+    if isinstance(authority, BreakGlass) or (isinstance(authority, PlanStage | Milestone) and authority.goes_back):
+        return []
+    if isinstance(authority, Milestone):
+        edits = [edit.flag_key for edit in change_set.edits if isinstance(edit, ConfigEdit)]
+        return edits if authority.disrupts else []
+    return widened_keys(movement)
+
+
 def _leave(authority: Authority) -> tuple[str | None, str]:
     """The request that may have been given leave from a freeze, and the digest for which."""
     if isinstance(authority, ApprovedChange):
         return authority.request_id, authority.digest
-    if isinstance(authority, PlanStage):
+    if isinstance(authority, PlanStage | Milestone):
         return authority.request_id or None, authority.approved_digest
     return None, ""
 

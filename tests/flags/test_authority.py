@@ -27,21 +27,34 @@ CONSTRUCTORS = {
     "Reversal": {"rollouts/services/versions.py"},
     "BreakGlass": {"rollouts/services/emergencies.py"},
     "PlanStage": {"rollouts/services/plans/stages.py"},
+    "Milestone": set(),
 }
 
 
 def constructions(name: str) -> set[str]:
-    """The product's modules in which `name(...)` or `replace(...)` of it is called."""
-    found = set()
-    for app in ("audits", "flags", "rollouts", "flagsite"):
-        for path in (ROOT / app).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if not isinstance(node, ast.Call):
-                    continue
-                called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                if called == name:
-                    found.add(str(path.relative_to(ROOT)))
-    return found
+    """The product's modules in which `name(...)` of `flags.authority` is called. Others may have a class so named."""
+    return {
+        str(path.relative_to(ROOT))
+        for app in ("audits", "flags", "rollouts", "flagsite")
+        for path in (ROOT / app).rglob("*.py")
+        if is_constructed(name, ast.parse(path.read_text()))
+    }
+
+
+def is_constructed(name: str, module: ast.Module) -> bool:
+    """Whether the module calls the authority, whatever it calls it by."""
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("authority")
+        for alias in node.names
+        if alias.name == name
+    }
+    calls = [node.func for node in ast.walk(module) if isinstance(node, ast.Call)]
+    return any(
+        call.id in names if isinstance(call, ast.Name) else isinstance(call, ast.Attribute) and call.attr == name
+        for call in calls
+    )
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
