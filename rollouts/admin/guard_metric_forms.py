@@ -54,7 +54,10 @@ class GuardMetricForm(forms.Form):
     )
     kind = forms.ChoiceField(choices=[(value, label) for value, label, _ in KINDS], label="What is bad")
     limit = forms.FloatField(
-        required=False, min_value=0, label="Too slow from (ms)", help_text="Services count answers over it as bad."
+        required=False,
+        min_value=0,
+        label="Too slow from (ms)",
+        help_text="Answers over it are bad. Services that report people count these themselves.",
     )
     source = forms.ChoiceField(choices=[(value, label) for value, label, _ in SOURCES], label="Where it comes from")
     margin = forms.FloatField(

@@ -1,11 +1,12 @@
 """Which minutes of an attempt say something: whole ones in which the plan served one and the same stage."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from flags.documents.lint_rules import served_by
+from flags.telemetry.latency import Sketch, count_above
 from rollouts.plans.definition import GuardSpec
 from rollouts.plans.patches import managed_rule
 
@@ -109,12 +110,24 @@ def _is_only_way(document: Mapping[str, Any], rule: Mapping[str, Any], arms: set
 
 @dataclass(frozen=True, slots=True)
 class ArmCounts:
-    """What was counted of one arm in one minute: units and bad ones, and events of those who report no units."""
+    """What was counted of one arm in one minute: units and bad ones, and events of those who report no units. `sketch`
+    holds events by bucket of latency (`flags.telemetry.latency`), those of units among them.
+    """
 
     units: int = 0
     bad_units: int = 0
     without_units: int = 0
     bad_without_units: int = 0
+    sketch: Sketch = field(default_factory=dict)
+
+    @property
+    def is_sketched(self) -> bool:
+        """Whether the sketch holds every event and nobody reported units, so that it alone tells which are slow."""
+        return not self.units and sum(self.sketch.values()) == self.without_units
+
+    def slower_than(self, limit: float) -> "ArmCounts":
+        """The same with the events over a limit as the bad ones, whatever services counted as bad."""
+        return replace(self, bad_without_units=count_above(self.sketch, limit))
 
     def counted(self, spec: GuardSpec) -> tuple[int, int]:
         """Units and bad units, events without units included as they are: the design effect divides what they show,
@@ -131,7 +144,11 @@ NOTHING = ArmCounts()
 def interval_of(
     minute: datetime, control: ArmCounts, treatment: ArmCounts, *, spec: GuardSpec, weights: Weights
 ) -> Interval:
-    """The interval of one minute."""
+    """The interval of one minute. Where the guard has a limit and both sketches are whole, they say what is slow; in
+    any other minute services do, in both arms alike.
+    """
+    if spec.limit is not None and control.is_sketched and treatment.is_sketched:
+        control, treatment = control.slower_than(spec.limit), treatment.slower_than(spec.limit)
     promised = (weights.control, weights.treatment) if weights.is_comparable else (0, 0)
     has_events = any((control.without_units, treatment.without_units))
     counts = (*control.counted(spec), *treatment.counted(spec))

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flags.documents.schema import name_problem, quote, quoted
 
-from .definition import GUARD_QUERIES, GuardAction, GuardSource, GuardSpec, PlanDefinition
+from .definition import GUARD_QUERIES, GuardAction, GuardSource, GuardSpec, MetricKind, PlanDefinition
 
 MAX_GUARDS = 10
+LONGEST_LIMIT_MS = 3_600_000.0
 
 Found = Iterator[tuple[str, str]]
 
@@ -68,6 +69,10 @@ def _wrong_numbers(guard: GuardSpec) -> Found:
         yield "weight", "Give the guard a weight above 0; 1 for each makes them equal."
     if not 1 <= guard.design_effect <= 1_000:
         yield "design_effect", "The design effect is 1 or more; 1 where people are counted, not requests."
+    if guard.limit is not None and (guard.kind is not MetricKind.LATENCY or guard.is_success_metric):
+        yield "limit", "Only a guard on slow answers has a limit in milliseconds. Leave it out."
+    elif guard.limit is not None and not 0 < guard.limit <= LONGEST_LIMIT_MS:
+        yield "limit", f"The limit is above 0 and at most {LONGEST_LIMIT_MS:,.0f} milliseconds."
     if guard.stale_after_minutes < 1:
         yield "stale_after_minutes", "Data is stale after one minute at the earliest."
     elif guard.missing_after_minutes <= guard.stale_after_minutes:

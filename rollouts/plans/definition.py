@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 TOTAL_WEIGHT = 100_000
@@ -131,6 +131,9 @@ class GuardSpec:
     `tolerable` the ratio that a pass shows not to be reached. `minimum_sample` is units per arm. `weight` is the
     guard's part of `alpha` among all guards of the plan. `design_effect` divides event counts where nobody reports
     units. For `prometheus` the four `queries` (GUARD_QUERIES) give units and bad units of each arm in the last minute.
+    `limit` is from how many milliseconds on an event of a latency metric is bad, told from the sketches of services
+    that report events; None leaves that to the services. Without it nothing of it is stored, so that the digests of
+    plans made before there was one hold.
     """
 
     metric: str
@@ -151,6 +154,7 @@ class GuardSpec:
     is_guardrail: bool = True
     is_critical: bool = False
     queries: Mapping[str, str] = field(default_factory=dict)
+    limit: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
     on_breach: GuardAction = GuardAction.ROLL_BACK
     on_missing: GuardAction = GuardAction.PAUSE
     on_stale: GuardAction = GuardAction.HOLD

@@ -1,6 +1,8 @@
 """The catalogue of guard metrics: what a plan takes from it, and what it takes to see a regression."""
 
-from collections.abc import Collection
+import uuid
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,9 +12,11 @@ from django.db.models import Min, QuerySet, Sum
 
 from flags import permissions
 from flags.models import Environment, MetricCount, Project
+from flags.telemetry.latency import count_above
 from rollouts.guarding.planning import Need, need_for
 from rollouts.models import GuardMetric
 from rollouts.plans.definition import GuardSpec
+from rollouts.selectors.guards import arm_counts
 
 SHOWN_RATIOS = (1.5, 2.0, 3.0)
 _LOOKED_BACK = timedelta(days=7)
@@ -68,6 +72,7 @@ def spec_of(metric: GuardMetric, *, flag_key: str, treatment: str, control: str,
         "name": metric.name,
         "kind": metric.kind,
         "source": metric.source,
+        "limit": metric.limit,
         "flag_key": flag_key,
         "treatment": treatment,
         "control": control,
@@ -92,14 +97,28 @@ def traffic_of(metric: GuardMetric, user: AbstractUser, *, now: datetime) -> lis
             marked=Sum("bad_units") + Sum("bad_without_units") / effect,
         )
     )
+    slow = _slow_events(metric, rows)
     found = []
-    for environment_id, flag_key, since, units, bad in sums:
+    for environment_id, flag_key, since, units, marked in sums:
         if units:
+            bad = marked + slow.get((environment_id, flag_key), 0) / effect
             hours = max(1.0, (hour - since) / timedelta(hours=1))
             rate = min(bad / units, 1 - bad / units)
             needs = needs_for(metric.defaults.get("margin", 0.1), base_rate=rate, units_per_hour=units / hours)
             found.append(Traffic(environments[environment_id], flag_key, units / hours, rate, needs))
     return sorted(found, key=lambda item: (-item.units_per_hour, item.flag_key))
+
+
+def _slow_events(metric: GuardMetric, rows: QuerySet[MetricCount]) -> Mapping[tuple[uuid.UUID, str], int]:
+    """How many events more than services marked are over the metric's limit, by sketches that guards would go by."""
+    found: Counter[tuple[uuid.UUID, str]] = Counter()
+    if metric.limit is None:
+        return found
+    for row in rows.exclude(sketch={}).order_by():
+        arm = arm_counts(row)
+        if arm.is_sketched:
+            found[row.environment_id, row.flag_key] += count_above(arm.sketch, metric.limit) - arm.bad_without_units
+    return found
 
 
 def needs_for(

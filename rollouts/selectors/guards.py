@@ -103,7 +103,8 @@ def minutes_of(wanted: Mapping[MetricSeries, datetime], *, through: datetime) ->
 
 def arm_counts(row: MetricCount) -> ArmCounts:
     """What came in time to a minute of one variant."""
-    return ArmCounts(row.units, row.bad_units, row.without_units, row.bad_without_units)
+    sketch = {int(bucket): count for bucket, count in row.sketch.items()}
+    return ArmCounts(row.units, row.bad_units, row.without_units, row.bad_without_units, sketch)
 
 
 def interval_in(minutes: Minutes, at: datetime, *, spec: GuardSpec, weights: Weights) -> Interval:

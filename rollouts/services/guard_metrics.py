@@ -19,6 +19,7 @@ from flags.services.attempts import attempt
 from flags.services.keys import checked_key, problem
 from flags.services.tickets import governed_write
 from rollouts.models import GuardMetric
+from rollouts.plans.checking_guards import LONGEST_LIMIT_MS
 from rollouts.plans.definition import GUARD_QUERIES, GuardAction, GuardSource, MetricKind
 from rollouts.services.checks import checked_prose
 from rollouts.services.probes import LONGEST_QUERY
@@ -26,7 +27,6 @@ from rollouts.services.probes import LONGEST_QUERY
 LONGEST_KEY = 100
 LONGEST_NAME = 120
 MOST_METRICS = 200
-LONGEST_LIMIT_MS = 3_600_000.0
 # By field of a GuardSpec: the smallest and the largest value, and how people call it.
 RANGES: Mapping[str, tuple[float, float, str]] = {
     "margin": (0.0, 10.0, "What is tolerated"),

@@ -109,6 +109,7 @@ def spec_of(metric: GuardMetric, arms: Arms, *, on_breach: str = "") -> GuardSpe
         "name": metric.name,
         "kind": MetricKind(metric.kind),
         "source": GuardSource(metric.source),
+        "limit": metric.limit,
         "flag_key": key,
         "treatment": variant,
         "control": against,

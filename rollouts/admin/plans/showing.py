@@ -128,7 +128,7 @@ def _has_moved(plan: RolloutPlan, ground: Ground) -> bool:
     """Whether a flag is not as the plan was prepared on, or a segment that its stages refer to: one query at most."""
     if ground.moved:
         return True
-    return relied_on(every_document(plan.environment, plan.documents), plan.environment) != plan.relies_on
+    return bool(relied_on(every_document(plan.environment, plan.documents), plan.environment) != plan.relies_on)
 
 
 def _served(plan: RolloutPlan, definition: PlanDefinition, ground: Ground) -> list[Served]:

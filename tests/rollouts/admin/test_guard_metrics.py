@@ -14,6 +14,7 @@ from audits.models import AuditEvent
 from flags.errors import AlreadyExists, InvalidInput, NotFound, PermissionMissing
 from flags.models import MetricCount
 from flags.services.tickets import governed_write
+from flags.telemetry.latency import sketch_of
 from rollouts.models import GuardMetric
 from rollouts.plans.definition import GUARD_QUERIES, GuardAction, GuardSource, GuardSpec, MetricKind
 from rollouts.selectors.guard_metrics import metrics_of, spec_of, traffic_of
@@ -206,6 +207,24 @@ def test_traffic__hours_of_the_last_week__people_an_hour_and_what_it_takes(world
     assert (line.environment, line.units_per_hour, line.base_rate) == (world.production, 1000.0, 0.01)
     assert [need.ratio for need in line.needs] == [1.5, 2.0, 3.0]
     assert traffic_of(metric, world.otto, now=NOW) == []
+
+
+def test_traffic__slow_answers_in_sketches__are_told_by_the_limit(world: World) -> None:
+    metric = added(world, fields=replace(ERRORS, kind=MetricKind.LATENCY, limit=800.0))
+    arm = {"environment": world.production, "span": "hour", "metric": "errors", "flag_key": "checkout"}
+    fields = {**arm, "at": NOW - timedelta(hours=1), "count": 100, "without_units": 100}
+    sketch = {str(bucket): count for bucket, count in sketch_of([90.0] * 96 + [900.0] * 4).items()}
+    MetricCount.objects.bulk_create(
+        [
+            MetricCount(variant="on", sketch=sketch, **fields),
+            MetricCount(variant="off", bad_without_units=2, **fields),
+        ]
+    )
+
+    [line] = traffic_of(metric, world.vera, now=NOW)
+
+    assert line.base_rate == 0.03
+    assert spec_of(metric, flag_key="checkout", treatment="on", control="off").limit == 800.0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from rollouts.plans.checking import checked_documents, narrowings, problems_of
 from rollouts.plans.codec import InvalidPlan
-from rollouts.plans.definition import Check, CheckKind, GuardAction, GuardSource, Patch, PlanDefinition
+from rollouts.plans.definition import Check, CheckKind, GuardAction, GuardSource, MetricKind, Patch, PlanDefinition
 from rollouts.plans.patches import documents_of
 from tests.rollouts.plans.shapes import KEY, flag_document, guard, plan, rule, share, split, stage
 
@@ -34,6 +34,7 @@ def many(amount: int) -> PlanDefinition:
     return replace(FINE, stages=tuple(stage(str(number), share(number + 1)) for number in range(amount)))
 
 
+SLOW = replace(guard(), kind=MetricKind.LATENCY, limit=800.0)
 WRONG: list[tuple[PlanDefinition, str, str]] = [
     (replace(FINE, flags=()), "flags", "Choose at least one flag"),
     (replace(FINE, flags=tuple(map(str, range(21)))), "flags", "at most 20 flags"),
@@ -78,6 +79,9 @@ WRONG: list[tuple[PlanDefinition, str, str]] = [
     (with_guard(stale_after_minutes=0), "guards.0.stale_after_minutes", "one minute"),
     (with_guard(missing_after_minutes=15), "guards.0.missing_after_minutes", "after it was stale"),
     (with_guard(source=GuardSource.PROMETHEUS), "guards.0.queries", "all 4 queries"),
+    (with_guard(limit=800.0), "guards.0.limit", "Only a guard on slow answers"),
+    (replace(FINE, guards=(replace(SLOW, limit=0.0),)), "guards.0.limit", "above 0"),
+    (replace(FINE, guards=(replace(SLOW, limit=3_600_001.0),)), "guards.0.limit", "at most 3,600,000"),
     (with_guard(queries={"n": "up"}), "guards.0.queries", "no query “n”"),
     (with_guard(on_missing=GuardAction.ROLL_BACK), "guards.0.on_missing", "critical"),
     (with_guard(on_stale=GuardAction.ROLL_BACK), "guards.0.on_stale", "no reason to roll back"),
@@ -93,7 +97,7 @@ def test_checked_documents__something_wrong__says_where_and_why(definition, path
     assert [item for item in caught.value.facts["problems"] if item["path"] == path and words in item["message"]]
 
 
-@pytest.mark.parametrize("definition", [FINE, with_gates(checks=(HTTP, ASK)), many(30)])
+@pytest.mark.parametrize("definition", [FINE, with_gates(checks=(HTTP, ASK)), many(30), replace(FINE, guards=(SLOW,))])
 def test_checked_documents__nothing_wrong__are_the_documents(definition):
     documents = checked_documents(definition, BASE)
 
