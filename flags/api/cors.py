@@ -9,8 +9,8 @@ ANY = "*"
 ALLOWED_METHODS = "POST"
 # What SDKs send, and what tracing in a page adds to every request.
 ALLOWED_HEADERS = "authorization, content-type, if-none-match, traceparent, tracestate, x-api-key, x-request-id"
-# Without these a page can neither ask again with its tag nor wait as long as it is told.
-EXPOSED_HEADERS = "ETag, Retry-After"
+# Without these a page can neither ask again with its tag, nor wait as long as it is told, nor learn that a flag ends.
+EXPOSED_HEADERS = "ETag, Retry-After, Deprecation, Sunset, Link"
 PREFLIGHT_SECONDS = 86_400
 
 _FOR_ANY = {"Access-Control-Allow-Origin": ANY, "Access-Control-Expose-Headers": EXPOSED_HEADERS}

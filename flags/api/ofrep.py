@@ -17,6 +17,7 @@ from flags.api.answers import failure_document, render, render_all
 from flags.api.compression import compress, takes_gzip
 from flags.api.contexts import UnusableBody, read_context
 from flags.api.cors import PREFLIGHT_HEADERS
+from flags.api.deprecations import deprecation_headers
 from flags.api.edge import Edge
 from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.tokens import presented_secret
@@ -131,7 +132,9 @@ def _answer(
         decided = course.decided = (resolution,)
         metrics.answered(snapshot, decided, stale=stale_seconds is not None)
         body = render(snapshot, flag_key, resolution, stale_seconds=stale_seconds)
-        return (_STATUS.get(resolution.error_code, 400), _SINGLE_HEADERS, body)
+        told = deprecation_headers(snapshot, flag_key, resolution, prefix=SINGLE_PREFIX)
+        headers = {**_SINGLE_HEADERS, **told} if told else _SINGLE_HEADERS
+        return (_STATUS.get(resolution.error_code, 400), headers, body)
     bulk = _Bulk(request, snapshot, token, now, stale_seconds)
     known = bulk.known()
     return known or bulk.answer(context, course)

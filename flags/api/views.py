@@ -37,6 +37,16 @@ _REFUSALS: dict[Any, OpenApiResponse] = {
 }
 
 
+_ENDINGS = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description, response=[200, 400])
+    for name, description in (
+        ("Deprecation", "Since when the flag is deprecated, as `@` and Unix seconds (RFC 9745); else not sent."),
+        ("Sunset", "When a deprecated flag stops, as an HTTP date (RFC 8594)."),
+        ("Link", "Of a deprecated flag: its successor (`successor-version`) and where more is said (`deprecation`)."),
+    )
+]
+
+
 class OfrepView(APIView):
     """Hands every method to the handler. No session, no parser, no negotiation: the answer is always the same bytes."""
 
@@ -64,7 +74,7 @@ class EvaluateFlagView(OfrepView):
         summary="Evaluate one flag",
         tags=["OFREP"],
         auth=_SECURITY,
-        parameters=[OpenApiParameter("key", str, OpenApiParameter.PATH, description="The flag key.")],
+        parameters=[OpenApiParameter("key", str, OpenApiParameter.PATH, description="The flag key."), *_ENDINGS],
         request=EvaluationRequestSerializer,
         responses={
             200: OpenApiResponse(SuccessSerializer, description="Without `value` the code default decides."),

@@ -9,6 +9,7 @@ from django.db.models import Count, Max, Q
 
 from flags.evaluation.bucketing import Generation
 from flags.evaluation.compile import FlagSource, Snapshot
+from flags.evaluation.deprecations import is_archived
 from flags.models import Environment, EnvironmentToken
 from flags.snapshots.sources import EnvironmentUnreadable
 from flags.snapshots.tokens import TokenFacts, TokenStamp
@@ -80,7 +81,10 @@ def build(environment_id: uuid.UUID) -> Snapshot:
 
 
 def _read_flags(environment_id: uuid.UUID) -> tuple[dict[str, Any], dict[str, FlagSource]]:
-    """The environment's own facts and its flags by key, from one statement (an outer join: also without flags)."""
+    """The environment's own facts and its flags by key, from one statement (an outer join: also without flags).
+
+    Archived flags are left out: for services they do not exist.
+    """
     rows: list[Any] = list(
         Environment.objects.filter(pk=environment_id)
         .order_by("configs__flag__key")
@@ -106,7 +110,7 @@ def _read_flags(environment_id: uuid.UUID) -> tuple[dict[str, Any], dict[str, Fl
             version=row["configs__version"],
         )
         for row in rows
-        if row["configs__flag__key"] is not None
+        if row["configs__flag__key"] is not None and not is_archived(row["configs__document"])
     }
     return rows[0], flags
 

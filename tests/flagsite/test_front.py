@@ -28,6 +28,7 @@ from tests.flags.api.hostile import MARKER
 from tests.flags.api.plane import BULK, DOCUMENTS, FakeSource, document
 from tests.flags.api.requests import AUDIT, BIG, CLIENT, EXPIRED, Wsgi, call, corpus, environ, mixtures
 
+ENDING, LINK = "fse_" + "d" * 43, "https://example.org/ends"
 MANY = {f"flag-{number}": ("boolean", document(f"flag-{number}")) for number in range(60)}
 
 
@@ -135,6 +136,23 @@ def test_stale_answers__both_doors__answer_alike(source: FakeSource):
 
     assert status == "200 OK"
     assert json.loads(body)["metadata"]["staleSeconds"] == 90
+
+
+def test_deprecated_flag__both_doors__send_the_same_headers_in_the_same_order(source: FakeSource):
+    ends = {
+        "deprecated_at": "2025-03-03T09:00:00Z",
+        "sunset_at": "2027-06-01T00:00:00Z",
+        "successor": "new",
+        "link": LINK,
+    }
+    source.add_token(source.add_environment({"old": ("boolean", document("old", deprecation=ends))}), ENDING)
+    snapshots.store.try_refresh()
+
+    status, headers, _ = Doors().assert_alike(environ(f"{BULK}/old", HTTP_X_API_KEY=ENDING))
+
+    assert status == "200 OK"
+    assert [name for name, _ in headers][:5] == ["Content-Type", "Cache-Control", "Deprecation", "Sunset", "Link"]
+    assert dict(headers)["Link"] == f'<{BULK}/new>; rel="successor-version", <{LINK}>; rel="deprecation"'
 
 
 def test_nothing_loaded__both_doors__answer_alike(source: FakeSource):

@@ -67,7 +67,7 @@ def test_answer__of_any_status__can_be_read_by_the_page(name: str):
 
     assert response.status == status
     assert response.headers["Access-Control-Allow-Origin"] == SHOP
-    assert response.headers["Access-Control-Expose-Headers"] == "ETag, Retry-After"
+    assert response.headers["Access-Control-Expose-Headers"] == "ETag, Retry-After, Deprecation, Sunset, Link"
     assert "Origin" in response.headers["Vary"].split(", ")
 
 

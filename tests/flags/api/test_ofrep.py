@@ -15,7 +15,8 @@ from tests.factories import NOW
 from tests.flags.api.hostile import CONTENT_ENCODINGS, CONTENT_TYPES, INVALID_CONTEXT, MARKER, PARSE_ERROR
 from tests.flags.api.plane import BULK, DOCUMENTS, SECRET, VALUES, FakeSource, decoded, fake_store, wire
 
-ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, Retry-After"}
+EXPOSED = "ETag, Retry-After, Deprecation, Sunset, Link"
+ANY_ORIGIN = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED}
 METADATA = {"environment": "production", "revision": 1, "version": 1}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flags.documents import initial_document
 from flags.models import Environment, EnvironmentToken
 from flags.services.configs import edit_segment
 from flags.services.tickets import governed_write
@@ -41,6 +42,17 @@ def test_build__flag_that_is_not_set_up__is_absent():
     world.flag("checkout")
 
     assert build(world.production.pk).flags == {}
+    assert list(build(world.development.pk).flags) == ["checkout"]
+
+
+@pytest.mark.django_db
+def test_build__archived_flag__is_left_out():
+    world = make_world()
+    world.flag("checkout")
+    ends = {"deprecated_at": "2025-03-03T09:00:00Z", "is_archived": True}
+    search = world.flag("search")
+    world.serve(search, world.development, {**initial_document("search", "boolean"), "deprecation": ends})
+
     assert list(build(world.development.pk).flags) == ["checkout"]
 
 
