@@ -1,7 +1,7 @@
 """Release trains: the list, putting one together, its page with a lane per plan, and the acts on it."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +16,13 @@ from django.utils import timezone
 from audits.errors import GovernanceError
 from flags import permissions
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
-from flags.errors import NotFound, PermissionMissing
+from flags.errors import InvalidInput, NotFound, PermissionMissing
 from flags.models import Project
 from rollouts.admin.dashboard import DashboardView
 from rollouts.admin.plans.bars import columns_of
 from rollouts.admin.plans.listing import PlanLine, lines_of
 from rollouts.admin.plans.words import Chip
+from rollouts.admin.train_acts import ACTS, SAID, dialogs_of
 from rollouts.models import ReleaseTrain, RolloutPlan, TrainMember
 from rollouts.plans.codec import from_json
 from rollouts.plans.trains import Place, TrainAct, TrainState, Wait
@@ -50,38 +51,6 @@ STATES: Mapping[TrainState, Chip] = {
     TrainState.COMPLETED: Chip("Completed", "check_circle", "good"),
     TrainState.ABORTED: Chip("Ended", "cancel", "quiet"),
 }
-ACTS: Mapping[str, Callable[..., ReleaseTrain]] = {
-    TrainAct.START: trains.start_train,
-    TrainAct.PAUSE: trains.pause_train,
-    TrainAct.RESUME: trains.resume_train,
-    TrainAct.ROLL_BACK: trains.roll_back_train,
-    TrainAct.ABORT: trains.abort_train,
-}
-_SAID = {
-    TrainAct.START: "has started. Its first plan sets out.",
-    TrainAct.PAUSE: "is paused. Everybody keeps what they get.",
-    TrainAct.RESUME: "goes on.",
-    TrainAct.ROLL_BACK: "goes back: every plan of it, the last one first.",
-    TrainAct.ABORT: "is ended. What is served stays, and its plans go their own ways.",
-}
-_BUTTONS: Mapping[TrainAct, tuple[str, str]] = {
-    TrainAct.START: ("Start", "rocket_launch"),
-    TrainAct.RESUME: ("Resume", "play_arrow"),
-    TrainAct.PAUSE: ("Pause", "pause"),
-    TrainAct.ROLL_BACK: ("Roll everything back", "restore"),
-    TrainAct.ABORT: ("End the train", "cancel"),
-}
-_NEEDS_REASON = frozenset({TrainAct.ROLL_BACK, TrainAct.ABORT})
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """One act that the person may do now."""
-
-    act: str
-    words: str
-    symbol: str
-    needs_reason: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +127,16 @@ class ReleaseTrainAdmin(DashboardView, GovernedAdmin):
         if act not in ACTS:
             raise Http404
         reason = request.POST.get("reason", "")
+        told: dict[str, Any] = {"actor": actor_of(request), "now": timezone.now(), "seen": _number(request, "seen")}
+        if act == TrainAct.START:
+            told["digest"] = request.POST.get("digest", "")
         try:
-            ACTS[act](
-                train.pk, actor=actor_of(request), now=timezone.now(), seen=_number(request, "seen"), reason=reason
-            )
+            ACTS[act](train.pk, reason=reason, **told)
         except PermissionMissing:
             raise
         except GovernanceError as error:
-            return self._show(request, _seen(request, object_id), error=error, typed=reason)
-        messages.success(request, f"The train “{train.title}” {_SAID[TrainAct(act)]}")
+            return self._show(request, _seen(request, object_id), error=error, act=act, typed=reason)
+        messages.success(request, f"The train “{train.title}” {SAID[TrainAct(act)]}")
         return HttpResponseRedirect(reverse(TRAIN, args=[train.pk]))
 
     def _show(
@@ -175,6 +145,7 @@ class ReleaseTrainAdmin(DashboardView, GovernedAdmin):
         train: ReleaseTrain,
         *,
         error: GovernanceError | None = None,
+        act: str = "",
         typed: str = "",
     ) -> HttpResponseBase:
         view = view_of(train)
@@ -201,13 +172,12 @@ class ReleaseTrainAdmin(DashboardView, GovernedAdmin):
             state=STATES[train.current_state],
             lanes=lanes,
             unready=_unready(train, [member.plan for member in view.members]),
-            buttons=[
-                Button(act.value, words, symbol, act in _NEEDS_REASON)
-                for act, (words, symbol) in _BUTTONS.items()
-                if allowed[act].is_allowed
-            ],
+            digest=view.digest,
+            dialogs=dialogs_of(view, [one.act for one in allowed.values() if one.is_allowed]),
             may_edit=allowed[TrainAct.EDIT].is_allowed,
             refused=error,
+            opens=act if isinstance(error, InvalidInput) else "",
+            act=act,
             typed=typed,
         )
 

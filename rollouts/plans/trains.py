@@ -1,10 +1,12 @@
 """Release trains: in which order plans go, which of them may move now, and what may happen to a train."""
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from audits.errors import GovernanceError
+from audits.integrity import canonical_json
 from rollouts.plans.transitions import PlanState
 
 WAITS = "train_waits"
@@ -104,6 +106,11 @@ def next_train_state(state: TrainState, act: TrainAct) -> TrainState:
 def refusal(state: TrainState, act: TrainAct) -> str:
     """Why the table has no such move, in a sentence."""
     return f"This train cannot be {_DONE[act]}: {_SITUATION[state]}."
+
+
+def train_digest(seats: Sequence[tuple[str, str, int | None]]) -> str:
+    """SHA-256 (hex) of what somebody starts: the plans in their order, each by id, digest and `opens_at`."""
+    return hashlib.sha256(canonical_json([list(seat) for seat in seats])).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from rollouts.plans.trains import (
     Wait,
     all_needs,
     refusal,
+    train_digest,
     wait_of,
 )
 from rollouts.plans.transitions import PlanAct, PlanState
@@ -43,6 +44,11 @@ class TrainView:
     train: ReleaseTrain
     members: tuple[TrainMember, ...]
     places: tuple[Place, ...]
+
+    @property
+    def digest(self) -> str:
+        """Of what somebody who starts the train lets go: its plans as they are now, and their order."""
+        return train_digest([(str(one.plan_id), one.plan.digest, one.opens_at) for one in self.members])
 
     def wait_of(self, position: int) -> Wait | None:
         """What the plan at `position` waits for in the train."""

@@ -16,7 +16,7 @@ from flags.models import Project
 from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.tickets import governed_write
-from rollouts.errors import TrainRefused
+from rollouts.errors import TrainMovedOn, TrainRefused
 from rollouts.models import ReleaseTrain, RolloutPlan, TrainMember
 from rollouts.plans.trains import TrainAct, TrainState, Wagon, in_order, misplaced, next_train_state, twice
 from rollouts.selectors.plans.due import plans_with_all
@@ -111,15 +111,22 @@ def edit_train(
     return attempt(act)
 
 
-def start_train(train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int, reason: str = "") -> ReleaseTrain:
-    """Let the first plan set out. Each plan has to be approved, or be for an environment that is not protected. A draft
-    that is changed afterwards is not started by the train.
+def start_train(
+    train_id: uuid.UUID, *, actor: Actor, now: datetime, seen: int, digest: str, reason: str = ""
+) -> ReleaseTrain:
+    """Let the first plan set out. Each plan has to be approved, or be for an environment that is not protected.
 
+    `digest` is that of the plans that were looked at. A draft that is changed afterwards is not started by the train.
     Needs the role that starting each plan takes. Raises PermissionMissing, TrainRefused, TrainMovedOn.
     """
 
     def act() -> ReleaseTrain:
         train, view = _opened(train_id, TrainAct.START, actor, seen)
+        if digest != view.digest:
+            raise TrainMovedOn(
+                f"A plan of the train “{train.title}” was changed since the page was opened. Nothing has started. "
+                "Reload the page, look at the stages of its plans again, and decide again."
+            )
         refused = [why for member in view.members if (why := start_refusal(member.plan))]
         if refused:
             raise TrainRefused(f"The train cannot start: {' '.join(refused)}")

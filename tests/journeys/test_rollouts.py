@@ -272,7 +272,8 @@ def test_train__goes_in_order_of_need__and_comes_back_together(world: World, vis
     rita.press("Put together")
     rita.read("The next plan starts once")
     lanes = [lane.inner_text() for lane in rita.page.locator(".tr-lane").all()]
-    rita.press("Start")
+    rita.press("Start…")
+    rita.press("Start the train")
     rita.read("Under way")
     clock.instant += MINUTE
     tasks.advance_due_plans()

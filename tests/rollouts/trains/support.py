@@ -8,7 +8,10 @@ from typing import Any
 from flags.documents import initial_document
 from flags.models import Environment
 from rollouts.models import ReleaseTrain, RolloutPlan
+from rollouts.plans.definition import PlanDefinition
+from rollouts.selectors.trains import view_of
 from rollouts.services import trains
+from rollouts.services.plans import drafting
 from rollouts.services.plans.engine import advance_due
 from rollouts.services.train_moves import carry_on
 from rollouts.services.trains import Seat
@@ -52,8 +55,18 @@ class TrainBench(PlanBench):
         self, *plans: RolloutPlan, opens_at: Mapping[RolloutPlan, int] | None = None, by: Any = None
     ) -> ReleaseTrain:
         """A train whose first plan is at its first stage."""
-        train = self.train(*plans, opens_at=opens_at)
-        return trains.start_train(train.pk, actor=actor_of(by or self.world.rita), now=NOW, seen=train.lock_version)
+        return self.start(self.train(*plans, opens_at=opens_at), by=by)
+
+    def start(self, train: ReleaseTrain, *, by: Any = None) -> ReleaseTrain:
+        """Start a train as it is now."""
+        actor = actor_of(by or self.world.rita)
+        seen = view_of(train_again(train))
+        return trains.start_train(train.pk, actor=actor, now=NOW, seen=seen.train.lock_version, digest=seen.digest)
+
+    def edited(self, plan: RolloutPlan, definition: PlanDefinition) -> RolloutPlan:
+        """The draft with other stages; Rita's own change."""
+        actor = actor_of(self.world.rita)
+        return drafting.edit_plan(plan.pk, actor=actor, now=NOW, digest=plan.digest, definition=definition)
 
     def tick(self, train: ReleaseTrain, now: datetime) -> None:
         """What every sweep does."""

@@ -90,7 +90,7 @@ def _both_places(bench: TrainBench) -> tuple[ReleaseTrain, RolloutPlan, RolloutP
     assert live.request is not None
     bench.approve(live.request)
     rita = actor_of(world.rita)
-    trains.start_train(train.pk, actor=rita, now=NOW, seen=train.lock_version)
+    bench.start(train)
     acting.start_plan(live.pk, actor=rita, now=at(2), digest=live.digest)
     bench.tick(train, at(3))
     assert where(live, staged) == [("running", 1), ("running", 1)]

@@ -1,5 +1,6 @@
 """Pages of release trains, the dashboard of an environment, and the panel of a plan on its request."""
 
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from rollouts.models import ReleaseTrain, TrainMember
 from rollouts.plans.definition import GuardAction, GuardSpec, MetricKind
 from rollouts.services.plans import acting
 from tests.factories import NOW, actor_of
-from tests.rollouts.plans.support import reloaded
+from tests.rollouts.plans.support import definition_of, reloaded, stages_of
 from tests.rollouts.trains.support import TrainBench, train_again, where
 
 pytestmark = pytest.mark.django_db
@@ -44,19 +45,59 @@ def test_train__is_put_together_started_and_taken_back_through_its_pages(bench: 
     assert client.post(add, form | {f"opens-{other.pk}": "1"}).status_code == 302
     train = ReleaseTrain.objects.get()
     assert [member.plan for member in TrainMember.objects.order_by("position")] == [other, one]
-    stale = client.post(_act(train, "start"), {"seen": "99"})
+    shown = _shown(client, train, "start")
+    stale = client.post(_act(train, "start"), shown | {"seen": "99"})
     assert (stale.status_code, train_again(train).state) == (409, "draft")
-    assert client.post(_act(train, "start"), {"seen": train.lock_version}).status_code == 302
+    assert client.post(_act(train, "start"), shown).status_code == 302
     assert where(other, one) == [("running", 1), ("running", 1)]
     page = client.get(_page(train)).content.decode()
     assert "The next plan starts once this one reached “10 %”." in page
     seen = train_again(train).lock_version
     refused = client.post(_act(train, "roll_back"), {"seen": seen})
     assert (refused.status_code, train_again(train).state) == (400, "running")
+    assert 'id="dialog-roll_back" aria-labelledby="roll_back-title" data-open' in refused.content.decode()
     assert client.post(_act(train, "roll_back"), {"seen": seen, "reason": "Wrong prices"}).status_code == 302
     assert where(other, one) == [("rolled_back", 0), ("rolled_back", 0)]
     assert "Wrong prices" in client.get(_page(train)).content.decode()
     assert "Autumn" in client.get(reverse("admin:rollouts_releasetrain_changelist")).content.decode()
+
+
+def _shown(client: Client, train: ReleaseTrain, act: str) -> dict[str, str]:
+    """What the form of an act sends along."""
+    page = client.get(_page(train)).content.decode()
+    form = page[page.index(f'action="{_act(train, act)}"') :]
+    return dict(re.findall(r'type="hidden" name="(seen|digest)" value="(\w+)"', form[: form.index("</form>")]))
+
+
+def test_start__of_a_plan_that_was_changed_while_the_page_was_open__is_refused(bench: TrainBench) -> None:
+    one, other = bench.plan_for("one"), bench.plan_for("other")
+    train, client = bench.train(one, other), _client(bench.world.rita)
+    shown = _shown(client, train, "start")
+    bench.edited(other, definition_of("other", stages=stages_of("other", shares=((100_000, 30),))))
+
+    refused = client.post(_act(train, "start"), shown)
+
+    assert refused.status_code == 409
+    assert "A plan of the train “Autumn” was changed since the page was opened" in refused.content.decode()
+    assert where(one, other) == [("draft", 0), ("draft", 0)]
+    assert client.post(_act(train, "start"), _shown(client, train, "start")).status_code == 302
+
+
+def test_rolling_everything_back__asks_once_more_and_says_what_goes_in_which_order(bench: TrainBench) -> None:
+    one, other = bench.plan_for("one"), bench.plan_for("other")
+    train = bench.started_train(one, other, opens_at={one: 1})
+
+    page = _client(bench.world.rita).get(_page(train)).content.decode()
+
+    dialog = page[page.index('<dialog class="fe-dialog rq-dialog" id="dialog-roll_back"') :]
+    dialog = dialog[: dialog.index("</dialog>")]
+    assert re.findall(r"<li>(.*?), now at stage 1</li>", dialog) == [
+        f"{plan.label} in Staging" for plan in (other, one)
+    ]
+    assert 'name="reason" rows="3" maxlength="4000" required' in dialog
+    # The page itself sends nothing: its buttons open dialogs.
+    assert page.count(_act(train, "roll_back")) == 1
+    assert 'type="button" class="fs-button fs-button-danger" data-opens="roll_back"' in page
 
 
 def test_train_pages__are_closed_to_whoever_does_not_look_and_change_nothing_on_get(
@@ -81,7 +122,7 @@ def test_train_that_waits__says_for_what(bench: TrainBench) -> None:
     page = _client(bench.world.rita).get(_page(train)).content.decode()
 
     assert "comes first in the release train “Autumn”: it has to be completed." in page
-    assert "Start<" not in page
+    assert "dialog-start" not in page
 
 
 def test_dashboard__shows_everything_that_rolls__in_a_constant_number_of_queries(

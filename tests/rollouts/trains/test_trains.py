@@ -95,7 +95,7 @@ def test_start__finds_an_order_that_prerequisites_have_turned_round_since(bench:
     bench.needing("banner", "prices")
 
     with pytest.raises(TrainRefused, match="needs a flag of"):
-        trains.start_train(train.pk, actor=actor_of(bench.world.rita), now=NOW, seen=train.lock_version)
+        bench.start(train)
 
     assert where(first, second) == [("draft", 0), ("draft", 0)]
 
@@ -193,7 +193,7 @@ def test_approved_plan__is_started_by_its_request_once_it_is_its_turn(bench: Tra
     assert second.request is not None
     unapproved = possible_train_acts(view_of(train), world.rita)
     bench.approve(second.request)
-    trains.start_train(train.pk, actor=actor_of(world.rita), now=NOW, seen=train.lock_version)
+    bench.start(train)
     early = where(first, second)
     for minutes in (30, 60, 90):
         bench.tick(train, at(minutes))
@@ -409,8 +409,9 @@ def test_acts__in_every_state__are_refused_unless_the_table_has_them(state: Trai
     for act, is_offered in acts.items():
         assert is_offered == ((state, act) in TRANSITIONS)
         if not is_offered and act is not TrainAct.EDIT:
+            shown = {"digest": view_of(train).digest} if act is TrainAct.START else {}
             with pytest.raises(InvalidTrainTransition):
-                getattr(trains, f"{act.value}_train")(train.pk, **told)
+                getattr(trains, f"{act.value}_train")(train.pk, **told, **shown)
 
     assert (train_again(train).state, train_again(train).lock_version) == (train.state, train.lock_version)
 
