@@ -66,15 +66,15 @@ def schedule_problems(definition: TimelineDefinition) -> Problems:
     return problems
 
 
-def past_problems(definition: TimelineDefinition, *, now: datetime) -> Problems:
-    """Path and sentence of the milestones after the announcement whose date was over before the timeline began."""
+def past_problems(definition: TimelineDefinition, *, now: datetime, reached: int = 1) -> Problems:
+    """Path and sentence of the milestones after that number whose date is past; by itself the announcement may be."""
     return [
         (
             f"milestones.{place}.at",
             f"{milestone_name(milestone)}: {local(milestone.at, definition.zone)} is past. Choose a later date.",
         )
         for place, milestone in enumerate(definition.milestones)
-        if place and milestone.at <= now
+        if place >= reached and milestone.at <= now
     ]
 
 

@@ -138,3 +138,10 @@ def test_past_problems__milestones_before_now__are_all_but_the_announcement() ->
     assert [path for path, _ in found] == ["milestones.1.at", "milestones.2.at"]
     assert found[1][1] == "Brownout of 10 minutes: 1 April 2026, 09:00 is past. Choose a later date."
     assert past_problems(timeline(), now=day(13)) == []
+
+
+@pytest.mark.parametrize(("reached", "places"), [(0, [0, 1, 2]), (2, [2]), (3, []), (8, [])])
+def test_past_problems__from_a_milestone_on__are_those_behind_it(reached: int, places: list[int]) -> None:
+    found = past_problems(timeline(), now=day(31), reached=reached)
+
+    assert [path for path, _ in found] == [f"milestones.{place}.at" for place in places]

@@ -1,17 +1,18 @@
 """What a running timeline does next: a table of facts, and outages of any length."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollouts.deprecations.deciding import LONGEST_WAIT, Decision, MilestoneFacts, Move, decide, least_rest
-from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
+from rollouts.deprecations.deciding import LONGEST_WAIT, MilestoneFacts, Move, decide, least_rest
+from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import brownout_ends_at
 
+from .engine import Engine
 from .shapes import USUAL, K, day, milestone, timeline
 from .strategies import timelines
 
@@ -140,51 +141,6 @@ def test_least_rest__planned_distance__is_half_of_it_a_day_at_most_or_what_is_as
     assert least_rest(close, 3) == 5 * MINUTE
     assert least_rest(close, 4) == DAY
     assert least_rest(GATED, 4) == 4 * DAY
-
-
-class Engine:
-    """Carries a timeline out as a worker would: one decision a look, the document of a brownout tidied later."""
-
-    def __init__(self, definition: TimelineDefinition, **known: Any) -> None:
-        self.definition, self.known = definition, known
-        self.number, self.in_brownout, self.is_done = 0, False, False
-        self.reached_at: datetime | None = None
-        self.log: list[tuple[Move, int, datetime]] = []
-
-    def look(self, now: datetime) -> Decision:
-        found = decide(
-            self.definition,
-            self.number,
-            MilestoneFacts(now, self.reached_at, self.in_brownout, **self.known),
-        )
-        if found.move is Move.END_BROWNOUT:
-            self.in_brownout = False
-        elif found.to_milestone is not None:
-            self.number = found.to_milestone
-            if found.move is Move.ADVANCE:
-                self.in_brownout = self._kind() is MilestoneKind.BROWNOUT
-                self.reached_at = now
-        self.is_done |= found.move is Move.COMPLETE
-        if found.move not in (Move.WAIT, Move.HOLD):
-            self.log.append((found.move, self.number, now))
-        return found
-
-    def run(self, starts_at: datetime, until: datetime, *, outage: tuple[datetime, datetime] | None = None) -> None:
-        now = starts_at
-        while now < until and not self.is_done:
-            wanted = self.look(now).next_look_at or now + HOUR
-            now = max(wanted, now + MINUTE)
-            if outage and outage[0] <= now < outage[1]:
-                now = outage[1]
-
-    def reached(self) -> list[tuple[int, datetime]]:
-        return [(number, at) for move, number, at in self.log if move is Move.ADVANCE]
-
-    def missed(self) -> list[int]:
-        return [number for move, number, _ in self.log if move is Move.SKIP_MISSED]
-
-    def _kind(self) -> MilestoneKind:
-        return self.definition.milestones[self.number - 1].kind
 
 
 @given(timelines())

@@ -1,6 +1,6 @@
 """The document of each milestone: valid, growing, and gone without a trace when all is undone."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from flags.documents import initial_document, normalise_config, validate_config
 from flags.documents.deprecation import deprecation_of, with_deprecation
 from flags.documents.schema import variant_names
+from flags.evaluation import FlagSource, Generation, Snapshot, compile_snapshot
 from rollouts.deprecations.checking import problems_of
 from rollouts.deprecations.definition import TOTAL_WEIGHT, MilestoneKind, TimelineDefinition
-from rollouts.deprecations.documents import document_at, settled_number, share_at
+from rollouts.deprecations.documents import brownout_ends_at, document_at, settled_number, share_at
+from tests.flags.evaluation.documents import rule
 from tests.flags.strategies import SEGMENT_KEYS, config_documents
 
 from .shapes import K, day, timeline
 from .strategies import timelines
 
+PEOPLE = [{"targetingKey": f"person-{number}"} for number in range(2_000)]
 BASE = initial_document("old-checkout", "boolean")
 ENDS = timeline(
     final_variant="off", successor="new-checkout", mapping={"on": "a", "off": "b"}, link="https://x.example"
@@ -138,3 +141,31 @@ def test_share_withdrawn__from_warning_to_sunset__shrinks_only_where_a_brownout_
 def test_label__kind__is_a_word(kind: MilestoneKind) -> None:
     assert kind.label[0].isupper()
     assert "_" not in kind.label
+
+
+def _answers(document: dict[str, Any], generation: Generation, now: datetime) -> list[str | None]:
+    source = {"old-checkout": FlagSource("boolean", document, 1)}
+    compiled = compile_snapshot(Snapshot("shop", "id", "production", 1, generation, source, {}))
+    return [compiled.evaluate("old-checkout", person, now).variant for person in PEOPLE]
+
+
+@pytest.mark.parametrize("generation", Generation)
+def test_evaluation__milestone_by_milestone__withdraws_more_and_more_of_the_same_people(generation: Generation) -> None:
+    base = BASE | {"enabled": True, "rules": [rule({"variant": "on"})]}
+    definition = timeline(final_variant="off")
+    withdrawn: list[set[int]] = []
+
+    for number, milestone in enumerate(definition.milestones[:7], start=1):
+        document = document_at(definition, base, number, now=milestone.at)
+        found = _answers(document, generation, milestone.at)
+        off = {place for place, variant in enumerate(found) if variant == "off"}
+        if milestone.kind is K.BROWNOUT:
+            assert len(off) == len(PEOPLE)
+            assert set(_answers(document, generation, brownout_ends_at(milestone))) == {"on"}
+        else:
+            withdrawn.append(off)
+
+    assert [len(off) for off in withdrawn[:2]] == [0, 0]
+    assert withdrawn[2] < withdrawn[3] < withdrawn[4]
+    assert [len(off) for off in withdrawn[2:]] == pytest.approx([500, 1_000, 2_000], abs=80)
+    assert set(_answers(document_at(definition, base, 0, now=day(61)), generation, day(61))) == {"on"}

@@ -53,8 +53,8 @@ def test_summary__whole_timeline__is_read_in_one_go() -> None:
     assert summary(WHOLE) == (
         "Announced on 2 March 2026, 10:00; services told from 16 March, 10:00; brownout on 1 April, 11:00 (10 "
         "minutes); brownout on 8 April, 11:00 (1 hour); 25 % from 16 April, 11:00; 50 % from 23 April, 11:00; sunset "
-        "on 1 May, 11:00; archived on 31 May, 11:00. Whoever it is withdrawn from gets “off”. new-checkout replaces it. "
-        "Times are those of Europe/Berlin."
+        "on 1 May, 11:00; archived on 31 May, 11:00. Whoever it is withdrawn from gets “off”. new-checkout replaces "
+        "it. Times are those of Europe/Berlin."
     )
 
 
