@@ -31,6 +31,7 @@ SCOPE_WORDS = {
     TokenScope.MANAGE: "Reads change requests, drift and the calendar, asks who flips, declares incidents, explains "
     "answers. Shows rules, so keep it with people and tools.",
     TokenScope.TELEMETRY: "Reports how often flags were evaluated and how metrics fare; reads nothing.",
+    TokenScope.REFERENCES: "Reports where code names flags; reads the keys of the project's flags and nothing else.",
     TokenScope.AUDIT: "Reads audit events of this environment through the API.",
 }
 get_or_post = require_http_methods(["GET", "HEAD", "POST"])

@@ -1,4 +1,4 @@
-"""Archived flags and their tombstones, who uses a flag, who answers for a service, code references."""
+"""Archived flags and their tombstones, who uses a flag, who answers for a service, code references and their tokens."""
 
 import uuid
 
@@ -9,6 +9,16 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
 from flags.guards import FLAGS_GUARDS, install_guards
+
+SCOPES = [
+    ("evaluate", "Evaluate flags"),
+    ("client", "Evaluate client-visible flags"),
+    ("flagd", "Read the flagd definition"),
+    ("manage", "Use the management API"),
+    ("audit", "Read audit events"),
+    ("telemetry", "Report telemetry"),
+    ("references", "Report code references"),
+]
 
 
 def reinstall(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -33,11 +43,13 @@ class Migration(migrations.Migration):
                 ("flag_key", models.CharField(max_length=100)),
                 ("alias", models.CharField(blank=True, max_length=200)),
                 ("path", models.CharField(max_length=1000)),
+                ("ordinal", models.PositiveIntegerField()),
                 ("line", models.PositiveIntegerField()),
+                ("column", models.PositiveIntegerField()),
                 ("text", models.CharField(blank=True, max_length=500)),
                 ("first_seen_at", models.DateTimeField()),
                 ("first_commit", models.CharField(blank=True, max_length=64)),
-                ("last_seen_at", models.DateTimeField()),
+                ("last_seen_at", models.DateTimeField(blank=True, null=True)),
                 ("vanished_at", models.DateTimeField(blank=True, null=True)),
                 ("vanished_commit", models.CharField(blank=True, max_length=64)),
             ],
@@ -64,11 +76,16 @@ class Migration(migrations.Migration):
                 ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ("branch", models.CharField(max_length=200)),
                 ("commit", models.CharField(blank=True, max_length=64)),
+                ("committed_at", models.DateTimeField(blank=True, null=True)),
+                ("root", models.CharField(blank=True, max_length=1000)),
                 ("scanned_at", models.DateTimeField()),
                 ("received_at", models.DateTimeField()),
                 ("files_read", models.PositiveIntegerField()),
                 ("files_skipped", models.PositiveIntegerField(default=0)),
                 ("references", models.PositiveIntegerField()),
+                ("added", models.PositiveIntegerField()),
+                ("vanished", models.PositiveIntegerField()),
+                ("left_out", models.PositiveIntegerField()),
                 ("reported_by", models.CharField(max_length=120)),
             ],
             options={
@@ -241,7 +258,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="codereference",
             constraint=models.UniqueConstraint(
-                fields=("repository", "branch", "flag_key", "path", "line"), name="code_reference_unique"
+                fields=("repository", "branch", "flag_key", "path", "ordinal"), name="code_reference_unique"
             ),
         ),
         migrations.AddIndex(
@@ -273,6 +290,18 @@ class Migration(migrations.Migration):
             model_name="tombstone",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("released_at", None)), fields=("project", "key"), name="tombstone_one_per_key"
+            ),
+        ),
+        migrations.RemoveConstraint(model_name="environmenttoken", name="environment_token_scope_valid"),
+        migrations.AlterField(
+            model_name="environmenttoken",
+            name="scope",
+            field=models.CharField(choices=SCOPES, max_length=20),
+        ),
+        migrations.AddConstraint(
+            model_name="environmenttoken",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("scope__in", [scope for scope, _ in SCOPES])), name="environment_token_scope_valid"
             ),
         ),
         migrations.RunPython(reinstall, migrations.RunPython.noop),

@@ -16,6 +16,7 @@ class TokenScope(models.TextChoices):
     MANAGE = "manage", "Use the management API"
     AUDIT = "audit", "Read audit events"
     TELEMETRY = "telemetry", "Report telemetry"
+    REFERENCES = "references", "Report code references"
 
 
 class EnvironmentToken(models.Model):

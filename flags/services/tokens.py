@@ -26,6 +26,7 @@ PREFIXES = {
     TokenScope.MANAGE: "fsm_",
     TokenScope.AUDIT: "fsa_",
     TokenScope.TELEMETRY: "fst_",
+    TokenScope.REFERENCES: "fsr_",
 }
 PREFIX_LENGTH = 10
 
