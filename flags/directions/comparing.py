@@ -7,7 +7,7 @@ from datetime import datetime
 from flags.documents.reasoning import Reasoning
 
 from .answers import Answer, Level, level_of, pairs, rise
-from .reading import Decision, Reading
+from .reading import Decision, Reading, Withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,30 @@ def _steps(old: Reading, new: Reading, parents: Parents, reasoning: Reasoning) -
         yield Step(Level.NARROWER, "prerequisites")
         if not parents.follow(new, old):
             yield from (_answered(old.off, after, new.off, "prerequisites") for after in new.every_answer)
+    yield from _withdrawal_steps(old, new)
     yield from _target_steps(old, new)
     yield from _decision_steps(old, new, reasoning)
 
 
 def _answered(before: Answer, after: Answer, off: Answer, cause: str) -> Step:
     return Step(level_of(before, after, off), cause, before, after)
+
+
+def _withdrawal_steps(old: Reading, new: Reading) -> Iterator[Step]:
+    """Who is withdrawn newly, who no longer is, and who gets something else; the others go by the rules as ever."""
+    was, becomes = old.withdrawn, new.withdrawn
+    if becomes is not None and (was is None or not was.covers(becomes)):
+        yield from (_answered(before, becomes.answer, new.off, "withdrawal") for before in _instead(old, becomes))
+    if was is not None and (becomes is None or not becomes.covers(was)):
+        yield from (_answered(was.answer, after, new.off, "withdrawal") for after in _instead(new, was))
+    if was is not None and becomes is not None:
+        yield _answered(was.answer, becomes.answer, new.off, "withdrawal")
+
+
+def _instead(reading: Reading, withdrawn: Withdrawn) -> list[Answer]:
+    """What those whom a withdrawal takes can get without it. A share takes nobody who has no targeting key."""
+    given = [*reading.every_answer, *([reading.off] if reading.parents else [])]
+    return [answer for answer in given if withdrawn.is_for_everyone or not answer.is_unkeyed]
 
 
 def _target_steps(old: Reading, new: Reading) -> Iterator[Step]:

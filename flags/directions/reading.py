@@ -1,11 +1,12 @@
 """A config document as a list of decisions, in the order in which they are taken."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from audits.integrity import canonical_json
+from flags.evaluation.deprecations import WITHDRAWAL_WEIGHT, deprecation_of, is_archived
 from flags.evaluation.flags import window_of
 from flags.evaluation.splits import TARGETING_KEY
 
@@ -38,6 +39,32 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Who gets an answer before anything else is asked: the first buckets of a salt, until an instant."""
+
+    answer: Answer
+    weight: int
+    salt: str
+    until: datetime
+
+    @property
+    def is_for_everyone(self) -> bool:
+        """Whether those without a targeting key are withdrawn too."""
+        return self.weight >= WITHDRAWAL_WEIGHT
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether nobody ever gets past it."""
+        return self.is_for_everyone and self.until == _FOREVER
+
+    def covers(self, other: "Withdrawn") -> bool:
+        """Whether everybody whom the other one withdraws is withdrawn by this one too, as long."""
+        if self.until < other.until:
+            return False
+        return self.is_for_everyone or (self.weight >= other.weight and self.salt == other.salt)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a flag decides, as far as it gets: switched off, it decides nothing."""
 
@@ -47,6 +74,7 @@ class Reading:
     parents: Mapping[str, frozenset[str]] = field(default_factory=dict)
     off_variants: frozenset[str] = frozenset()
     is_visible: bool = False
+    withdrawn: Withdrawn | None = None
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -71,7 +99,8 @@ NOT_SET_UP = Reading(CODE_DEFAULT, (Decision(None, Serve(((CODE_DEFAULT, 100_000
 
 
 def read(document: Document | None, *, is_circular: bool, condition_of: Callable[[Condition], Condition]) -> Reading:
-    """The decisions of a valid document; None is a flag that is not set up. A flag in a circle counts as switched off.
+    """The decisions of a valid document; None is a flag that is not set up. A flag in a circle counts as switched off,
+    an archived one gives everybody the code default, and nothing is decided behind a withdrawal for everyone and ever.
 
     `condition_of` gives a condition in the words of one common set of segments.
     """
@@ -85,8 +114,15 @@ def read(document: Document | None, *, is_circular: bool, condition_of: Callable
         off_variants=frozenset(name for name in answers.names if answers.of(name).value == off.value),
         is_visible=document.get("client_visible") is True,
     )
-    if document["enabled"] is not True or is_circular:
+    if is_archived(document):
+        return replace(found, decisions=(Decision(None, _whole(CODE_DEFAULT)),), is_visible=False)
+    if document["enabled"] is not True:
         return found
+    withdrawn = _withdrawn(document, answers)
+    if withdrawn is not None and withdrawn.is_for_good:
+        return replace(found, decisions=(Decision(None, _whole(withdrawn.answer)),))
+    if is_circular:
+        return replace(found, withdrawn=withdrawn)
     return Reading(
         off,
         _decisions(document, answers, condition_of),
@@ -94,6 +130,7 @@ def read(document: Document | None, *, is_circular: bool, condition_of: Callable
         {item["flag"]: frozenset(item["variants"]) for item in document.get("prerequisites") or ()},
         found.off_variants,
         found.is_visible,
+        withdrawn,
     )
 
 
@@ -110,6 +147,14 @@ class _Answers:
 
 def _whole(answer: Answer) -> Serve:
     return Serve(((answer, 100_000),))
+
+
+def _withdrawn(document: Document, answers: _Answers) -> Withdrawn | None:
+    deprecation = deprecation_of(document)
+    found = deprecation.withdrawal if deprecation else None
+    if found is None:
+        return None
+    return Withdrawn(answers.of(found.serves), found.weight, document["salt"], found.until or _FOREVER)
 
 
 def _targets(document: Document, answers: _Answers) -> dict[str, Answer]:

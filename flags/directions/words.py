@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
+from flags.documents.deprecation import is_archived
 from flags.documents.schema import quoted
 from flags.documents.words import percent, rule_label
 
@@ -26,6 +27,8 @@ def why(step: Step, old: Reading, new: Reading, *, before: Document | None, afte
         return _VISIBILITY[step.level]
     if before is None:
         return "Set up here for the first time; services got their own code default until now."
+    if is_archived(after) and not is_archived(before):
+        return "Archived: services get their own code default, as if there were no such flag."
     if before["enabled"] and not after["enabled"] and step.level is Level.NARROWER:
         return "Switched off for everyone."
     if step.cause == "off":
@@ -59,6 +62,8 @@ def _in_service(step: Step, old: Reading, new: Reading, after: Document) -> str:
 
 
 def _place(step: Step, after: Document) -> str:
+    if step.cause == "withdrawal":
+        return "Withdrawal: "
     if step.cause == "targets":
         return "Individual targets: "
     number = step.new.number if step.new else None

@@ -202,9 +202,34 @@ def _visible(draw: st.DrawFn, document: Document) -> None:
     document["client_visible"] = not document.get("client_visible", False)
 
 
+def _withdraw(draw: st.DrawFn, document: Document) -> None:
+    """Begin a withdrawal, change it or end it; more often than not it serves what the flag serves switched off."""
+    found = document.setdefault("deprecation", {"deprecated_at": "2026-01-01T00:00:00Z"})
+    if "withdrawal" in found and draw(st.integers(0, 3)) == 0:
+        del found["withdrawal"]
+        return
+    names = [None, *(variant["name"] for variant in document["variants"])]
+    serves = draw(st.sampled_from(names)) if draw(st.integers(0, 3)) == 0 else document["off_variant"]
+    found["withdrawal"] = {"weight": draw(st.sampled_from([20_000, 70_000, 100_000])), "serves": serves}
+    if draw(st.booleans()):
+        found["withdrawal"]["until"] = draw(moments()).isoformat()
+
+
+def _archive(draw: st.DrawFn, document: Document) -> None:
+    found = document.setdefault("deprecation", {"deprecated_at": "2026-01-01T00:00:00Z"})
+    found["is_archived"] = not found.get("is_archived", False)
+
+
+def _announce(draw: st.DrawFn, document: Document) -> None:
+    found = document.setdefault("deprecation", {})
+    found.update(deprecated_at=draw(moments()).isoformat(), successor="other", link="https://example.org/")
+    found.pop("sunset_at", None)
+
+
 _CHANGES: list[Callable[[st.DrawFn, Document], None]] = [
     _switch, _default, _default, _describe, _remove_rule, _insert_rule, _reorder, _condition, _condition, _serve_off,
     _weights, _weights, _window, _targets, _prerequisites, _value, _visible,
+    _withdraw, _withdraw, _archive, _announce,
 ]  # fmt: skip
 
 

@@ -135,6 +135,115 @@ ON_IS_FALSE = [{"name": "on", "value": False}, {"name": "off", "value": False}]
 SOME, TO_OFF = "Individual targets: Some who get ", "Some who get “on” get “off” instead, nobody anything new."
 BLUE = [{"name": name, "value": name == "on" or name == "blue", "description": ""} for name in ("on", "off", "blue")]
 
+
+def ends(weight: int = 0, serves: str | None = "off", until: str | None = None, **told: Any) -> dict[str, Any]:
+    found = {"deprecated_at": "2026-01-01T00:00:00Z", **told}
+    if weight:
+        found["withdrawal"] = {"weight": weight, "serves": serves, "until": until}
+    return {"deprecation": found}
+
+
+MARCH, JUNE = "2026-03-01T00:00:00Z", "2026-06-01T00:00:00Z"
+QUARTER, HALF_GONE, GONE = ends(25_000), ends(50_000), ends(100_000)
+BROWNOUT = ends(100_000, "off", MARCH)
+CODE_DEFAULT_OFF = {"off_variant": None, "default_variant": None}
+UNKNOWN, WITHDRAWN = ends(100_000, None), "Withdrawal: Some who get “on” get “off” instead, nobody anything new."
+RESTORED = "Withdrawal: Some who get “off” would get “on”."
+SAME = "Nobody is served anything else."
+
+ENDINGS = [
+    ("announced", flag(on()), flag(on(), **ends(sunset_at=JUNE, successor="new")), NEUTRAL, SAME),
+    (
+        "dates moved",
+        flag(on(), **ends(sunset_at=MARCH)),
+        flag(on(), **ends(sunset_at=JUNE, link="https://a.test")),
+        NEUTRAL,
+        SAME,
+    ),
+    ("announced no longer", flag(on(), **ends(successor="new")), flag(on()), NEUTRAL, SAME),
+    ("ramp-down", flag(on()), flag(on(), **QUARTER), NARROWS, WITHDRAWN),
+    ("further down", flag(on(), **QUARTER), flag(on(), **HALF_GONE), NARROWS, WITHDRAWN),
+    ("back up", flag(on(), **HALF_GONE), flag(on(), **QUARTER), WIDENS, RESTORED),
+    ("undone", flag(on(), **QUARTER), flag(on(), **ends()), WIDENS, RESTORED),
+    ("brownout", flag(on()), flag(on(), **BROWNOUT), NARROWS, WITHDRAWN),
+    ("longer brownout", flag(on(), **BROWNOUT), flag(on(), **ends(100_000, "off", JUNE)), NARROWS, WITHDRAWN),
+    ("shorter brownout", flag(on(), **ends(100_000, "off", JUNE)), flag(on(), **BROWNOUT), WIDENS, RESTORED),
+    ("brownout of a split", flag(SHARED), flag(SHARED, **BROWNOUT), NARROWS, WITHDRAWN),
+    ("sunset", flag(on()), flag(on(), **GONE), NARROWS, "The share of “on” goes from 100 % to 0 %."),
+    ("sunset of a ramp-down", flag(SHARED, **QUARTER), flag(SHARED, **GONE), NARROWS, ""),
+    ("sunset undone", flag(on(), **GONE), flag(on(), **ends()), WIDENS, ""),
+    ("sunset of a target", TESTER, flag(SHARED, targets=targets(on=["a"]), **GONE), NARROWS, SOME),
+    (
+        "sunset behind a prerequisite",
+        flag(on(), prerequisites=NEEDS),
+        flag(on(), prerequisites=NEEDS, **GONE),
+        NARROWS,
+        "",
+    ),
+    (
+        "withdrawn to on",
+        flag(SHARED),
+        flag(SHARED, **ends(25_000, "on")),
+        WIDENS,
+        "Withdrawal: Some who get “off” would get “on”.",
+    ),
+    ("withdrawn to what all get", flag(on()), flag(on(), **ends(25_000, "on")), NEUTRAL, SAME),
+    ("sunset to what all get", flag(on()), flag(on(), **ends(100_000, "on")), NEUTRAL, SAME),
+    (
+        "withdrawn to the code default",
+        flag(on()),
+        flag(on(), **ends(25_000, None)),
+        WIDENS,
+        "Withdrawal: Some who get “on” would get their own",
+    ),
+    ("code default is off", flag(on(), **CODE_DEFAULT_OFF), flag(on(), **CODE_DEFAULT_OFF, **UNKNOWN), NARROWS, ""),
+    ("salt of a withdrawal", flag(on(), **QUARTER), flag(on(), salt="b/", **QUARTER), WIDENS, RESTORED),
+    ("rules behind a sunset", flag(SHARED, **GONE), flag(on(), **GONE), NEUTRAL, SAME),
+    (
+        "rules behind a brownout",
+        flag(SHARED, **BROWNOUT),
+        flag(on(), **BROWNOUT),
+        WIDENS,
+        "The share of “on” goes from 10 %",
+    ),
+    (
+        "archived",
+        flag(on()),
+        flag(on(), **ends(is_archived=True)),
+        WIDENS,
+        "Archived: services get their own code default",
+    ),
+    (
+        "archived, code default is off",
+        flag(on(), **CODE_DEFAULT_OFF),
+        flag(on(), **CODE_DEFAULT_OFF, **ends(is_archived=True)),
+        NARROWS,
+        "Archived",
+    ),
+    (
+        "archived after its sunset",
+        flag(on(), **UNKNOWN),
+        flag(on(), **ends(100_000, None, is_archived=True)),
+        NEUTRAL,
+        SAME,
+    ),
+    (
+        "revived",
+        flag(on(), **ends(is_archived=True)),
+        flag(on()),
+        WIDENS,
+        "The share of “on” goes from 0 % to 100 %.",
+    ),
+    (
+        "revived switched off",
+        flag(enabled=False, **ends(is_archived=True)),
+        OFF_ALWAYS,
+        NARROWS,
+        "Some who get their own",
+    ),
+    ("ends switched off", OFF_ALWAYS, flag(enabled=False, **ends(100_000, "on")), NEUTRAL, SAME),
+]
+
 EVERYDAY = [
     # What a person does, before, after, what is said of it, and in which words.
     ("switch off", flag(share(50_000)), OFF_ALWAYS, NARROWS, "Switched off for everyone."),
@@ -183,6 +292,7 @@ EVERYDAY = [
     ("unused variant", flag(on()), flag(on(), variants=BLUE), NEUTRAL, "Nobody is served anything else."),
     ("rule never reached", flag(on()), flag(on(), on(GOLD, id="r2")), NEUTRAL, "Nobody is served anything else."),
     ("rules apart reordered", flag(on(GOLD), FREE_OFF), flag(FREE_OFF, on(GOLD)), NEUTRAL, "Nobody is served"),
+    *ENDINGS,
 ]  # fmt: skip
 
 
