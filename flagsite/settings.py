@@ -250,6 +250,7 @@ SPECTACULAR_SETTINGS = {
         ],
         "DriftStateEnum": ["same", "differs", "intended", "unexplained", "missing"],
         "PlanStateEnum": ["draft", "proposed", "running", "paused", "rolled_back", "completed", "aborted"],
+        "TrainStateEnum": ["draft", "running", "paused", "rolled_back", "completed", "aborted"],
     },
     "TITLE": "Flagsite API",
     "VERSION": "1",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -27,7 +28,7 @@ class ReadingView(APIView):
     """An address that management tokens read, always as JSON."""
 
     token_scope = TokenScope.MANAGE.value
-    authentication_classes = (TokenAuthentication,)
+    authentication_classes: tuple[type[BaseAuthentication], ...] = (TokenAuthentication,)
     permission_classes = (IsAuthenticated,)
     renderer_classes = (JSONRenderer,)
     http_method_names = ["get", "head"]

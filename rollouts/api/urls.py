@@ -8,12 +8,26 @@ from rollouts.api.change_requests import ChangeRequestsView, ChangeRequestView, 
 from rollouts.api.impact import AskImpactView, ImpactRunView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
 from rollouts.api.plans import PlansView, PlanView
+from rollouts.api.trains import (
+    PauseTrainView,
+    ResumeTrainView,
+    RollBackTrainView,
+    StartTrainView,
+    TrainDetailView,
+    TrainsView,
+)
 
 urlpatterns: list[URLPattern] = [
     path("change-requests", ChangeRequestsView.as_view(), name="change-requests"),
     path("change-requests/<uuid:request_id>", ChangeRequestView.as_view(), name="change-request"),
     path("plans", PlansView.as_view(), name="plans"),
     path("plans/<uuid:plan_id>", PlanView.as_view(), name="plan"),
+    path("trains", TrainsView.as_view(), name="trains"),
+    path("trains/<uuid:train_id>", TrainDetailView.as_view(), name="train"),
+    path("trains/<uuid:train_id>/start", StartTrainView.as_view(), name="train-start"),
+    path("trains/<uuid:train_id>/pause", PauseTrainView.as_view(), name="train-pause"),
+    path("trains/<uuid:train_id>/resume", ResumeTrainView.as_view(), name="train-resume"),
+    path("trains/<uuid:train_id>/roll-back", RollBackTrainView.as_view(), name="train-roll-back"),
     path("projects/<str:key>/drift", DriftView.as_view(), name="project-drift"),
     path("projects/<str:key>/calendar.ics", CalendarView.as_view(), name="project-calendar"),
     path(

@@ -43,7 +43,7 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 KNOWN_PATHS = {"/ofrep/v1/evaluate/flags/{key}": "split", "/api/v1/environments/{key}/flagd.json": "production"}
 # What somebody must have met, or the test asked nothing of worth. Everybody else is refused everywhere.
 MET = {
-    "administrator": {("audit_events_list", 200), ("audit_events_list", 400)},
+    "administrator": {("audit_events_list", 200), ("audit_events_list", 400), ("trains", 200), ("start_train", 403)},
     "evaluate": {("evaluate_flag", 200), ("evaluate_flag", 404), ("evaluate_flags", 200), ("evaluate_flags", 400)},
     "client": {("evaluate_flags", 200), ("evaluate_flag", 404)},
     "flagd": {("flagd_definition", 200)},
@@ -63,6 +63,11 @@ MET = {
         ("plans", 200),
         ("plans", 400),
         ("plan", 404),
+        ("trains", 200),
+        ("trains", 400),
+        ("train", 404),
+        ("start_train", 404),
+        ("roll_back_train", 404),
         ("project_drift", 404),
         ("ask_impact", 404),
         ("read_impact", 404),

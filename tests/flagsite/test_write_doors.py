@@ -160,7 +160,7 @@ def _make_doors() -> Doors:
     segment = Segment.objects.get(key="beta")
     values = _values(world, flag, segment, requests)
     values["plan_id"] = values["rollouts_plan"] = values["rollouts_rolloutplan"] = [str(plan.pk) for plan in plans]
-    values["rollouts_train"] = values["rollouts_releasetrain"] = [_train(world, plans[0], now)]
+    values["train_id"] = values["rollouts_train"] = values["rollouts_releasetrain"] = [_train(world, plans[0], now)]
     return Doors(world, flag, segment, requests, plans, tokens, values)
 
 
