@@ -112,7 +112,8 @@ def _guards(facts: StageFacts) -> GateState:
     if warned:
         return GateState(GUARDS, True, f"Worse than before, which the plan only warns of: {', '.join(warned)}.")
     # A monitored stage without any guard has nobody to say that it is safe.
-    sentence = f"All {_guard_count(total)} found this safe." if total > 1 else f"{_guard_count(total)} found this safe."
+    who = "Both guards" if total == 2 else f"{'All ' if total > 2 else ''}{_guard_count(total)}"
+    sentence = f"{who} found this safe."
     advising = [guard.name for guard in facts.guards if not guard.is_randomised]
     more = f" Not drawn by lot in this stage, so only advice: {', '.join(advising)}." if advising else ""
     return GateState(GUARDS, bool(total), f"{sentence}{more}")

@@ -208,5 +208,5 @@ def _watch_words(spec: Any) -> str:
     if spec is None:
         return "Its numbers in the catalogue cannot be used as they are."
     kind = "Stops the rollout when it is worse" if spec.is_guardrail else "Only a signal: holds when it is worse"
-    safe = f"safe once x{spec.tolerable:g} is ruled out, from {spec.minimum_sample:,} people a side on"
+    safe = f"safe once x{spec.tolerable:g} is ruled out, from {spec.minimum_sample:,} people with each variant on"
     return f"{kind} than x{1 + spec.margin:g}; {safe}."

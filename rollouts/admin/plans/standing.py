@@ -62,8 +62,16 @@ def standing_of(plan: RolloutPlan, definition: PlanDefinition, reading: Reading 
     sentence, at = next_in_short(plan, definition)
     detail = ""
     is_running = plan.current_state is PlanState.RUNNING
-    if reading is not None and is_running and not plan.is_blocked:
+    if is_running and plan.is_blocked:
+        # Why it is held stands above, on its own.
+        here = f" at “{definition.stages[plan.stage - 1].name}”" if plan.stage else ""
+        sentence, detail = f"Held{here}", "It goes on by itself once nothing is in the way."
+    elif reading is not None and is_running:
         sentence, at, detail = _next(definition, plan, reading)
+    expected = expected_of(plan, definition, now=now, next_at=at)
+    begins_at, _ = expected.get(plan.stage + 1, (None, ""))
+    if at is not None and begins_at is not None and at < begins_at:
+        at, detail = begins_at, f"{detail} Until then a freeze of the calendar is in the way."
     return Standing(
         sentence,
         at,
@@ -72,7 +80,7 @@ def standing_of(plan: RolloutPlan, definition: PlanDefinition, reading: Reading 
         gates=reading.decision.gates if reading is not None else (),
         stage_name=definition.stages[plan.stage - 1].name if plan.stage else "",
         waits=_waits(plan),
-        expected=expected_of(plan, definition, now=now, next_at=at),
+        expected=expected,
     )
 
 

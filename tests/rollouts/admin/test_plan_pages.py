@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from flags.models import FlagConfig, MetricCount, Segment
 from flags.services.configs import edit_config
@@ -19,6 +20,7 @@ from rollouts.services.guarding import refresh_guards
 from rollouts.services.plans.drafting import create_plan
 from rollouts.services.plans.engine import advance_due
 from tests.factories import NOW, World, actor_of, percent_document
+from tests.rollouts.calendars import freeze
 from tests.rollouts.plans.support import PlanBench, definition_of, plan_in, reloaded
 from tests.support.admin import HOSTILE, signed_in, text_of
 
@@ -142,6 +144,18 @@ def test_page__running__says_what_is_served_what_comes_next_and_when(bench: Plan
     assert "1 approval to leave this stage" in text
     assert "Abel Test" in text
     assert 'aria-current="step"' in text
+
+
+def test_page__freeze_before_the_next_stage__says_that_it_comes_after_it(bench: PlanBench) -> None:
+    plan = bench.started()
+    now = timezone.now()
+    with governed_write(plan.environment_id):
+        RolloutPlan.objects.filter(pk=plan.pk).update(stage_entered_at=now)
+    freeze(bench.world, now - timedelta(hours=1), now + timedelta(hours=30), environments=[bench.staging])
+
+    text = text_of(signed_in(bench.world.rita).get(page_of(plan)))
+
+    assert "Until then a freeze of the calendar is in the way." in text
 
 
 def test_page__served_share__is_read_from_the_flag_and_not_from_the_plan(bench: PlanBench) -> None:
@@ -313,7 +327,8 @@ def test_page__held__says_what_stands_in_the_way(bench: PlanBench) -> None:
     text = text_of(signed_in(bench.world.rita).get(page_of(plan)))
 
     assert "Held: nothing goes on until this is out of the way" in text
-    assert "The incident “Payments” is open in Staging." in text
+    assert text.count("The incident “Payments” is open in Staging.") == 1
+    assert "Held at “10 %”" in text.replace("\u00a0", " ")
 
 
 def test_page__history__newest_first_with_evidence(bench: PlanBench) -> None:

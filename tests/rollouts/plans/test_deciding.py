@@ -272,6 +272,14 @@ def test_gates_of__time__says_it_in_plain_words(gates, minutes, sentence):
     assert gates_of(Stage("one", (), gates), facts_at(minutes))[0].sentence == sentence
 
 
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [(1, "1 guard found this safe."), (2, "Both guards found this safe."), (3, "All 3 guards found this safe.")],
+)
+def test_gates_of__guards__are_told_as_people_count(count, sentence):
+    assert gates_of(Stage("one", (), MONITORED), facts_at(30, guards=(SAFE,) * count))[1].sentence == sentence
+
+
 def test_gates_of__every_gate__comes_in_order_with_approval_last():
     gates = gates_of(Stage("all", (), EVERYTHING), facts_at(10))
 
