@@ -7,11 +7,17 @@ from collections.abc import Collection, Mapping
 from django.conf import settings
 
 from flags.api import cors
-from flags.api.limits import EXPLANATIONS_A_MINUTE, TELEMETRY_BATCHES_A_MINUTE, RateLimiter, RedisPermits
+from flags.api.limits import (
+    EXPLANATIONS_A_MINUTE,
+    SCANS_A_MINUTE,
+    TELEMETRY_BATCHES_A_MINUTE,
+    RateLimiter,
+    RedisPermits,
+)
 
 
 class Edge:
-    """Without a limiter all are admitted. Explanations and telemetry have their own. `headers` are in every answer."""
+    """Without a limiter all are admitted. Explanations, telemetry and scans have their own. `headers` go with all."""
 
     def __init__(
         self,
@@ -20,11 +26,13 @@ class Edge:
         limiter: RateLimiter | None = None,
         explanation_limiter: RateLimiter | None = None,
         telemetry_limiter: RateLimiter | None = None,
+        reference_limiter: RateLimiter | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.limiter = limiter
         self.explanation_limiter = explanation_limiter
         self.telemetry_limiter = telemetry_limiter
+        self.reference_limiter = reference_limiter
         self._allowed_origins = allowed_origins
         self._headers = headers or {}
         self._for_any = {**self._headers, **cors.cors_headers({cors.ANY}, "")} if cors.ANY in allowed_origins else None
@@ -61,6 +69,7 @@ def _from_settings() -> Edge:
         # A low one of its own, also where evaluations have none: an explanation costs hundreds of evaluations.
         explanation_limiter=_limiter(min(limit or EXPLANATIONS_A_MINUTE, EXPLANATIONS_A_MINUTE), "explanations"),
         telemetry_limiter=_limiter(TELEMETRY_BATCHES_A_MINUTE, "telemetry"),
+        reference_limiter=_limiter(SCANS_A_MINUTE, "scans"),
         headers={"X-Content-Type-Options": "nosniff", **_strict_transport_security()},
     )
 

@@ -31,6 +31,7 @@ logger = structlog.get_logger(__name__)
 WINDOW_SECONDS = 60
 EXPLANATIONS_A_MINUTE = 600
 TELEMETRY_BATCHES_A_MINUTE = 6_000
+SCANS_A_MINUTE = 120
 # A block is this share of the limit: what other processes may leave unused is at most a block each.
 BLOCKS_A_WINDOW = 200
 MAX_BLOCK = 1_000

@@ -14,7 +14,8 @@ _TITLES = {
 }
 _ASK_LATER = "Use code defaults, ask again in {seconds} s, and keep answers instead of asking for each."
 _ADVICE = {
-    "telemetry batches": "Keep what you counted, add it up, and send it in {seconds} s in fewer, larger batches."
+    "telemetry batches": "Keep what you counted, add it up, and send it in {seconds} s in fewer, larger batches.",
+    "scans": "Scan a branch when it changes, and send this one again in {seconds} s with its id.",
 }
 
 

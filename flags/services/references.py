@@ -99,7 +99,7 @@ def checked_template(value: str) -> str:
     template = checked_text(value, field="url_template", longest=500)
     if not template:
         return ""
-    if not re.match(r"https?://[A-Za-z0-9]", template) or not template.isascii() or " " in template:
+    if not re.match(r"https?://[A-Za-z0-9]", template) or not re.fullmatch("[!-~]+", template):
         raise problem("url_template", "Give an address that begins with https:// or http://.")
     host = template.split("/")[2]
     if "{" in host or "@" in host:

@@ -72,9 +72,7 @@ def test_plain_keys__count_between_quotes_only(key):
     assert names_of([key]).quoted == {key.encode()}
 
 
-@pytest.mark.parametrize(
-    "key", ["new-checkout", "new_checkout", "newCheckout", "a.b", "2-factor", "_x".replace("_", "y_")]
-)
+@pytest.mark.parametrize("key", ["new-checkout", "new_checkout", "newCheckout", "a.b", "2-factor", "y_x"])
 def test_telling_keys__count_anywhere(key):
     assert not is_plain(key)
     assert names_of([key]).keys == {key.encode()}
