@@ -15,7 +15,7 @@ import pytest
 from celery import current_app
 from django.apps import apps
 from django.core.management import CommandError, call_command, get_commands, load_command_class
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -79,9 +79,11 @@ class Doors:
     plans: list[RolloutPlan]
     tokens: dict[str, str]
     values: dict[str, list[str]]
+    questions: list[tuple[str, Any]] = field(default_factory=list)
     before: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.questions = questions_about(self.world.production)
         self.before = self.digest()
 
     def client(self, role: str) -> Client:
@@ -93,15 +95,24 @@ class Doors:
         return client
 
     def digest(self) -> list[tuple[Any, ...]]:
-        """What production serves, in full."""
-        production = self.world.production
-        configs = (
-            FlagConfig.objects.filter(environment=production).order_by("pk").values_list("pk", "digest", "version")
-        )
-        segments = Segment.objects.filter(environment=production).order_by("pk").values_list("pk", "digest", "version")
-        documents = FlagConfig.objects.filter(environment=production).order_by("pk").values_list("document", flat=True)
-        revision = Environment.objects.filter(pk=production.pk).values_list("revision")
-        return [*configs, *segments, *((json.dumps(d, sort_keys=True),) for d in documents), *revision]
+        """What production serves, in full, as the database holds it."""
+        rows: list[tuple[Any, ...]] = []
+        with connection.cursor() as cursor:
+            for statement, values in self.questions:
+                cursor.execute(statement, values)
+                rows += cursor.fetchall()
+        return rows
+
+
+def questions_about(environment: Environment) -> list[tuple[str, Any]]:
+    """The statements that read what an environment serves: asked after every attempt, so they are made once."""
+    columns = ("pk", "digest", "version", "document")
+    rows = (
+        FlagConfig.objects.filter(environment=environment).order_by("pk").values_list(*columns),
+        Segment.objects.filter(environment=environment).order_by("pk").values_list(*columns),
+        Environment.objects.filter(pk=environment.pk).values_list("revision"),
+    )
+    return [found.query.sql_with_params() for found in rows]
 
 
 def request_of(world: World, title: str, *, submitted: bool, now: Any = NOW) -> ChangeRequest:
