@@ -22,6 +22,12 @@ class Aspect(StrEnum):
     PREREQUISITES = "prerequisites"
     VISIBILITY = "visibility"
     SALT = "salt"
+    DEPRECATION = "deprecation"
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is copied elsewhere unless somebody leaves it out. An end is announced place by place."""
+        return self is not Aspect.DEPRECATION
 
     @property
     def label(self) -> str:
@@ -43,6 +49,7 @@ _LABELS = {
     Aspect.PREREQUISITES: "Prerequisites",
     Aspect.VISIBILITY: "Visible to clients",
     Aspect.SALT: "Salt",
+    Aspect.DEPRECATION: "How it ends",
 }
 _PHRASES = {
     Aspect.ON: "the switch",
@@ -53,6 +60,7 @@ _PHRASES = {
     Aspect.PREREQUISITES: "prerequisites",
     Aspect.VISIBILITY: "whether clients see it",
     Aspect.SALT: "the salt",
+    Aspect.DEPRECATION: "how it ends",
 }
 # The fields of the document that make up each aspect.
 _FIELDS: Mapping[Aspect, tuple[str, ...]] = {
@@ -64,6 +72,7 @@ _FIELDS: Mapping[Aspect, tuple[str, ...]] = {
     Aspect.PREREQUISITES: ("prerequisites",),
     Aspect.VISIBILITY: ("client_visible",),
     Aspect.SALT: ("salt",),
+    Aspect.DEPRECATION: ("deprecation",),
 }
 _OF_FIELD = {field: aspect for aspect, fields in _FIELDS.items() for field in fields}
 # What says nothing may be left out of a document.

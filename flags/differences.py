@@ -16,6 +16,7 @@ from .documents import (
     rule_label,
     summarise,
 )
+from .documents.deprecation_words import ARCHIVED, TOLD_FIELDS, describe_withdrawal, told_words
 from .documents.normalise import normalise_segment
 from .documents.schema import TARGETING_KEY, named, quoted
 from .documents.words import describe_bucketing, describe_prerequisite, instant_words, shown
@@ -53,6 +54,7 @@ def diff_configs(before: Item | None, after: Item) -> list[Difference]:
         *_prerequisites(old.get("prerequisites", []), new.get("prerequisites", [])),
         *_targets(old.get("targets", []), new.get("targets", [])),
         *_rules(old["rules"], new["rules"]),
+        *_endings(old.get("deprecation", {}), new.get("deprecation", {})),
     ]
     return found or [Difference("", "changed", "The document changed in its technical form only.", old, new)]
 
@@ -138,7 +140,32 @@ def _first_config(new: Item) -> list[Difference]:
     start = Difference("", "added", f"First configuration here. {summarise(new).sentence}", None, new)
     found = [start, *_visibility({}, new), *_variants([], new["variants"])]
     found += [*_prerequisites([], new.get("prerequisites", [])), *_targets([], new.get("targets", []))]
-    return found + _rules([], new["rules"])
+    return [*found, *_rules([], new["rules"]), *_endings({}, new.get("deprecation", {}))]
+
+
+def _endings(old: Item, new: Item) -> list[Difference]:
+    was, becomes = ({field: item[field] for field in TOLD_FIELDS if field in item} for item in (old, new))
+    found = []
+    if not _same(was, becomes):
+        words = f"Services are told that it is deprecated {told_words(becomes)}" if becomes else ""
+        gone = "Services are no longer told that it is deprecated"
+        found.append(_ending("deprecation", words, gone, was and told_words(was), (was or None, becomes or None)))
+    sides = old.get("withdrawal"), new.get("withdrawal")
+    if not _same(*sides):
+        before, after = (describe_withdrawal(side) if side else "" for side in sides)
+        found.append(_ending("deprecation.withdrawal", after, "No longer withdrawn", before, sides))
+    is_archived = old.get("is_archived", False), new.get("is_archived", False)
+    if is_archived[0] != is_archived[1]:
+        words = ARCHIVED if is_archived[1] else "No longer archived: services get this flag again"
+        found.append(Difference("deprecation.is_archived", "changed", words, *is_archived))
+    return found
+
+
+def _ending(path: str, words: str, gone: str, former: str, sides: tuple[Any, Any]) -> Difference:
+    """One part of the end of a flag: `words` say what it becomes, `gone` that it is there no more."""
+    kind: Kind = "added" if not former else "changed" if words else "removed"
+    before = f" (before: {former})" if former else ""
+    return Difference(path, kind, f"{words or gone}{before}", *sides)
 
 
 def _switches(old: Item, new: Item) -> list[Difference]:

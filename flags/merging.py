@@ -6,10 +6,10 @@ from typing import Any
 
 from audits.integrity import canonical_json
 
-_SCALARS = ("schema", "enabled", "client_visible", "off_variant", "default_variant", "salt", "condition")
+_SCALARS = ("schema", "enabled", "client_visible", "off_variant", "default_variant", "salt", "condition", "deprecation")
 _LISTS = {"rules": "id", "prerequisites": "flag", "variants": "name"}
 # Fields that say nothing when they are empty, and are absent then.
-_OPTIONAL = frozenset({"client_visible", "targets", "prerequisites"})
+_OPTIONAL = frozenset({"client_visible", "targets", "prerequisites", "deprecation"})
 _WORDS = {
     "enabled": "the switch",
     "client_visible": "whether clients see it",
@@ -17,6 +17,7 @@ _WORDS = {
     "default_variant": "what everyone else gets",
     "salt": "the salt",
     "schema": "the schema",
+    "deprecation": "how the flag ends",
     "condition": "who belongs to it",
     "rules": "the order of the rules",
 }
@@ -216,6 +217,8 @@ def _served(document: Mapping[str, Any]) -> set[str]:
     """The variants that a merged document serves to anybody."""
     served = {document["off_variant"], document["default_variant"]}
     served |= {entry["variant"] for entry in document["targets"]}
+    if document["deprecation"] is not _MISSING:
+        served.add((document["deprecation"].get("withdrawal") or {}).get("serves"))
     for rule in document["rules"]:
         serve = rule["serve"]
         served |= {part["variant"] for part in serve["split"]} if "split" in serve else {serve["variant"]}

@@ -20,10 +20,12 @@ from flags.documents import (
     describe_prerequisite,
     describe_rule,
     describe_serve,
+    describe_withdrawal,
     instant_words,
     percent,
     summarise,
 )
+from flags.documents.deprecation_words import told_words
 from flags.documents.schema import quoted
 from flags.documents.words import shown
 from flags.lines import stretches
@@ -238,6 +240,9 @@ _LABELS = {
     "client_visible": "Browsers and apps",
     "prerequisites": "Prerequisites",
     "targets": "Individual targets",
+    "deprecation": "Deprecation",
+    "deprecation.withdrawal": "Withdrawal",
+    "deprecation.is_archived": "Archive",
 }
 _RULE_LABELS = {
     ".serve": " serves",
@@ -255,7 +260,12 @@ _RULE_ABSENT = {
     ".bucket_by": "targeting key",
     ".salt": "the salt of the flag",
 }
-_SWITCHES = {"enabled": ("Off", "On"), "client_visible": ("do not see it", "can see it")}
+_SWITCHES = {
+    "enabled": ("Off", "On"),
+    "client_visible": ("do not see it", "can see it"),
+    "deprecation.is_archived": ("served", "left out: services get their code default"),
+}
+_ENDINGS = {"deprecation": told_words, "deprecation.withdrawal": describe_withdrawal}
 
 
 def _label(difference: Difference) -> str:
@@ -281,17 +291,25 @@ def _side(path: str, value: Any, colours: Mapping[str, str]) -> Side:
         return _rule_side(path.partition("]")[2], value, colours)
     if value is None:
         return _ABSENT
-    if path in _SWITCHES:
-        return Side(_SWITCHES[path][bool(value)])
-    if path.startswith("targets."):
-        return Side(f"{len(value)}: {describe_keys(value, limit=NAMES_SHOWN)}")
-    if path.startswith("prerequisites."):
-        return Side(describe_prerequisite(value))
+    words = _words(path, value)
+    if words:
+        return Side(words)
     if path == "" and isinstance(value, dict) and "rules" in value:
         return Side(summarise(value).sentence)
     if isinstance(value, dict) and "value" in value and "name" in value:
         return Side(shown(value["value"]))
     return Side(value if isinstance(value, str) else _json(value))
+
+
+def _words(path: str, value: Any) -> str:
+    """A field that has words of its own; empty for all others."""
+    if path in _SWITCHES:
+        return _SWITCHES[path][bool(value)]
+    if path in _ENDINGS:
+        return _ENDINGS[path](value)
+    if path.startswith("targets."):
+        return f"{len(value)}: {describe_keys(value, limit=NAMES_SHOWN)}"
+    return describe_prerequisite(value) if path.startswith("prerequisites.") else ""
 
 
 def _rule_side(part: str, value: Any, colours: Mapping[str, str]) -> Side:

@@ -1,5 +1,6 @@
 """Config and segment documents: plain JSON at rest, validated, normalised and put into words here. Pure."""
 
+from .deprecation_words import describe_deprecation, describe_withdrawal
 from .normalise import initial_document, normalise_config, normalise_segment, referenced_segments
 from .schema import MAX_NUMBER, TOTAL_WEIGHT, VALUE_TYPES, Document, Problem
 from .summary import Summary, summarise
@@ -27,11 +28,13 @@ __all__ = [
     "Summary",
     "describe_bucketing",
     "describe_condition",
+    "describe_deprecation",
     "describe_keys",
     "describe_prerequisite",
     "describe_rule",
     "describe_serve",
     "describe_window",
+    "describe_withdrawal",
     "initial_document",
     "instant_words",
     "normalise_config",

@@ -6,6 +6,7 @@ from typing import Any
 
 from .findings import AttributeFacts, Finding, Surroundings
 from .lint_context import attribute_findings, attributes_used, exposure_findings, prerequisite_findings
+from .lint_endings import ending_findings
 from .lint_rules import rule_findings, split_findings, target_findings
 from .reasoning import Reasoning
 
@@ -39,6 +40,7 @@ def lint_config(
         *attribute_findings(document, around),
         *exposure_findings(flag_key, document, around),
         *prerequisite_findings(document, around),
+        *ending_findings(document, around),
         *_switch_findings(document, flag_kind),
     ]
     return _ordered(found)

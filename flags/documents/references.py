@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from .deprecation import is_archived
 from .graphs import Edges, longest_chains, new_circles
 from .reach import MAX_REACHED_COMPARISONS, MAX_SEGMENTS, reached_comparisons, segment_comparisons
 from .schema import MAX_SEGMENT_DEPTH, quote, quoted, variant_names
@@ -125,6 +126,7 @@ def _within_reach(configs: Documents, segments: Documents) -> list[EnvironmentPr
     """The problems that need no look at circles and chains."""
     problems = [problem for key, document in segments.items() for problem in _missing_segments(key, document, segments)]
     problems += [problem for key, document in configs.items() for problem in _parent_problems(key, document, configs)]
+    problems += [problem for key, document in configs.items() for problem in _successor_problems(key, document)]
     return problems + _too_many(segments) + _too_much(configs, segments)
 
 
@@ -147,6 +149,12 @@ def _parent_problems(key: str, document: Mapping[str, Any], configs: Documents) 
             )
             yield EnvironmentProblem("flag", key, f"{path}.flag", message, ("parent", parent))
             continue
+        if is_archived(configs[parent]) and not is_archived(document):
+            message = (
+                f"“{key}” needs {quoted(parent)}, which is archived in this environment and serves nobody. "
+                f"Remove that prerequisite of “{key}”, or archive “{key}” first."
+            )
+            yield EnvironmentProblem("flag", key, f"{path}.flag", message, ("archived", parent))
         names = variant_names(configs[parent])
         for place, variant in enumerate(item["variants"]):
             if variant not in names:
@@ -157,6 +165,12 @@ def _parent_problems(key: str, document: Mapping[str, Any], configs: Documents) 
                 )
                 about = ("variant", parent, variant)
                 yield EnvironmentProblem("flag", key, f"{path}.variants[{place}]", message, about)
+
+
+def _successor_problems(key: str, document: Mapping[str, Any]) -> Iterator[EnvironmentProblem]:
+    if (document.get("deprecation") or {}).get("successor") == key:
+        message = f"“{key}” cannot be its own successor. Name the flag that replaces it, or leave the successor out."
+        yield EnvironmentProblem("flag", key, "deprecation.successor", message, ("successor", key))
 
 
 def _flag_circle(circle: Sequence[str], needed: Edges) -> Iterator[EnvironmentProblem]:

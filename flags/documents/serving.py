@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from .deprecation import is_archived, withdrawal_at
 from .lint_rules import has_ended, served_by
 
 _MAX_PARENT_DEPTH = 30
@@ -36,6 +37,19 @@ def variants_served(
 
 
 def _served(
+    document: Document, configs: Mapping[str, Document], now: datetime, known: dict[str, set[str]], depth: int
+) -> set[str | None]:
+    withdrawal = withdrawal_at(document, now)
+    if is_archived(document):
+        return set()
+    if withdrawal is not None and document["enabled"]:
+        kept = withdrawal.is_for_everyone and withdrawal.until is None
+        rest = set() if kept else _beyond_withdrawal(document, configs, now, known, depth)
+        return rest | {withdrawal.serves}
+    return _beyond_withdrawal(document, configs, now, known, depth)
+
+
+def _beyond_withdrawal(
     document: Document, configs: Mapping[str, Document], now: datetime, known: dict[str, set[str]], depth: int
 ) -> set[str | None]:
     off = {document["off_variant"]}

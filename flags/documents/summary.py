@@ -1,9 +1,10 @@
 """What a flag does in an environment, at a glance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from .deprecation_words import ARCHIVED, describe_withdrawal, told_words
 from .schema import TOTAL_WEIGHT, named, quoted
 from .words import describe_prerequisite, percent, shown
 
@@ -26,7 +27,26 @@ class Summary:
 
 
 def summarise(document: Mapping[str, Any]) -> Summary:
-    """Return the summary of a valid config document."""
+    """Return the summary of a valid config document. It knows no clock: a withdrawal is told with its end."""
+    found = document.get("deprecation")
+    if found is None:
+        return _summarised(document)
+    if found.get("is_archived"):
+        return Summary("off", "Archived", f"{ARCHIVED}.", None, _off_means(document))
+    withdrawal, told = found.get("withdrawal"), f"Services are told that it is deprecated {told_words(found)}."
+    if not withdrawal or not document["enabled"]:
+        rest = _summarised(document)
+        return replace(rest, headline=f"{rest.headline}, deprecated", sentence=f"{rest.sentence} {told}")
+    words = describe_withdrawal(withdrawal)
+    if withdrawal["weight"] == TOTAL_WEIGHT and not withdrawal.get("until"):
+        state, headline = _one_variant(document, withdrawal["serves"])
+        headline = f"Withdrawn: {_lower(headline)}"
+        return Summary(state, headline, f"{words}. {told}", None, _off_means(document))
+    rest = _summarised(document)
+    return replace(rest, headline=f"{rest.headline}, deprecated", sentence=f"{words}. {rest.sentence} {told}")
+
+
+def _summarised(document: Mapping[str, Any]) -> Summary:
     off_means = _off_means(document)
     if not document["enabled"]:
         return Summary("off", "Off", f"Switched off. {off_means}", None, off_means)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from audits.errors import GovernanceError
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
-from flags.documents import describe_condition, describe_prerequisite, describe_rule
+from flags.documents import describe_condition, describe_deprecation, describe_prerequisite, describe_rule
 from flags.documents.words import shown
 from flags.errors import PermissionMissing
 from flags.merging import Conflict
@@ -172,6 +172,8 @@ def _side(path: str, value: Any) -> str:
         return shown(value.get("value"), full=True)
     if kind == "prerequisites":
         return describe_prerequisite(value)
+    if kind == "deprecation":
+        return "; ".join(describe_deprecation(value))
     if kind == "targets":
         return ", ".join(f"{key}: “{variant}”" for key, variant in value.items()) or _NOTHING
     if isinstance(value, bool):

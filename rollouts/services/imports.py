@@ -171,5 +171,5 @@ def _onto(live: Mapping[str, Any], imported: Mapping[str, Any]) -> dict[str, Any
         {**variant, "description": words.get(variant["name"], variant["description"])}
         for variant in imported["variants"]
     ]
-    kept = {"client_visible": True} if live.get("client_visible") else {}
+    kept = {name: live[name] for name in ("client_visible", "deprecation") if live.get(name)}
     return {**imported, **kept, "variants": variants}

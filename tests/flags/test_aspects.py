@@ -17,6 +17,9 @@ PLAIN = percent_document("f", 5)
 RULE = PLAIN["rules"][0]
 
 
+ENDS = {"deprecated_at": "2027-03-03T09:00:00Z"}
+
+
 def document(**fields: Any) -> Json:
     return normalise_config({**PLAIN, **fields})
 
@@ -43,6 +46,10 @@ CASES: dict[str, tuple[Json, Json, tuple[Aspect, ...]]] = {
         document(), document(prerequisites=[{"flag": "p", "variants": ["on"]}]), (Aspect.PREREQUISITES,)),
     "said and unsaid": (document(client_visible=False), document(), ()),
     "visible": (document(client_visible=True), document(), (Aspect.VISIBILITY,)),
+    "an end": (document(deprecation=ENDS), document(), (Aspect.DEPRECATION,)),
+    "another date of an end": (
+        document(deprecation=ENDS), document(deprecation={**ENDS, "sunset_at": "2027-06-01T00:00:00Z"}),
+        (Aspect.DEPRECATION,)),
     "salt and switch": (document(salt="x"), document(enabled=False), (Aspect.ON, Aspect.SALT)),
 }  # fmt: skip
 
@@ -57,14 +64,25 @@ def test_differing__both_ways(case: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "aspect"),
-    [("rules.r1", Aspect.RULES), ("targets.on", Aspect.TARGETS), ("enabled", Aspect.ON), ("", None)],
+    [
+        ("rules.r1", Aspect.RULES),
+        ("deprecation.withdrawal", Aspect.DEPRECATION),
+        ("targets.on", Aspect.TARGETS),
+        ("enabled", Aspect.ON),
+        ("", None),
+    ],
 )
 def test_aspect_of__path(path: str, aspect: Aspect | None) -> None:
     assert aspect_of(path) is aspect
 
 
+def test_is_usual__all_but_the_end__is_copied_unless_left_out() -> None:
+    assert [aspect for aspect in Aspect if not aspect.is_usual] == [Aspect.DEPRECATION]
+    assert "deprecation" not in copied(document(deprecation=ENDS), None, {a for a in Aspect if a.is_usual})
+
+
 @settings(max_examples=25)
-@given(config_documents(), config_documents(), st.sets(st.sampled_from(Aspect)))
+@given(config_documents(endings=True), config_documents(endings=True), st.sets(st.sampled_from(Aspect)))
 def test_copied__only_the_chosen_aspects(source: Json, target: Json, chosen: set[Aspect]) -> None:
     result = copied(source, target, chosen)
 
@@ -73,7 +91,7 @@ def test_copied__only_the_chosen_aspects(source: Json, target: Json, chosen: set
 
 
 @settings(max_examples=25)
-@given(config_documents(), config_documents())
+@given(config_documents(endings=True), config_documents(endings=True))
 def test_copied__everything__is_the_source(source: Json, target: Json) -> None:
     result = copied(source, target, set(Aspect))
 
@@ -82,7 +100,7 @@ def test_copied__everything__is_the_source(source: Json, target: Json) -> None:
 
 
 @settings(max_examples=25)
-@given(config_documents(), st.sets(st.sampled_from(Aspect)))
+@given(config_documents(endings=True), st.sets(st.sampled_from(Aspect)))
 def test_copied__where_nothing_is_set_up__stays_off_unless_chosen(source: Json, chosen: set[Aspect]) -> None:
     result = copied(source, None, chosen)
 

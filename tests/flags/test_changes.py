@@ -27,7 +27,7 @@ def edit(**fields: Any) -> dict[str, Any]:
     return stored(edits=[CONFIG.as_json() | fields])
 
 
-@given(document=config_documents(), segment=segment_documents(), version=st.integers(0, 10))
+@given(document=config_documents(endings=True), segment=segment_documents(), version=st.integers(0, 10))
 def test_change_set__stored_and_read_back__is_equal(document: Any, segment: Any, version: int) -> None:
     edits = (ConfigEdit("checkout", version, document), SegmentEdit("staff", "Staff", version, segment))
     change_set = ChangeSet("environment-1", edits)
@@ -92,12 +92,12 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for key, item in items for place in _places(item, (*path, key))] or [path]
 
 
-@given(document=config_documents())
+@given(document=config_documents(endings=True))
 def test_document_digest__other_key_order__is_the_same(document: Any) -> None:
     assert document_digest(_reversed_keys(document)) == document_digest(document)
 
 
-@given(document=config_documents(), data=st.data())
+@given(document=config_documents(endings=True), data=st.data())
 def test_document_digest__any_value_changed__differs(document: Any, data: st.DataObject) -> None:
     *parents, last = data.draw(st.sampled_from(_places(document)))
     changed = copy.deepcopy(document)

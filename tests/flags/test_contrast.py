@@ -69,7 +69,10 @@ def test_told_apart__different_values__read_differently(old: Any, new: Any) -> N
 def test_diff_rows__two_configs__no_changed_row_reads_the_same_on_both_sides(
     data: st.DataObject, value_type: str
 ) -> None:
-    old, new = data.draw(config_documents(value_type)), data.draw(config_documents(value_type))
+    old, new = (
+        data.draw(config_documents(value_type, endings=True)),
+        data.draw(config_documents(value_type, endings=True)),
+    )
     for row in diff_rows(diff_configs(old, new), old, new):
         if row.kind == "changed":
             assert row.before.text != row.after.text

@@ -31,6 +31,47 @@ BLUE = {"name": "blue", "value": True, "description": ""}
 BASE = initial_document("checkout", "boolean") | {"rules": [rule()]}
 
 
+ENDS = {"deprecated_at": "2027-03-03T09:00:00Z", "sunset_at": "2027-06-01T00:00:00Z", "successor": "new"}
+GONE = {"weight": 100_000, "serves": "off", "until": "2027-04-01T14:30:00Z"}
+SINCE = "since 2027-03-03 09:00 UTC"
+WHEN = f"{SINCE}; sunset 2027-06-01 00:00 UTC; successor new"
+TOLD = f"Services are told that it is deprecated {WHEN}"
+BROWNOUT = "Brownout until 2027-04-01 14:30 UTC: everybody gets “off”"
+QUARTER = {"weight": 25_000, "serves": None}
+
+
+@pytest.mark.parametrize(
+    ("before", "becomes", "sentences"),
+    [
+        (ENDS, None, [f"Services are no longer told that it is deprecated (before: {WHEN})"]),
+        (
+            ENDS,
+            {"deprecated_at": ENDS["deprecated_at"]},
+            [f"Services are told that it is deprecated {SINCE} (before: {WHEN})"],
+        ),
+        (
+            {**ENDS, "withdrawal": QUARTER},
+            {**ENDS, "withdrawal": GONE},
+            [f"{BROWNOUT} (before: 25 % of people get the code default)"],
+        ),
+        (ENDS, {**ENDS, "withdrawal": GONE}, [BROWNOUT]),
+        (
+            ENDS,
+            {**ENDS, "is_archived": True},
+            ["Archived: services get their own code default, as if there were no such flag"],
+        ),
+        ({**ENDS, "withdrawal": QUARTER}, ENDS, ["No longer withdrawn (before: 25 % of people get the code default)"]),
+        ({**ENDS, "is_archived": True}, ENDS, ["No longer archived: services get this flag again"]),
+    ],
+)
+def test_diff_configs__end_of_a_flag__says_what_was_and_what_becomes(
+    before: dict[str, Any], becomes: dict[str, Any] | None, sentences: list[str]
+) -> None:
+    old, new = after(deprecation=before), after(deprecation=becomes)
+    assert [difference.sentence for difference in diff_configs(old, new)] == sentences
+    assert recorded_sentences(old, new) == sentences
+
+
 def after(**fields: Any) -> dict[str, Any]:
     return copy.deepcopy(BASE | fields)
 
@@ -43,6 +84,7 @@ def after(**fields: Any) -> dict[str, Any]:
         (after(default_variant=None), "default_variant", "changed", "Default variant: off → code default"),
         (after(off_variant=None), "off_variant", "changed", "When switched off: off → code default"),
         (after(salt="x"), "salt", "changed", "Salt (everyone is assigned anew): checkout/ → x"),
+        (after(deprecation=ENDS), "deprecation", "added", TOLD),
         (after(variants=[*VARIANTS, BLUE]), "variants.blue", "added", "Variant “blue” added: true"),
         (after(variants=VARIANTS[1:]), "variants.on", "removed", "Variant “on” removed"),
         (
@@ -476,7 +518,7 @@ def test_recorded_sentences__any_comparison_of_names__names_nobody(operator: str
         assert "anna" not in "".join(told)
 
 
-@given(first=config_documents(), second=config_documents())
+@given(first=config_documents(endings=True), second=config_documents(endings=True))
 def test_recorded_sentences__any_change__is_as_many_as_there_are_differences(first: Any, second: Any) -> None:
     paths = [difference.path for difference in diff_configs(first, second)]
     assert len(recorded_sentences(first, second)) == len(paths)

@@ -35,12 +35,28 @@ def ids(merged: Json) -> list[str]:
     return [item["id"] for item in merged["rules"]]
 
 
+ENDS = {"deprecated_at": "2027-03-03T09:00:00Z"}
+WITHDRAWN = {**ENDS, "withdrawal": {"weight": 100_000, "serves": "on"}}
+ONLY_OFF = [variant for variant in document()["variants"] if variant["name"] == "off"]
 A, B, Z = rule("a"), rule("b"), rule("z")
 
 # What base, ours and theirs hold, what comes out, and the paths of the conflicts.
 CASES: dict[str, tuple[Json, Json, Json, Json, list[str]]] = {
     "different parts are both kept": (
         document(A), document(A, Z), document(A, enabled=False), document(A, Z, enabled=False), []),
+    "an end and a rule": (
+        document(A), document(A, Z), document(A, deprecation=ENDS), document(A, Z, deprecation=ENDS), []),
+    "an end, two ways": (
+        document(A), document(A, deprecation=ENDS), document(A, deprecation={**ENDS, "successor": "new"}),
+        document(A, deprecation=ENDS), ["deprecation"]),
+    "an end taken back by them": (
+        document(A, deprecation=ENDS), document(A, Z, deprecation=ENDS), document(A), document(A, Z), []),
+    "a variant that a withdrawal serves": (
+        document(rule("a", "off"), off_variant="off", default_variant="off"),
+        document(rule("a", "off"), off_variant="off", default_variant="off", variants=ONLY_OFF),
+        document(rule("a", "off"), off_variant="off", default_variant="off", deprecation=WITHDRAWN),
+        document(rule("a", "off"), off_variant="off", default_variant="off", deprecation=WITHDRAWN),
+        ["variants.on"]),
     "both alike": (document(A), document(B), document(B), document(B), []),
     "one switch, two ways": (
         document(default_variant="off"), document(default_variant="on"), document(default_variant=None),
@@ -232,7 +248,7 @@ def test_merge__any_three_targetings__each_key_is_where_one_of_them_put_it(base,
     )
 
 
-DOCUMENTS = config_documents("string")
+DOCUMENTS = config_documents("string", endings=True)
 
 
 def unordered(document: Json) -> bytes:
@@ -264,7 +280,9 @@ def test_merge__sides_swapped__conflicts_as_well_or_the_same_result(base: Json, 
 def edits(draw: st.DrawFn, base: Json) -> Json:
     """A document near `base`: a few of its parts come from another one that is valid beside the rest."""
     other = draw(DOCUMENTS)
-    parts = draw(st.sets(st.sampled_from(["enabled", "rules", "targets", "prerequisites", "variants", "salt"])))
+    parts = draw(
+        st.sets(st.sampled_from(["enabled", "rules", "targets", "prerequisites", "variants", "salt", "deprecation"]))
+    )
     edited = {**base, **{name: other[name] for name in parts if name in other}}
     assume(validate_config(edited, value_type="string", segment_keys=SEGMENT_KEYS) == [])
     return edited

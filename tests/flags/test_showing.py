@@ -52,6 +52,19 @@ def test_diff_rows__share__has_both_sides_as_bars():
     assert [(share.variant, share.weight) for share in row.after.shares] == [("on", 25000), ("off", 75000)]
 
 
+def test_diff_rows__withdrawal_and_archive__read_as_words():
+    plain = {**percent_document("f", 5), "deprecation": {"deprecated_at": "2027-03-03T09:00:00Z"}}
+    withdrawal = {"weight": 25_000, "serves": None}
+    new = {**plain, "deprecation": {**plain["deprecation"], "withdrawal": withdrawal, "is_archived": True}}
+
+    rows = diff_rows(diff_configs(plain, new), plain, new)
+
+    assert [(row.label, row.before.text, row.after.text.replace("\u00a0", " ")) for row in rows] == [
+        ("Withdrawal", "nothing", "25 % of people get the code default"),
+        ("Archive", "served", "left out: services get their code default"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "label", "before", "after"),
     [
@@ -60,6 +73,12 @@ def test_diff_rows__share__has_both_sides_as_bars():
         ({"default_variant": None}, "For everyone else", "“off”", "the code default"),
         ({"rules": []}, "Rule 1", "Everyone: 5 % on, 95 % off", "nothing"),
         ({"salt": "other/"}, "Salt", "f/", "other/"),
+        (
+            {"deprecation": {"deprecated_at": "2027-03-03T09:00:00Z"}},
+            "Deprecation",
+            "nothing",
+            "since 2027-03-03 09:00 UTC",
+        ),
         ({"client_visible": True}, "Browsers and apps", "do not see it", "can see it"),
         ({"targets": [{"variant": "on", "keys": ["u1", "u2"]}]}, "By name “on”", "nothing", "2: “u1”, “u2”"),
         (

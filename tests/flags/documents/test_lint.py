@@ -320,8 +320,8 @@ def test_lint_config__hundred_rules_of_forty_comparisons__takes_a_bounded_number
 @settings(max_examples=150)
 @given(data=st.data(), value_type=st.sampled_from(VALUE_TYPES))
 def test_lint_config__any_valid_document__never_raises(data: st.DataObject, value_type: str) -> None:
-    document = data.draw(config_documents(value_type))
-    configs = {key: data.draw(config_documents()) for key in FLAG_KEYS[:2]}
+    document = data.draw(config_documents(value_type, endings=True))
+    configs = {key: data.draw(config_documents(endings=True)) for key in FLAG_KEYS[:2]}
     segments = {key: data.draw(segment_documents()) for key in SEGMENT_KEYS[:2]}
     attributes = {"plan": AttributeFacts("number"), "age": AttributeFacts("number", grants_access=False)}
     found = lint_config(

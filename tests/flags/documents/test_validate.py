@@ -489,7 +489,7 @@ def test_validate_segment__other_segment_of_the_environment__is_accepted() -> No
 @settings(max_examples=200)
 @given(data=st.data(), value_type=st.sampled_from(VALUE_TYPES))
 def test_validate_config__generated_documents__are_valid_and_stay(data: st.DataObject, value_type: str) -> None:
-    stored = data.draw(config_documents(value_type))
+    stored = data.draw(config_documents(value_type, endings=True))
     assert validate_config(stored, value_type=value_type, segment_keys=SEGMENT_KEYS) == []
     again = normalise_config(stored, value_type=value_type, flag_key="other")
     assert canonical_json(again) == canonical_json(stored)
@@ -505,7 +505,7 @@ def test_validate_segment__generated_documents__are_valid_and_stay_as_they_are(s
 @settings(max_examples=300)
 @given(data=st.data())
 def test_validate_config__anything_put_anywhere__never_raises_and_shows_clean_text(data: st.DataObject) -> None:
-    stored = data.draw(config_documents("string"))
+    stored = data.draw(config_documents("string", endings=True))
     place: Any = stored
     while isinstance(place, dict | list) and place and data.draw(st.booleans()):
         step = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))

@@ -210,7 +210,7 @@ def test_shown__any_text__ends_where_its_quotation_ends(text: str) -> None:
     assert not set(inner) & set("“”\\\n\u202e\x00")
 
 
-@given(stored=config_documents())
+@given(stored=config_documents(endings=True))
 def test_summarise__generated_documents__never_fails(stored: Any) -> None:
     assert summarise(stored).headline
     assert all(describe_rule(rule) for rule in stored["rules"])
