@@ -11,7 +11,11 @@ from typing import Any
 from flags.documents.schema import MAX_CONDITIONS, variant_names
 from flags.documents.schema import MAX_DEPTH as MAX_LEVELS
 from flags.evaluation import FlagSource, Snapshot
+from flags.evaluation.compile import without_archived
+from flags.evaluation.deprecations import deprecation_of, told_of
+from flags.evaluation.instants import instant_text
 
+from .flagd_endings import is_for_good, withdrawal_of
 from .flagd_reading import MAX_DEPTH
 from .flagd_targeting import MALFORMED, TargetingWriter, is_split_by_key, reached_rules
 from .logic import Inexpressible
@@ -47,8 +51,10 @@ def export_definition(snapshot: Snapshot, *, forced: Mapping[str, str] | None = 
     """Return the definition of a snapshot. `forced` holds the variants of the kill list by flag key.
 
     `flagSetId` is the key of the environment. The metadata of the set says which bucketing generation was meant, since
-    a definition cannot ask for one, and how many flags are left out.
+    a definition cannot ask for one, and how many flags are left out. Archived flags do not exist for services, so they
+    are not in it and are no omission.
     """
+    snapshot = without_archived(snapshot)
     writer = TargetingWriter(snapshot, _known(forced or {}, snapshot))
     flags: dict[str, Any] = {}
     omissions: list[Omission] = []
@@ -93,12 +99,24 @@ def _known(forced: Mapping[str, str], snapshot: Snapshot) -> dict[str, str]:
 def _flag(key: str, source: FlagSource, writer: TargetingWriter) -> dict[str, Any]:
     document = source.document
     variants = _variants(source)
-    metadata: dict[str, Any] = {"version": source.version}
+    metadata: dict[str, Any] = {"version": source.version, **_told(document)}
     if key in writer.forced:
         return _written(variants, writer.forced[key], None, {**metadata, "forced": True})
     if document["enabled"] is not True:
         return _switched_off(document, variants, writer, metadata)
+    withdrawal = withdrawal_of(document)
+    if withdrawal is not None and is_for_good(withdrawal):
+        return _written(variants, withdrawal.serves, None, metadata)
     return _by_rules(document, variants, writer, metadata)
+
+
+def _told(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a flag says of its end. A definition cannot say it from an instant on, so it says since when as well."""
+    deprecation = deprecation_of(document)
+    if deprecation is None:
+        return {}
+    link = {"link": deprecation.link} if deprecation.link else {}
+    return {**told_of(deprecation), "deprecatedAt": instant_text(deprecation.deprecated_at), **link}
 
 
 def _size(flag: dict[str, Any], writer: TargetingWriter) -> int:

@@ -25,6 +25,7 @@ FLAG_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FIELDS = frozenset({"state", "variants", "defaultVariant", "targeting", "metadata", "source", "selector", "$schema"})
 # What our own export says about a flag.
 _OWN_METADATA = frozenset({"version", "forced"})
+_ENDING_METADATA = frozenset({"deprecated", "deprecatedAt", "sunsetAt", "successor", "link"})
 
 
 class Grade(StrEnum):
@@ -196,7 +197,9 @@ def _ignored(raw: dict[str, Any]) -> list[str]:
     if unknown:
         notes.append(f"Not taken over: {', '.join(map(shown, unknown[:5]))}.")
     metadata = raw.get("metadata")
-    if isinstance(metadata, dict) and set(metadata) - _OWN_METADATA:
+    if isinstance(metadata, dict) and metadata.get("deprecated") is True:
+        notes.append("It is deprecated there. That was not taken over: announce its end here, if it ends here too.")
+    if isinstance(metadata, dict) and set(metadata) - _OWN_METADATA - _ENDING_METADATA:
         notes.append("Its metadata was not taken over; describe the flag on its page.")
     return notes
 

@@ -14,6 +14,7 @@ from flags.evaluation import Snapshot
 from flags.evaluation.bucketing import Generation
 from flags.evaluation.instants import parse_instant
 
+from .flagd_endings import is_for_good, withdrawal_condition, withdrawal_of
 from .logic import TIMESTAMP, Inexpressible, Logic, condition_logic, has_text, is_text, variable
 from .sizes import Scale
 
@@ -65,6 +66,9 @@ class TargetingWriter:
         """Whether the code default can be the answer although there is a default variant."""
         if document["default_variant"] is None:
             return False
+        withdrawal = withdrawal_of(document)
+        if withdrawal is not None and withdrawal.serves is None:
+            return True
         if document.get("prerequisites") and document["off_variant"] is None:
             return True
         return self.snapshot.requires_targeting_key and any(map(is_split_by_key, document["rules"]))
@@ -85,7 +89,7 @@ class TargetingWriter:
         return Reach(sum(part.comparisons for part in inner), 1 + max(part.levels for part in inner))
 
     def _write(self, document: Document, *, default: str | None) -> _Total:
-        branches: list[Logic] = []
+        branches = self._withdrawal(document)
         levels = 1
         if document.get("prerequisites"):
             met = [self._prerequisite(item) for item in document["prerequisites"]]
@@ -103,6 +107,15 @@ class TargetingWriter:
                 "large. Use fewer rules, or an attribute instead of long lists.",
             )
         return _Total(logic, levels)
+
+    def _withdrawal(self, document: Document) -> list[Logic]:
+        """The branch of those who are withdrawn, if any are."""
+        withdrawal = withdrawal_of(document)
+        if withdrawal is None:
+            return []
+        salt = _safe_salt(document["salt"], self.snapshot.generation)
+        strict = self.snapshot.requires_targeting_key
+        return [withdrawal_condition(withdrawal, salt=salt, strict=strict), withdrawal.serves]
 
     def _rules(self, document: Document, branches: list[Logic], *, default: str | None) -> tuple[list[Logic], Logic]:
         for rule in document["rules"]:
@@ -174,6 +187,9 @@ class TargetingWriter:
             return _Total(self.forced[key], 1)
         if document["enabled"] is not True:
             return _Total(document["off_variant"], 1)
+        withdrawal = withdrawal_of(document)
+        if withdrawal is not None and is_for_good(withdrawal):
+            return _Total(withdrawal.serves, 1)
         if self.snapshot.requires_targeting_key and any(map(is_split_by_key, document["rules"])):
             raise Inexpressible(
                 "a split by a targeting key that this environment insists on",

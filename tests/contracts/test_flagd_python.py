@@ -97,7 +97,8 @@ def _shown(found: list[Any]) -> str:
 def disagreements(snapshot: Snapshot, asked: list[dict[str, Any]], core: Any) -> list[Any]:
     compiled = compile_snapshot(snapshot)
     found: list[Any] = []
-    for key, source in snapshot.flags.items():
+    for key in compiled.flag_keys:
+        source = snapshot.flags[key]
         for context in asked:
             ours = compiled.evaluate(key, context, NOW)
             assert ours.error_code is None
@@ -130,6 +131,29 @@ def test_core__random_documents_and_contexts__agrees(generation: Generation, the
     # The corpus is only worth something while it reaches every kind of answer.
     assert reasons == set(_REASONS)
     assert compared == DOCUMENTS // FLAGS_EACH * FLAGS_EACH * CONTEXTS
+
+
+@pytest.mark.parametrize("generation", list(Generation), indirect=True, ids=str)
+def test_core__flags_that_end__agrees(generation: Generation, their_clock: None):
+    """Withdrawals by share, for a time and for good, archived flags, and flags that require one of these."""
+    asked, withdrawn, archived = [*contexts(60), {}, {"targetingKey": ""}], 0, 0
+    for snapshot in environments(DOCUMENTS // FLAGS_EACH, generation=generation, endings=True):
+        definition = export_definition(snapshot)
+        assert not any(omission.is_left_out for omission in definition.omissions)
+        core = FlagdCore()
+        core.set_flags(json.dumps(definition.document))
+
+        found = disagreements(snapshot, asked, core)
+        assert not found, _shown(found)
+
+        compiled = compile_snapshot(snapshot)
+        answers = [compiled.evaluate(key, context, NOW) for key in compiled.flag_keys for context in asked]
+        withdrawn += sum("withdrawn" in answer.metadata for answer in answers)
+        archived += len(snapshot.flags) - len(compiled.flag_keys)
+        assert definition.document["flags"].keys() == set(compiled.flag_keys)
+
+    assert withdrawn > 500
+    assert archived > 1
 
 
 def test_core__strict_environments_and_kill_lists__agree_on_what_callers_get(their_clock: None):

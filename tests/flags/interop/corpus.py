@@ -6,6 +6,7 @@ with a label (`1-rc.1`), a key with blanks around it (Go cuts them off), for v2 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -46,16 +47,34 @@ _WRONG_FOR_NUMBERS: tuple[Any, ...] = (None, "", "17", "abc")
 _WRONG_FOR_BOOLEANS: tuple[Any, ...] = (None, "", "true", 2, [], {})
 
 
-def environments(count: int, *, generation: Generation, seed: int = 7) -> list[Snapshot]:
-    """Environments of `FLAGS_EACH` flags whose definitions leave nothing out."""
+def environments(count: int, *, generation: Generation, seed: int = 7, endings: bool = False) -> list[Snapshot]:
+    """Environments of `FLAGS_EACH` flags whose definitions leave nothing out; with `endings` a third of them end."""
     random = Random(f"{seed}/{count}")
-    return [_environment(random, generation) for _ in range(count)]
+    found = [_environment(random, generation) for _ in range(count)]
+    return [_ending(random, snapshot) for snapshot in found] if endings else found
 
 
 def contexts(count: int, *, seed: int = 11) -> list[dict[str, Any]]:
     """Evaluation contexts."""
     random = Random(f"{seed}/{count}")
     return [_context(random) for _ in range(count)]
+
+
+def _ending(random: Random, snapshot: Snapshot) -> Snapshot:
+    flags: dict[str, FlagSource] = {}
+    for key, source in snapshot.flags.items():
+        names = [variant["name"] for variant in source.document["variants"]]
+        weight = random.choice([1, 20_000, 50_000, 99_999, TOTAL_WEIGHT, TOTAL_WEIGHT])
+        withdrawal = {"weight": weight, "serves": random.choice([None, *names])}
+        if random.random() < 0.5:
+            until = NOW + timedelta(seconds=random.choice([-86_400, 0, 1, 86_400]))
+            withdrawal["until"] = until.isoformat().replace("+00:00", "Z")
+        found = {"deprecated_at": "2026-11-01T00:00:00Z", "successor": "other", "withdrawal": withdrawal}
+        if random.random() < 0.1:
+            found["is_archived"] = True
+        ends = {"deprecation": found} if random.random() < 0.35 else {}
+        flags[key] = replace(source, document=normalise_config({**source.document, **ends}))
+    return replace(snapshot, flags=flags)
 
 
 def _environment(random: Random, generation: Generation) -> Snapshot:

@@ -9,6 +9,7 @@ from hypothesis import given
 
 from flags.documents import initial_document
 from flags.evaluation import FlagSource, Generation, Snapshot
+from flags.evaluation.deprecations import is_archived
 from flags.interop import Definition, export_definition, flagd_export, read_definition
 from flags.interop.flagd_export import MAX_DEFINITION_BYTES
 from flags.interop.flagd_reading import depth_problems
@@ -106,6 +107,65 @@ def test_flag__every_kind__is_written_so(
     assert flag["variants"] == {"on": True, "off": False}
 
 
+ENDS = {"deprecated_at": "2026-01-01T00:00:00Z"}
+FIRST_FIFTH = {"fractional": [{"cat": ["flag/", KEY]}, ["withdrawn", 20_000], ["left", 80_000]]}
+IS_WITHDRAWN = {"if": [IS_KEY, {"===": [FIRST_FIFTH, "withdrawn"]}, False]}
+EARLY = {"<": [{"var": "$flagd.timestamp"}, 1767312000]}
+
+
+@pytest.mark.parametrize(
+    ("withdrawal", "default", "targeting"),
+    [
+        ({"weight": 100_000, "serves": "on"}, "on", None),
+        ({"weight": 100_000, "serves": None}, None, None),
+        ({"weight": 20_000, "serves": "on"}, "off", {"if": [IS_WITHDRAWN, "on", None]}),
+        ({"weight": 20_000, "serves": None}, None, {"if": [IS_WITHDRAWN, None, "off"]}),
+        ({"weight": 100_000, "serves": "on", "until": "2026-01-02T00:00:00Z"}, "off", {"if": [EARLY, "on", None]}),
+        (
+            {"weight": 20_000, "serves": "on", "until": "2026-01-02T00:00:00Z"},
+            "off",
+            {"if": [{"and": [EARLY, IS_WITHDRAWN]}, "on", None]},
+        ),
+    ],
+)
+def test_withdrawal__every_kind__comes_ahead_of_all_branches(
+    withdrawal: dict[str, Any], default: str | None, targeting: dict[str, Any] | None
+):
+    flag = exported(deprecation={**ENDS, "withdrawal": withdrawal})
+
+    assert (flag["state"], flag["defaultVariant"], flag.get("targeting")) == ("ENABLED", default, targeting)
+
+
+def test_deprecated_flag__metadata__says_so_and_reading_it_back_takes_no_end_over():
+    told = {**ENDS, "sunset_at": "2026-06-01T00:00:00Z", "successor": "new", "link": "https://example.org/"}
+    definition = export_definition(snapshot(flag=config(deprecation=told)))
+
+    assert definition.document["flags"]["flag"]["metadata"] == {
+        "version": 4,
+        "deprecated": True,
+        "deprecatedAt": "2026-01-01T00:00:00Z",
+        "sunsetAt": "2026-06-01T00:00:00Z",
+        "successor": "new",
+        "link": "https://example.org/",
+    }
+    (found,) = read_definition(definition.document).flags
+    assert found.document is not None
+    assert "deprecation" not in found.document
+    assert found.notes == (
+        "It is deprecated there. That was not taken over: announce its end here, if it ends here too.",
+    )
+
+
+def test_archived_flag__is_no_omission__and_never_meets_a_prerequisite():
+    below = config(default_variant="on", prerequisites=[{"flag": "flag", "variants": ["off"]}])
+
+    definition = export_definition(snapshot(flag=config(deprecation={**ENDS, "is_archived": True}), below=below))
+
+    assert definition.omissions == ()
+    assert list(definition.document["flags"]) == ["below"]
+    assert definition.document["flags"]["below"]["targeting"]["if"][0] == {"!": [{"and": [{"===": [None, "off"]}]}]}
+
+
 def test_prerequisite__parent_with_rules__is_written_out_in_the_child():
     parent = config(rules=[rule(ON, "plan", "equals", "gold")])
     child = config(default_variant="on", prerequisites=[{"flag": "parent", "variants": ["on"]}])
@@ -152,12 +212,28 @@ def test_segments__nested_and_missing__are_written_out():
         ({"rules": [rule(ON, "a\\b", "is_set")]}, "the attribute “a\\b”"),
         ({"rules": [rule(HALVES, salt="grün")]}, "the salt “grün”"),
         ({"rules": [rule(ON, starts_at="2026-01-01T00:00:00.5Z")]}, "a rule that begins or ends within a second"),
+        (
+            {"deprecation": {**ENDS, "withdrawal": {"weight": 1, "serves": None, "until": "2026-01-01T00:00:00.5Z"}}},
+            "a withdrawal that ends within a second",
+        ),
         ({"rules": [rule(ON, "plan", "unheard_of")]}, "the operator “unheard_of”"),
         ({"rules": [{"id": "r1"}]}, "its configuration"),
         ({"default_variant": "gone"}, "its configuration"),
         ({"prerequisites": [{"flag": "flag", "variants": ["on"]}]}, "the prerequisite “flag”"),
     ],
-    ids=["before", "dots", "proto", "backslash", "salt", "half-second", "unknown", "broken", "default", "circle"],
+    ids=[
+        "before",
+        "dots",
+        "proto",
+        "backslash",
+        "salt",
+        "half-second",
+        "withdrawn-half",
+        "unknown",
+        "broken",
+        "default",
+        "circle",
+    ],
 )
 def test_flag__without_a_portable_form__is_named_and_left_out(fields: dict[str, Any], what: str):
     definition = export_definition(snapshot(flag=config(**fields), fine=config()))
@@ -328,7 +404,8 @@ def test_kill_list__forced_variant__serves_everyone_also_to_children():
 def test_export__any_environment__never_raises_and_names_every_flag(given_snapshot: Snapshot):
     definition = export_definition(given_snapshot)
 
-    missing = set(given_snapshot.flags) - set(definition.document["flags"])
+    archived = {key for key, source in given_snapshot.flags.items() if is_archived(source.document)}
+    missing = set(given_snapshot.flags) - archived - set(definition.document["flags"])
     assert missing == {omission.flag_key for omission in definition.omissions if omission.is_left_out}
     assert json.loads(json.dumps(definition.document, allow_nan=False)) == definition.document
     for flag in definition.document["flags"].values():
