@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
 from tests import servers
 from tests.faults.installation import Installation
+from tests.faults.plan_crowd import DUE
 from tests.faults.plan_driver import POINTS
 from tests.journeys.demos import LEFT_OUT, ROOT
 
@@ -27,29 +29,47 @@ PROGRESS_SECONDS = 60
 
 
 def test_tick__killed_at_every_point__converges_and_nothing_happens_twice(tmp_path: Path) -> None:
+    found = _driven("tests.faults.plan_driver", str(RUNS), folder=tmp_path)
+
+    print(f"{found['runs']} killed ticks in {found['seconds']:.0f} s")
+    assert found["problems"] == []
+    assert found["runs"] == RUNS * len(POINTS)
+
+
+def test_stages__that_three_beats_and_four_workers_look_at__are_applied_once_each(tmp_path: Path) -> None:
+    found = _driven("tests.faults.plan_crowd", str(tmp_path), folder=tmp_path, has_broker=True)
+
+    print(f"{found['applied']} stages in {found['seconds']:.1f} s; moved {found['moved']} in looks {found['looks']}")
+    assert found["problems"] == []
+    assert found["applied"] == DUE == 100
+
+
+def _driven(module: str, *arguments: str, folder: Path, has_broker: bool = False) -> dict[str, Any]:
+    """What a driver found, with a PostgreSQL of its own, and a Valkey where it wants one."""
     workspace = servers.Workspace()
-    database = servers.start_postgresql(workspace)
+    running = [servers.start_postgresql(workspace)]
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
     variables = {
         **kept,
         "DJANGO_SETTINGS_MODULE": "flagsite.settings",
         "DEMO": "1",
-        "VAR_DIR": str(tmp_path),
+        "VAR_DIR": str(folder),
         "LOG_LEVEL": "ERROR",
-        "DATABASE_URL": database.url,
+        "DATABASE_URL": running[0].url,
     }
+    if has_broker:
+        running.append(servers.start_redis(workspace))
+        variables["REDIS_URL"] = running[1].url
     try:
-        command = [sys.executable, "-m", "tests.faults.plan_driver", str(RUNS)]
+        command = [sys.executable, "-m", module, *arguments]
         done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=900)
     finally:
-        database.stop()
+        for server in running:
+            server.stop()
         workspace.remove()
-
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    print(f"{found['runs']} killed ticks in {found['seconds']:.0f} s")
-    assert found["problems"] == []
-    assert found["runs"] == RUNS * len(POINTS)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _forget(site: Installation) -> None:
