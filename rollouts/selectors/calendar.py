@@ -52,12 +52,18 @@ def freezes_at(environment: Environment, *, flag_tags: Collection[str], now: dat
 
 def freezes_for(environment: Environment, tag_sets: Iterable[Collection[str]], *, now: datetime) -> list[ActiveFreeze]:
     """The same for a change to several flags, each with its own tags: allow windows are asked flag by flag."""
-    windows = windows_of(environment.project_id)
+    return freezes_among(windows_of(environment.project_id), str(environment.pk), tag_sets, now=now)
+
+
+def freezes_among(
+    windows: Sequence[Window], environment_id: str, tag_sets: Iterable[Collection[str]], *, now: datetime
+) -> list[ActiveFreeze]:
+    """The same where the windows of the project were read already."""
     if not windows:
         return []
     found: dict[tuple[str, bool], Hold] = {}
     for tags in {frozenset(tags) for tags in tag_sets}:
-        for hold in holds(windows, str(environment.pk), tags, now):
+        for hold in holds(windows, environment_id, tags, now):
             key = (hold.window.id, hold.is_freeze)
             if key not in found or hold.ends_at > found[key].ends_at:
                 found[key] = hold

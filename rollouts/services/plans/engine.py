@@ -29,6 +29,7 @@ from rollouts.plans.deciding import Move
 from rollouts.plans.definition import GuardSource
 from rollouts.selectors.plans.due import due_plans, is_due, plans_with_all
 from rollouts.selectors.plans.facts import Guards, Reading, next_closing, readings_of
+from rollouts.selectors.plans.held import still_frozen
 from rollouts.services.guarding import refresh_guards_of
 from rollouts.services.outside import Outside, nobody
 from rollouts.services.plans.moves import carry_out, hold_of, is_waiting
@@ -109,12 +110,14 @@ def _batches(now: datetime) -> Iterator[list[uuid.UUID]]:
 def _begin(look: _Look, plan_ids: Sequence[uuid.UUID]) -> None:
     """Carry out what telemetry wants back or paused, and say what is to be done with the others."""
     waiting = []
-    for reading in _readings(plan_ids, None, now=look.now):
+    readings = _readings(plan_ids, None, now=look.now)
+    frozen = _frozen(readings, now=look.now)
+    for reading in readings:
         if reading.decision.move in _urgent(reading.plan):
             look.moved += _moved(_seen(reading), None, _urgent(reading.plan), now=look.now)
         elif _asks_outside(reading.plan):
             look.asking.append(reading.plan.pk)
-        elif is_waiting(reading):
+        elif reading.plan.pk in frozen or is_waiting(reading):
             waiting.append(_seen(reading))
         else:
             look.later.append(_seen(reading))
@@ -125,11 +128,13 @@ def _ask(look: _Look, plan_ids: Sequence[uuid.UUID]) -> None:
     """Ask the outside about these plans. One of which something was not asked does not go on, and stays due."""
     left_out = _checked(look, plan_ids)
     waiting = []
-    for reading in _readings(plan_ids, look.outside, now=look.now):
+    readings = _readings(plan_ids, look.outside, now=look.now)
+    frozen = _frozen(readings, now=look.now)
+    for reading in readings:
         if reading.plan.pk in left_out:
             if reading.decision.move not in _FORWARD and not is_waiting(reading):
                 look.moved += _moved(_seen(reading), nobody(), _EVERY_MOVE - _FORWARD, now=look.now)
-        elif is_waiting(reading):
+        elif reading.plan.pk in frozen or is_waiting(reading):
             waiting.append(_seen(reading))
         elif reading.decision.move in _BAD_NEWS:
             look.moved += _moved(_seen(reading), nobody(), _BAD_NEWS, now=look.now)
@@ -180,6 +185,16 @@ def _readings(plan_ids: Sequence[uuid.UUID], outside: Outside | None, *, now: da
 def _guards(plans: Sequence[RolloutPlan], outside: Outside | None, *, now: datetime) -> Guards:
     """What the guards say; without `outside` those that count telemetry only."""
     return refresh_guards_of(plans, now=now, outside=outside)
+
+
+def _frozen(readings: Sequence[Reading], *, now: datetime) -> Collection[uuid.UUID]:
+    """The plans that would go to another stage and are held by the freeze that refused it before: none is tried."""
+    advancing = [reading.plan for reading in readings if reading.decision.move is Move.ADVANCE]
+    try:
+        return still_frozen(advancing, now=now)
+    except Exception:
+        logger.exception("The calendar could not be asked for many plans at once; each is tried by itself")
+        return ()
 
 
 def _asks_outside(plan: RolloutPlan) -> bool:
