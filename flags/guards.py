@@ -160,19 +160,7 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     return statements
 
 
-_FUNCTIONS = f"""
-CREATE OR REPLACE FUNCTION flagsite_require_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP <> 'INSERT' AND NOT EXISTS (
-        SELECT 1 FROM {TICKETS} WHERE environment_id = (to_jsonb(OLD) ->> TG_ARGV[0])::uuid
-    ) OR TG_OP <> 'DELETE' AND NOT EXISTS (
-        SELECT 1 FROM {TICKETS} WHERE environment_id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid
-    ) THEN
-        RAISE EXCEPTION 'flagsite: % is governed; change it through a change request or the services', TG_TABLE_NAME
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-END $$;
+_FUNCTIONS = """
 CREATE OR REPLACE FUNCTION flagsite_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'flagsite: % refuses %', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
@@ -207,26 +195,48 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-"""  # noqa: S608 - TICKETS is a constant
+"""
+
+
+def _ticket_function(column: str) -> str:
+    """The function that asks for a ticket by one column. It takes nothing else out of the row, which may be large."""
+    return f"""
+CREATE OR REPLACE FUNCTION flagsite_require_ticket_{column}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' AND NOT EXISTS (
+        SELECT 1 FROM {TICKETS} WHERE environment_id = OLD.{column}
+    ) OR TG_OP <> 'DELETE' AND NOT EXISTS (
+        SELECT 1 FROM {TICKETS} WHERE environment_id = NEW.{column}
+    ) THEN
+        RAISE EXCEPTION 'flagsite: % is governed; change it through a change request or the services', TG_TABLE_NAME
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+"""  # noqa: S608 - constants
 
 
 def _postgresql(table: str, guard: Guard) -> list[str]:
     statements = [_FUNCTIONS]
 
-    def trigger(kind: str, events: tuple[str, ...], call: str, *, each: str = "ROW") -> None:
-        name = f"{table}_{kind}"
+    def trigger(kind: str, events: tuple[str, ...], call: str, *, each: str = "ROW", when: str = "") -> None:
+        name, condition = f"{table}_{kind}", f"WHEN ({when}) " if when else ""
         statements.append(f"DROP TRIGGER IF EXISTS {name} ON {table}")
         statements.append(
-            f"CREATE TRIGGER {name} BEFORE {' OR '.join(events)} ON {table} FOR EACH {each} EXECUTE FUNCTION {call}"
+            f"CREATE TRIGGER {name} BEFORE {' OR '.join(events)} ON {table} FOR EACH {each} {condition}"
+            f"EXECUTE FUNCTION {call}"
         )
 
     if guard.ticketed:
-        trigger("ticket", guard.ticketed, f"flagsite_require_ticket('{guard.environment_column}')")
+        statements.append(_ticket_function(guard.environment_column))
+        trigger("ticket", guard.ticketed, f"flagsite_require_ticket_{guard.environment_column}()")
     if guard.refused:
         trigger("refused", guard.refused, "flagsite_refuse()")
     if guard.immutable:
         names = ", ".join(f"'{name}'" for name in guard.immutable)
-        trigger("immutable", ("UPDATE",), f"flagsite_immutable({names})")
+        # Asked of the columns themselves: the function reads whole rows, which may hold documents of any length.
+        changed = " OR ".join(f"OLD.{name} IS DISTINCT FROM NEW.{name}" for name in guard.immutable)
+        trigger("immutable", ("UPDATE",), f"flagsite_immutable({names})", when=changed)
     if guard.once:
         names = ", ".join(f"'{name}'" for name in guard.once)
         trigger("once", ("UPDATE",), f"flagsite_once({names})")
