@@ -27,7 +27,7 @@ from rollouts.guarding.eprocess import add, log_e_fail, start
 from rollouts.guarding.judging import judge_guard
 from rollouts.guarding.outcomes import GuardOutcome
 from rollouts.guarding.planning import events_needed
-from rollouts.guarding.ratio import ShareEvidence, skew_of, with_shares
+from rollouts.guarding.ratio import ShareEvidence, log_skews, skew_of, with_shares
 from rollouts.plans.definition import GuardSpec, MetricKind
 
 ALPHA = 0.05
@@ -191,7 +191,7 @@ def _skewed(random: np.random.Generator, part: float, *, is_same: bool) -> int:
         treated = int(drawn_once if is_same else random.binomial(1_000, part))
         interval = Interval(BEGIN + look * MINUTE, 1_000 - treated, 0, treated, 0, 50_000, 50_000)
         evidence = with_shares(evidence, interval)
-        if skew_of(evidence):
+        if skew_of(log_skews(evidence)):
             return look
     return NEVER
 

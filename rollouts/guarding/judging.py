@@ -77,6 +77,7 @@ class _Look:
     log_pass: float
     bounds: tuple[float | None, float | None]
     broken: Arms | None
+    log_skews: tuple[float, float]
     skew: Skew | None
     incident: SharedIncident | None
 
@@ -143,6 +144,7 @@ def judge_guard(
     `previous` the outcome of the look before."""
     if not 0 < alpha_m < 1:
         raise ValueError(f"{alpha_m} is no level of a test.")
+    skews = log_skews(accumulated.shares)
     look = _Look(
         spec,
         accumulated,
@@ -156,7 +158,8 @@ def judge_guard(
         bounds(accumulated, alpha_m),
         # Where many do not convert anyway half of all without success is no break.
         None if spec.is_success_metric else hard_break(accumulated.here, accumulated.recent),
-        skew_of(accumulated.shares),
+        skews,
+        skew_of(skews),
         shared_incident(accumulated.recent),
     )
     outcome = _outcome_of(look)
@@ -293,7 +296,7 @@ def _shows_success(known: Accumulated) -> bool:
 def _statistics_of(look: _Look, outcome: GuardOutcome, fresh: int) -> dict[str, Any]:
     known, total = look.known, look.known.total
     lower, upper = look.bounds
-    more, fewer = log_skews(known.shares)
+    more, fewer = look.log_skews
     return {
         "method": METHOD_VERSION,
         "outcome": outcome.value,

@@ -27,6 +27,7 @@ _LOG_EXCESS = log(1_000_000)
 _ABOVE = tuple(TOLERATED * exp(_STEP * number) for number in range(1, _STEPS + 1))
 ODDS = (TOLERATED, 1 / TOLERATED, *_ABOVE, *(1 / odds for odds in _ABOVE))
 _LOG_ODDS = tuple(map(log, ODDS))
+_LOG_MASSES = tuple(log(number * _MASS) for number in range(1, _STEPS + 1))
 
 
 class Skew(StrEnum):
@@ -89,9 +90,9 @@ def log_skews(evidence: ShareEvidence) -> tuple[float, float]:
     return _log_mixture(more), _log_mixture(fewer)
 
 
-def skew_of(evidence: ShareEvidence) -> Skew | None:
+def skew_of(log_skews: tuple[float, float]) -> Skew | None:
     """Which way the shares are off with p < 0.001 at all looks together; None while nothing says so."""
-    more, fewer = log_skews(evidence)
+    more, fewer = log_skews
     if max(more, fewer) < LOG_THRESHOLD:
         return None
     return Skew.MORE if more >= fewer else Skew.FEWER
@@ -99,6 +100,6 @@ def skew_of(evidence: ShareEvidence) -> Skew | None:
 
 def _log_mixture(logs: list[float]) -> float:
     """Near odds weigh more than far ones, which are seen soon anyway."""
-    weighed = [value - log(number * _MASS) for number, value in enumerate(logs, 1)]
+    weighed = [value - log_mass for value, log_mass in zip(logs, _LOG_MASSES, strict=True)]
     highest = max(weighed)
     return highest + log(sum([exp(value - highest) for value in weighed]))

@@ -1,7 +1,9 @@
 """Plan definitions as JSON and back."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +14,8 @@ from audits.integrity import canonical_json
 from .definition import PlanDefinition
 
 _ADAPTER = TypeAdapter(PlanDefinition)
+# Longer ones are read each time, so that what is remembered stays small.
+_LONGEST_REMEMBERED = 10_000
 
 
 class InvalidPlan(GovernanceError):
@@ -42,6 +46,17 @@ def from_json(value: object) -> PlanDefinition:
     except ValidationError as error:
         found = [(".".join(map(str, item["loc"])), f"{item['msg']}.") for item in error.errors()]
         raise invalid(found) from None
+
+
+def from_row(value: Mapping[str, Any]) -> PlanDefinition:
+    """What `from_json` makes of the definition in a row, remembered: the engine reads the same ones at every look."""
+    text = json.dumps(value, separators=(",", ":"))
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else from_json(value)
+
+
+@lru_cache(maxsize=2_000)
+def _remembered(text: str) -> PlanDefinition:
+    return from_json(json.loads(text))
 
 
 def plan_digest(

@@ -27,7 +27,7 @@ from rollouts.guarding.eprocess import Accumulated, add, start
 from rollouts.guarding.judging import GuardOutcome, Judgement, alpha_shares, judge_guard, parameters_of
 from rollouts.guarding.serving import Course, Freshness, Span, Weights
 from rollouts.models import GuardVerdict, GuardWatch, RolloutPlan
-from rollouts.plans.codec import from_json
+from rollouts.plans.codec import from_row
 from rollouts.plans.definition import GuardSource, GuardSpec
 from rollouts.selectors.guard_samples import intervals_kept, samples_by_watch
 from rollouts.selectors.guards import (
@@ -199,7 +199,7 @@ def _load(plans: Sequence[RolloutPlan], *, through: datetime) -> list[_Guard]:
         GuardWatch.objects.filter(pk__in=[rows.pop(key).pk for key in ahead]).delete()
     guards = []
     for plan in served:
-        definition = from_json(plan.definition)
+        definition = from_row(plan.definition)
         shares = alpha_shares(definition.guards, definition.options.alpha)
         for spec, alpha in zip(definition.guards, shares, strict=True):
             key = WatchKey(plan.pk, plan.attempt, spec.metric)

@@ -11,7 +11,7 @@ from django.db.models import Count, Max
 
 from flags.telemetry.closing import MINUTE, closed_through
 from rollouts.models import PlanStep, RolloutPlan, StageApproval, StageCheck
-from rollouts.plans.codec import from_json
+from rollouts.plans.codec import from_row
 from rollouts.plans.deciding import (
     CheckFacts,
     CheckOutcome,
@@ -80,7 +80,7 @@ def readings_of(plans: Sequence[RolloutPlan], guards: Guards, *, now: datetime) 
     surroundings, known = surroundings_of(plans, now=now), _known(plans)
     found = []
     for plan in plans:
-        definition, signal = from_json(plan.definition), signal_of(plan, surroundings)
+        definition, signal = from_row(plan.definition), signal_of(plan, surroundings)
         mine = tuple(guards.get(plan.pk, ()))
         facts = _facts(plan, definition, signal, mine, known, now=now)
         found.append(Reading(plan, definition, facts, decide(definition, plan.stage, facts), signal, mine))
