@@ -51,10 +51,12 @@ def _configure(folder: str, url: str) -> None:
 
 
 def _measure(count: int) -> int:
+    from flagsite.celery import keep_what_is_loaded
     from rollouts.services.plans.engine import advance_due, advance_if_due
     from tests.factories import NOW
 
     plan_ids = _seed(count)
+    keep_what_is_loaded()
     now = NOW + HISTORY * MINUTE + MINUTE + timedelta(seconds=20)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{count:,} running plans, {len(METRICS)} guards each, PostgreSQL")

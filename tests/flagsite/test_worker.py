@@ -1,0 +1,18 @@
+"""What a Celery worker does once it is loaded."""
+
+import gc
+
+import pytest
+from celery.signals import worker_process_init, worker_ready
+
+
+@pytest.mark.parametrize("signal", [worker_ready, worker_process_init], ids=["ready", "process"])
+def test_worker__that_is_loaded__is_not_collected_over_and_over(signal: object) -> None:
+    gc.unfreeze()
+
+    signal.send(sender=None)  # type: ignore[attr-defined]
+
+    try:
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
