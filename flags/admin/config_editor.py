@@ -16,7 +16,7 @@ from flags.admin.governed import GovernedAdmin, signed_in
 from flags.admin.places import Place, as_text
 from flags.admin.posted import Draft, version_number
 from flags.changes import ChangeSet, ConfigEdit, Difference, diff_configs
-from flags.documents import Problem, normalise_config, validate_config
+from flags.documents import Problem, describe_deprecation, normalise_config, validate_config
 from flags.documents.lint import Finding
 from flags.merging import merge_documents
 from flags.models import Environment, Segment
@@ -141,10 +141,18 @@ def editor_page(
         "break_glass_url": _break_glass_url(place, signed_in(request)),
         "also": _also(place, request) if purpose.asks_title else [],
         "last": versions_of(place.config)[0] if place.config else None,
+        "endings": _endings(place, draft),
         **context,
     }
     title = shown.pop("title", f"Edit {flag.name} in {environment.name}")
     return admin.page(request, "flags/config_edit.html", title=title, status=status, **shown)
+
+
+def _endings(place: Place, draft: Draft) -> list[str]:
+    """How the flag ends, in words: as the draft says where nothing is wrong with it, else as it is stored."""
+    document = place.document if draft.problems or not draft.is_json else draft.document
+    found = normalise(place, document).get("deprecation") if isinstance(document, dict) else None
+    return describe_deprecation(found) if found else []
 
 
 def _also(place: Place, request: HttpRequest) -> list[Environment]:

@@ -19,7 +19,7 @@ from tests.flags.strategies import config_documents
 from tests.support.admin import signed_in, text_of
 
 
-@given(document=config_documents())
+@given(document=config_documents(endings=True))
 def test_draft__any_document_as_the_form_shows_it__is_read_as_the_same(document: dict[str, Any]) -> None:
     stored = normalise_config(document)
 
@@ -33,6 +33,12 @@ EVERY_FIELD: dict[str, Any] = {
     "prerequisites": [{"flag": "parent", "variants": ["on"]}],
     "targets": [{"variant": "on", "keys": ["user-1", "user-2"]}, {"variant": "off", "keys": ["user-3"]}],
     "client_visible": True,
+    "deprecation": {
+        "deprecated_at": "2027-03-03T09:00:00Z",
+        "sunset_at": "2027-06-01T00:00:00Z",
+        "successor": "parent",
+        "withdrawal": {"weight": 25_000, "serves": "off"},
+    },
 }
 RULE_FIELDS = {
     "salt": "of its own",
@@ -89,6 +95,19 @@ def test_save__circle_of_prerequisites__is_refused_by_name_and_kept(world: World
     assert response.status_code == 400
     assert json.loads(typed_document(response)) == every_field(flag.key)
     assert f"{flag.key} → parent → {flag.key}" in text_of(response).replace("-&gt;", "→").replace("->", "→")
+
+
+def test_editor__flag_that_ends__says_how_in_words(world: World, flag: Flag) -> None:
+    world.flag("parent")
+    client, address = signed_in(world.rita), edit_url(flag, world.staging)
+    assert "How it ends" not in text_of(client.get(address))
+    world.serve(flag, world.staging, every_field(flag.key))
+
+    text = text_of(client.get(address))
+
+    assert "How it ends" in text
+    assert "deprecated since 2027-03-03 09:00 UTC; sunset 2027-06-01 00:00 UTC; successor parent." in text
+    assert "25 % of people get “off”." in text.replace("\u00a0", " ")
 
 
 def never_reached(key: str) -> dict[str, Any]:

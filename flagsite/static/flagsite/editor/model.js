@@ -78,6 +78,8 @@ export function renameVariant(document, from, to) {
   if (document.default_variant === from) document.default_variant = to;
   if (document.off_variant === from) document.off_variant = to;
   for (const entry of document.targets ?? []) if (entry.variant === from) entry.variant = to;
+  const withdrawal = document.deprecation?.withdrawal;
+  if (withdrawal?.serves === from) withdrawal.serves = to;
   for (const rule of document.rules) {
     if (rule.serve.variant === from) rule.serve.variant = to;
     for (const part of rule.serve.split ?? []) if (part.variant === from) part.variant = to;
@@ -89,6 +91,7 @@ export function usesOfVariant(document, name) {
   if (document.off_variant === name) uses.push("when switched off");
   if (document.default_variant === name) uses.push("for everyone else");
   if (targetKeys(document, name).length) uses.push("to individual targets");
+  if (document.deprecation?.withdrawal?.serves === name) uses.push("to those who are withdrawn");
   document.rules.forEach((rule, index) => {
     const served = rule.serve.split ? rule.serve.split.some((part) => part.variant === name) : rule.serve.variant === name;
     if (served) uses.push(`in rule ${index + 1}`);

@@ -52,5 +52,6 @@ export function whereOf(path) {
   const needs = /^prerequisites\[(\d+)\]/.exec(path ?? "");
   if (needs) return `Prerequisite ${Number(needs[1]) + 1}: `;
   if (/^targets\b/.test(path ?? "")) return "Individual targets: ";
+  if (/^deprecation\b/.test(path ?? "")) return "How it ends: ";
   return { client_visible: "Browsers and apps: ", prerequisites: "Prerequisites: ", off_variant: "When off: ", default_variant: "For everyone else: ", variants: "Variants: " }[path] ?? "";
 }
