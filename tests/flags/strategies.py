@@ -5,6 +5,7 @@
 missing flags included. `contexts()` gives what a caller may send, hostile values included.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -23,6 +24,8 @@ _LETTERS = "abcXYZ019 .,-_/äß漢🙂'\"<&"
 _NAMES = ("on", "off", "blue", "A/B 50 %", "r1", "r2", "gold", "ärger", "漢字", "<b>", "-1", "0", "'", "🙂")
 # Windows start and end at these; `moments()` gives them and what is next to them.
 _EDGES = tuple(datetime(2026, month, 1, 8, 30, tzinfo=UTC) for month in (1, 4, 7, 10))
+
+_MOSTLY = st.booleans() | st.just(True)
 
 Json = Any
 
@@ -136,12 +139,28 @@ def _depth(condition: dict[str, Any]) -> int:
     return 1 + max(map(_depth, inner), default=0)
 
 
+# Strategies are costly to make, and the names of variants differ from document to document: what is drawn are places.
+
+
+def _one_of(draw: st.DrawFn, items: Sequence[str]) -> str:
+    return items[draw(st.integers(0, len(items) - 1))]
+
+
+def _some_of(draw: st.DrawFn, items: Sequence[str], *, min_size: int = 0, max_size: int | None = None) -> list[str]:
+    return [items[place] for place in draw(_places(len(items), min_size, max_size))]
+
+
+@cache
+def _places(amount: int, min_size: int, max_size: int | None) -> st.SearchStrategy[list[int]]:
+    return st.lists(st.sampled_from(range(amount)), min_size=min_size, max_size=max_size, unique=True)
+
+
 @st.composite
 def serves(draw: st.DrawFn, variant_names: list[str]) -> dict[str, Any]:
     """One variant, or a split of some of them whose weights make 100 %."""
     if draw(st.booleans()):
-        return {"variant": draw(st.sampled_from(variant_names))}
-    chosen = draw(st.lists(st.sampled_from(variant_names), min_size=1, unique=True))
+        return {"variant": _one_of(draw, variant_names)}
+    chosen = _some_of(draw, variant_names, min_size=1)
     cuts = sorted(draw(st.lists(st.integers(0, TOTAL_WEIGHT), min_size=len(chosen) - 1, max_size=len(chosen) - 1)))
     ends = [*cuts, TOTAL_WEIGHT]
     weights = [end - start for start, end in zip([0, *cuts], ends, strict=True)]
@@ -151,18 +170,18 @@ def serves(draw: st.DrawFn, variant_names: list[str]) -> dict[str, Any]:
 @st.composite
 def config_documents(draw: st.DrawFn, value_type: str | None = None, *, endings: bool = False) -> dict[str, Any]:
     """Valid config documents of one value type, or of any; with `endings`, some of flags that end."""
-    value_type = value_type or draw(st.sampled_from(VALUE_TYPES))
-    variant_names = draw(st.lists(names(), min_size=1, max_size=4, unique=True))
+    value_type = value_type or _one_of(draw, VALUE_TYPES)
+    variant_names = _some_of(draw, _NAMES, min_size=1, max_size=4)
     variants = [
         {"name": name, "value": draw(values(value_type)), "description": draw(texts())} for name in variant_names
     ]
-    rule_ids = draw(st.lists(names(), max_size=3, unique=True))
+    rule_ids = _some_of(draw, _NAMES, max_size=3)
     document = {
         "schema": 1,
-        "enabled": draw(st.booleans() | st.just(True)),
-        "off_variant": draw(st.none() | st.sampled_from(variant_names)),
+        "enabled": draw(_MOSTLY),
+        "off_variant": None if draw(st.booleans()) else _one_of(draw, variant_names),
         "variants": variants,
-        "default_variant": draw(st.none() | st.sampled_from(variant_names)),
+        "default_variant": None if draw(st.booleans()) else _one_of(draw, variant_names),
         "salt": draw(names()),
         "rules": [draw(rules(rule_id, variant_names)) for rule_id in rule_ids],
     } | draw(st.fixed_dictionaries({}, optional={
@@ -174,24 +193,38 @@ def config_documents(draw: st.DrawFn, value_type: str | None = None, *, endings:
     return normalise_config(document, value_type=value_type)
 
 
+@cache
+def _conditions_or_none() -> st.SearchStrategy[dict[str, Any] | None]:
+    return st.none() | conditions()
+
+
+@cache
+def _of_splits() -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={"salt": names(), "bucket_by": st.sampled_from(ATTRIBUTES)})
+
+
+@cache
+def _edges() -> st.SearchStrategy[list[datetime]]:
+    return st.lists(st.sampled_from(_EDGES), max_size=2, unique=True)
+
+
 @st.composite
 def rules(draw: st.DrawFn, rule_id: str, variant_names: list[str]) -> dict[str, Any]:
     """Rules, some with a window, and splits with a salt or an attribute of their own."""
     serve = draw(serves(variant_names))
-    rule = {"id": rule_id, "description": draw(texts()), "condition": draw(st.none() | conditions()), "serve": serve}
+    rule = {"id": rule_id, "description": draw(texts()), "condition": draw(_conditions_or_none()), "serve": serve}
     if "split" in serve:
-        own = {"salt": names(), "bucket_by": st.sampled_from(ATTRIBUTES)}
-        rule |= draw(st.fixed_dictionaries({}, optional=own))
-    edges = sorted(draw(st.lists(st.sampled_from(_EDGES), max_size=2, unique=True)))
-    fields = ["starts_at", "ends_at"] if len(edges) == 2 else [draw(st.sampled_from(["starts_at", "ends_at"]))]
+        rule |= draw(_of_splits())
+    edges = sorted(draw(_edges()))
+    fields = ["starts_at", "ends_at"] if len(edges) == 2 else [_one_of(draw, ("starts_at", "ends_at"))]
     return rule | {field: edge.isoformat() for field, edge in zip(fields, edges, strict=False)}
 
 
 @st.composite
 def targets(draw: st.DrawFn, variant_names: list[str]) -> list[dict[str, Any]]:
     """Individual targets: every variant and every key at most once."""
-    chosen = draw(st.lists(st.sampled_from(variant_names), max_size=3, unique=True))
-    keys = draw(st.lists(st.sampled_from(TARGETING_KEYS), max_size=4, unique=True))
+    chosen = _some_of(draw, variant_names, max_size=3)
+    keys = _some_of(draw, TARGETING_KEYS, max_size=4)
     shared = [keys[position :: len(chosen)] for position in range(len(chosen))]
     return [{"variant": variant, "keys": own} for variant, own in zip(chosen, shared, strict=True)]
 
@@ -235,14 +268,19 @@ def segment_documents(*, nested: bool = False) -> st.SearchStrategy[dict[str, An
     )
 
 
+@cache
+def _segments() -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from(SEGMENT_KEYS), segment_documents(nested=True))
+
+
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Whole environments whose flags require each other and whose segments use each other."""
     flags: dict[str, FlagSource] = {}
-    for key in draw(st.lists(st.sampled_from(FLAG_KEYS), min_size=1, unique=True)):
-        value_type = draw(st.sampled_from(VALUE_TYPES))
+    for key in _some_of(draw, FLAG_KEYS, min_size=1):
+        value_type = _one_of(draw, VALUE_TYPES)
         flags[key] = FlagSource(value_type, draw(config_documents(value_type, endings=True)), draw(st.integers(1, 9)))
-    segments = draw(st.dictionaries(st.sampled_from(SEGMENT_KEYS), segment_documents(nested=True)))
+    segments = draw(_segments())
     generation, strict = draw(st.sampled_from(Generation)), draw(st.booleans())
     return Snapshot("shop", "id", "production", 7, generation, flags, segments, strict)
 
