@@ -191,6 +191,7 @@ CELERY_BEAT_SCHEDULE = {
         "run-due-drills": "rollouts.tasks.run_due_drills",
         "apply-due-changes": "rollouts.tasks.apply_due_changes",
         "advance-due-plans": "rollouts.tasks.advance_due_plans",
+        "advance-due-timelines": "rollouts.tasks.advance_due_timelines",
         "expire-old-requests": "rollouts.tasks.expire_old_requests",
         "escalate-break-glass": "rollouts.tasks.escalate_break_glass",
         "end-roles": "rollouts.tasks.end_roles",

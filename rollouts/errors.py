@@ -14,6 +14,7 @@ __all__ = [
     "DigestMismatch",
     "ExceptionRefused",
     "FlagInOtherPlan",
+    "FlagIsEnding",
     "Frozen",
     "InvalidTransition",
     "MergeConflict",
@@ -27,6 +28,9 @@ __all__ = [
     "RequestExpired",
     "RestoreConflict",
     "SkipRefused",
+    "TimelineMovedGround",
+    "TimelineMovedOn",
+    "TimelineOutdated",
 ]
 
 
@@ -235,3 +239,34 @@ class TrainMovedOn(GovernanceError):
     code = "train_moved_on"
     status = 409
     title = "The train moved on since the page was opened"
+
+
+class FlagIsEnding(GovernanceError):
+    """A deprecation timeline is at work on the flag in the same environment; `facts["timeline_id"]` says which."""
+
+    code = "flag_is_ending"
+    status = 409
+    title = "This flag is being ended"
+
+
+class TimelineMovedGround(StaleChange):
+    """Somebody else changed the flag that a timeline ends."""
+
+    code = "timeline_moved_ground"
+    title = "Somebody else changed the flag of this timeline"
+
+
+class TimelineMovedOn(GovernanceError):
+    """The timeline is not any more as it was on the page that was looked at."""
+
+    code = "timeline_moved_on"
+    status = 409
+    title = "The timeline moved on since the page was opened"
+
+
+class TimelineOutdated(GovernanceError):
+    """Dates of a timeline that is to begin or go on are past, so nobody would get the time that was planned."""
+
+    code = "timeline_outdated"
+    status = 409
+    title = "Dates of this timeline are past"

@@ -37,6 +37,7 @@ from rollouts.services.plans.engine import advance_due
 from rollouts.services.plans.rollback import verify_if_left
 from rollouts.services.settings import expire_if_due as expire_proposal_if_due
 from rollouts.services.test_traffic import EVERY_SECONDS, Run, send_some
+from rollouts.services.timelines.engine import advance_due as advance_timelines
 from rollouts.services.train_moves import carry_on
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,14 @@ def advance_due_plans() -> int:
         _sweep(moving_trains(now), carry_on, now=now)
         _sweep(unverified_rollbacks(now), verify_if_left, now=now)
         return moved
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def advance_due_timelines() -> int:
+    """Look at every deprecation timeline that is due; how many milestones were reached or passed by themselves."""
+    now = timezone.now()
+    with correlation():
+        return advance_timelines(now)
 
 
 @shared_task(acks_late=True)  # type: ignore[untyped-decorator]

@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ("definition", models.JSONField()),
                 ("base", models.JSONField()),
                 ("written", models.JSONField(blank=True, default=dict)),
-                ("relies_on", models.JSONField(blank=True, default=dict)),
+                ("postponed", models.JSONField(blank=True, default=dict)),
                 ("digest", models.CharField(max_length=64)),
                 (
                     "state",

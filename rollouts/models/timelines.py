@@ -13,7 +13,8 @@ class DeprecationTimeline(models.Model):
     """Dated milestones that end one flag in one environment.
 
     `definition` is a `TimelineDefinition` as JSON, `base` what the config was when it was prepared (document, version,
-    digest), `written` version and digest as the timeline last left it. `digest` covers definition and base.
+    digest), `written` version and digest as the timeline last left it. `digest` covers definition and base, and stays
+    when milestones are postponed: their later dates stand in `postponed`, by number.
     `milestone` is the last one that was reached, 0 none; `attempt` counts up whenever it is undone, `sequence` with
     every step. `in_brownout`: the document of a brownout is written, and the tidy one is not yet. `request` asks for
     the approval.
@@ -28,7 +29,7 @@ class DeprecationTimeline(models.Model):
     definition = models.JSONField()
     base = models.JSONField()
     written = models.JSONField(default=dict, blank=True)
-    relies_on = models.JSONField(default=dict, blank=True)
+    postponed = models.JSONField(default=dict, blank=True)
     digest = models.CharField(max_length=64)
     request = models.OneToOneField(
         "rollouts.ChangeRequest", on_delete=models.PROTECT, null=True, blank=True, related_name="timeline"

@@ -21,13 +21,15 @@ from rollouts.errors import (
     ApprovalMissing,
     BundleNotReady,
     FlagInOtherPlan,
+    FlagIsEnding,
     Frozen,
     NotDueYet,
     PlanHeld,
     PolicyRefused,
+    TimelineOutdated,
     TrainWaits,
 )
-from rollouts.models import ChangeRequest
+from rollouts.models import ChangeRequest, DeprecationTimeline
 from rollouts.policies import Facts, Verdict, judge
 from rollouts.selectors.bundles import siblings_of
 from rollouts.selectors.calendar import is_still_frozen
@@ -40,6 +42,7 @@ from rollouts.services.judging import findings_data, keep_judgement, refuse_by_r
 from rollouts.services.membership import end_siblings
 from rollouts.services.plans.stages import start_approved_plan
 from rollouts.services.reversals import finish_rollback
+from rollouts.services.timelines.milestones import start_approved_timeline
 from rollouts.services.writing import lock_request, move, record
 from rollouts.transitions import Act, RequestState, next_state
 
@@ -55,7 +58,9 @@ BLOCKING = (
     PolicyRefused,
     Frozen,
     FlagInOtherPlan,
+    FlagIsEnding,
     PlanHeld,
+    TimelineOutdated,
     TrainWaits,
 )
 
@@ -63,7 +68,8 @@ BLOCKING = (
 def apply_change_request(request_id: uuid.UUID, *, actor: Actor, now: datetime, plan_reason: str = "") -> ChangeRequest:
     """Apply an approved request whose time has come. All is judged again: approvals, roles, policy, base versions.
 
-    One that asks for a rollout plan starts the plan, for `plan_reason` or its own, instead of writing what it comes to.
+    One that asks for a rollout plan or a deprecation timeline starts that, for `plan_reason` or its own, instead of
+    writing what it comes to.
 
     Raises PermissionMissing (role release manager), InvalidTransition, NotDueYet, RequestExpired; and, after having
     marked the request as blocked, StaleChange, InvalidInput, NotFound, ConsentMismatch or ApprovalMissing.
@@ -226,6 +232,8 @@ def _carry_out(
     request: ChangeRequest, verdict: Verdict, *, actor: Actor, now: datetime, plan_reason: str
 ) -> AppliedChange:
     refuse_moved_ground(request.content, request.environment, relies_on=request.relies_on)
+    if request.plan_digest and DeprecationTimeline.objects.filter(request=request).exists():
+        return start_approved_timeline(request, actor=actor, now=now, reason=plan_reason)
     if request.plan_digest:
         return start_approved_plan(request, actor=actor, now=now, reason=plan_reason)
     authority = ApprovedChange(

@@ -27,7 +27,7 @@ CONSTRUCTORS = {
     "Reversal": {"rollouts/services/versions.py"},
     "BreakGlass": {"rollouts/services/emergencies.py"},
     "PlanStage": {"rollouts/services/plans/stages.py"},
-    "Milestone": set(),
+    "Milestone": {"rollouts/services/timelines/milestones.py"},
 }
 
 

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand
 from flags.tasks import age_telemetry, drain_telemetry
 from rollouts.tasks import (
     advance_due_plans,
+    advance_due_timelines,
     apply_due_changes,
     end_roles,
     escalate_break_glass,
@@ -22,7 +23,7 @@ from rollouts.tasks import (
 class Command(BaseCommand):
     """Runs every sweeper in this process."""
 
-    help = "Apply what is due, move rollout plans on and end what has expired, once. Safe to run at any time and twice."
+    help = "Apply what is due, move plans and timelines on and end what has expired, once. Safe to run twice."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Sweep and say what was done."""
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         expired = expire_old_requests()
         applied = apply_due_changes()
         moved = advance_due_plans()
+        reached = advance_due_timelines()
         escalate_break_glass()
         end_roles()
         expire_settings_proposals()
@@ -40,4 +42,8 @@ class Command(BaseCommand):
         forget_context_samples()
         age_telemetry()
         changes, plans = "change" if applied == 1 else "changes", "plan" if moved == 1 else "plans"
-        self.stdout.write(f"Applied {applied} due {changes}, ended {expired} expired, moved {moved} {plans}.")
+        milestones = "milestone" if reached == 1 else "milestones"
+        self.stdout.write(
+            f"Applied {applied} due {changes}, ended {expired} expired, moved {moved} {plans}, "
+            f"reached {reached} {milestones} of timelines."
+        )

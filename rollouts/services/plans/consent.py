@@ -1,38 +1,20 @@
 """Whether a plan may go forward: what was approved is what is stored, and the approvals still suffice, now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from audits.context import Actor
 from flags.authority import ConsentMismatch, ProtectedEnvironment
-from flags.changes import ChangeSet, ConfigEdit, change_digest
+from flags.changes import ChangeSet, ConfigEdit
 from flags.models import Environment
 from rollouts.errors import ApprovalMissing
 from rollouts.models import ChangeRequest, RolloutPlan
 from rollouts.plans.codec import from_json, plan_digest
-from rollouts.policies import judge
-from rollouts.selectors.facts import facts_of
 from rollouts.selectors.plans.consents import stage_consents, used_up_refusal
 from rollouts.selectors.plans.ground import Documents
-from rollouts.selectors.verdicts import live_case_of
 from rollouts.services.checks import refuse_moved_ground
-from rollouts.services.judging import refuse_by_rule
-from rollouts.transitions import RequestState
-
-_CONSENTED = frozenset({RequestState.APPROVED, RequestState.APPLIED})
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """On whose word a stage is written; all empty for a plan that needed nobody's approval."""
-
-    request_id: str = ""
-    approved_digest: str = ""
-    approver_ids: tuple[str, ...] = ()
-    required: int = 0
-    rules: tuple[str, ...] = ()
+from rollouts.services.request_consent import Consent, consent_by_request, is_content_of
 
 
 def require_stage_consent(plan: RolloutPlan, *, actor: Actor, now: datetime) -> Consent:
@@ -68,7 +50,7 @@ def is_as_approved(plan: RolloutPlan) -> bool:
     """Whether what is stored of a plan is what was looked at when it was prepared, and approved where it was."""
     if digest_of(plan) != plan.digest:
         return False
-    return plan.request is None or _is_content_of(plan, plan.request)
+    return plan.request is None or is_content_of(plan.request, plan.digest)
 
 
 def require_stage_approvals(plan: RolloutPlan, *, to_stage: int) -> None:
@@ -127,44 +109,13 @@ def _refuse_without_request(plan: RolloutPlan, actor: Actor) -> None:
 
 def _consent_of(plan: RolloutPlan, request: ChangeRequest, *, now: datetime) -> Consent:
     request.environment, request.project = plan.environment, plan.project
-    _refuse_other_content(plan, request)
-    facts = facts_of(request, now=now)
-    verdict = judge(live_case_of(request, now=now, facts=facts))
-    if not verdict.is_satisfied:
-        raise ApprovalMissing(
-            f"Plan {plan.number} was approved with #{request.number}, but its approvals do not suffice any more. "
-            f"{' '.join(verdict.sentences)}",
-            required=verdict.required,
-            counted=len(verdict.counted),
-            missing=verdict.missing,
-        )
-    refuse_by_rule(request, verdict.findings)
+    consent = consent_by_request(
+        request,
+        plan_digest=plan.digest,
+        name=f"Plan {plan.number}",
+        instead=f"End plan {plan.number} and make a new one.",
+        now=now,
+    )
     documents = every_document(plan.environment, plan.documents)
     refuse_moved_ground(documents, plan.environment, relies_on=plan.relies_on)
-    return Consent(
-        request_id=str(request.pk),
-        approved_digest=request.digest,
-        approver_ids=tuple(person.id for person in verdict.counted),
-        required=verdict.required,
-        rules=tuple(finding.label for finding in verdict.findings),
-    )
-
-
-def _is_content_of(plan: RolloutPlan, request: ChangeRequest) -> bool:
-    present = change_digest(
-        request.content,
-        apply_at=request.apply_at,
-        round=request.round,
-        relies_on=request.relies_on,
-        plan_digest=plan.digest,
-    )
-    return bool(present == request.digest and request.plan_digest == plan.digest)
-
-
-def _refuse_other_content(plan: RolloutPlan, request: ChangeRequest) -> None:
-    if not _is_content_of(plan, request):
-        raise ConsentMismatch(
-            f"What is stored of #{request.number} is not what was approved. End plan {plan.number} and make a new one."
-        )
-    if request.current_state not in _CONSENTED:
-        raise ConsentMismatch(f"#{request.number} is {request.current_state.label.lower()}, so it approves nothing.")
+    return consent

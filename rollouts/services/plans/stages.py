@@ -17,10 +17,11 @@ from rollouts.plans.transitions import PlanAct, next_plan_state
 from rollouts.selectors.plans.consents import is_used_up
 from rollouts.selectors.plans.ground import Ground, documents_at, ground_of, left_as
 from rollouts.selectors.plans.signals import outside_signal_of
-from rollouts.services.plans.consent import Consent, require_stage_approvals, require_stage_consent
+from rollouts.services.plans.consent import require_stage_approvals, require_stage_consent
 from rollouts.services.plans.hooks import pass_move_gates
 from rollouts.services.plans.trust import altered_keys
 from rollouts.services.plans.writing import lock_plan, step
+from rollouts.services.request_consent import Consent
 
 WAYS_BACK = frozenset({PlanAct.JUMP_BACK, PlanAct.ROLL_BACK})
 # Who wants these looks at the plan, not at what happens around it; the engine has looked when it advances.

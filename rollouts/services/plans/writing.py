@@ -20,6 +20,7 @@ from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate, FlagInOtherPlan
 from rollouts.models import PlanFlag, PlanStep, RolloutPlan
 from rollouts.plans.transitions import LIVE_STATES, PlanAct, PlanState, next_plan_state
+from rollouts.services.timelines.writing import refuse_ending
 
 ENGINE = Actor.system("rollouts.advance_plans")
 ACTIONS = {
@@ -69,8 +70,9 @@ def step(
     """Write what `act` leads to, provided nobody wrote since `plan` was read, with its step and its event.
 
     `fields` are columns of the plan. A plan holds its flags while it is live. Raises InvalidPlanTransition where the
-    state does not allow the act, FlagInOtherPlan where another plan holds a flag, and ConcurrentUpdate for the loser of
-    a race. To be called with the plan locked, in the transaction that writes flags.
+    state does not allow the act, FlagInOtherPlan where another plan holds a flag, FlagIsEnding where a timeline ends
+    one, and ConcurrentUpdate for the loser of a race. To be called with the plan locked, in the transaction that writes
+    flags.
     """
     target, origin, from_stage = next_plan_state(plan.current_state, act), plan.state, plan.stage
     as_read = RolloutPlan.objects.filter(pk=plan.pk, state=plan.state, lock_version=plan.lock_version)
@@ -132,10 +134,12 @@ def record(action: Action, plan: RolloutPlan, *, actor: Actor, now: datetime, re
 
 
 def _hold_flags(plan: RolloutPlan, *, was_live: bool) -> None:
-    """Claim the flags of a plan that becomes live, let them go when it ends. Raises FlagInOtherPlan."""
+    """Claim the flags of a plan that becomes live, let them go when it ends. Raises FlagInOtherPlan, FlagIsEnding."""
     is_live = plan.current_state in LIVE_STATES
     if is_live == was_live:
         return
+    if is_live:
+        refuse_ending(plan.environment_id, list(plan.flags.values_list("flag_id", flat=True)))
     try:
         with transaction.atomic():
             PlanFlag.objects.filter(plan=plan).update(is_live=is_live)

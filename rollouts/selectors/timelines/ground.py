@@ -1,0 +1,52 @@
+"""What a timeline stands on: the flag as it was when it was prepared, as the timeline left it, and as it is now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flags.documents.schema import Document
+from flags.models import FlagConfig
+from rollouts.deprecations.codec import from_json
+from rollouts.deprecations.definition import TimelineDefinition
+from rollouts.deprecations.documents import document_at
+from rollouts.deprecations.postponing import with_later_dates
+from rollouts.models import DeprecationTimeline
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Version and digest of the flag as it is served now, and whether somebody else changed it."""
+
+    version: int
+    digest: str
+    is_moved: bool
+
+
+def definition_of(timeline: DeprecationTimeline) -> TimelineDefinition:
+    """What the timeline says, with the dates that were put off. Raises InvalidTimeline where it cannot be read."""
+    return with_later_dates(from_json(timeline.definition), timeline.postponed)
+
+
+def base_document(timeline: DeprecationTimeline) -> Document:
+    """The document that the timeline was prepared on."""
+    found: Document = timeline.base["document"]
+    return found
+
+
+def document_of(timeline: DeprecationTimeline, number: int, *, now: datetime) -> Document:
+    """The document of a milestone at an instant; 0 is how it was before."""
+    return document_at(definition_of(timeline), base_document(timeline), number, now=now)
+
+
+def left_as(timeline: DeprecationTimeline) -> Mapping[str, Any]:
+    """Version and digest of the flag as the timeline last left it; before it wrote anything, as it was prepared on."""
+    found: Mapping[str, Any] = timeline.written or timeline.base
+    return found
+
+
+def ground_of(timeline: DeprecationTimeline) -> Ground:
+    """The flag as it is now: one query."""
+    rows = FlagConfig.objects.filter(environment=timeline.environment_id, flag=timeline.flag_id)
+    version, digest = rows.values_list("version", "digest").first() or (0, "")
+    return Ground(version, digest, digest != left_as(timeline)["digest"])

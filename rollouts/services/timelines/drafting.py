@@ -1,0 +1,261 @@
+"""Shaping a timeline: create, edit, ask for its approval, take that back."""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from audits.actions import Action
+from audits.context import Actor, correlation, current_correlation_id
+from flags import permissions
+from flags.errors import NotFound, PermissionMissing
+from flags.models import Environment, Flag, Project
+from flags.services.attempts import attempt
+from flags.services.keys import problem
+from flags.services.locks import lock_environment
+from flags.services.tickets import governed_write
+from rollouts.deprecations.definition import TimelineDefinition
+from rollouts.deprecations.transitions import TimelineAct, TimelineState, next_timeline_state
+from rollouts.errors import ConcurrentUpdate, TimelineMovedOn
+from rollouts.models import ChangeRequest, DeprecationTimeline
+from rollouts.selectors.timelines.ground import definition_of, ground_of
+from rollouts.selectors.timelines.rights import require_right
+from rollouts.services.checks import checked_prose
+from rollouts.services.drafting import create_change_request, submit_change_request
+from rollouts.services.reviewing import may_withdraw, withdraw_change_request
+from rollouts.services.timelines.milestones import refuse_moved
+from rollouts.services.timelines.preparing import Prepared, end_state, prepare, refuse_outdated
+from rollouts.services.timelines.writing import lock_timeline, record, step
+from rollouts.services.writing import require_person
+from rollouts.transitions import OPEN_STATES
+
+NUMBER_ATTEMPTS = 5
+SOURCE_KIND = "timeline"
+
+
+def create_timelines(
+    flag_id: uuid.UUID,
+    environment_ids: Collection[uuid.UUID],
+    definition: TimelineDefinition,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+) -> list[DeprecationTimeline]:
+    """A new draft for each of these environments, prepared on how the flag is there now: all of them or none.
+
+    Raises PermissionMissing (role editor), InvalidTimeline, InvalidInput, NotFound.
+    """
+
+    def act() -> list[DeprecationTimeline]:
+        flag = Flag.objects.filter(pk=flag_id).first()
+        if flag is None:
+            raise NotFound("This flag does not exist.", flag_id=str(flag_id))
+        if flag.archived_at is not None:
+            raise problem("flag", f"{flag.name} is archived already. There is nothing left to end.")
+        if not environment_ids:
+            raise problem("environments", "Choose at least one environment.")
+        author, why = require_person(actor), checked_prose(reason, field="reason")
+        made = []
+        for environment in _lock_for_number(flag.project_id, environment_ids):
+            permissions.require(actor, permissions.PROPOSE, environment)
+            prepared = prepare(definition, flag, environment, now=now)
+            made.append(_create(flag, environment, prepared, author=author, actor=actor, reason=why, now=now))
+        return made
+
+    return attempt(act)
+
+
+def edit_timeline(
+    timeline_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    digest: str,
+    reason: str | None = None,
+    definition: TimelineDefinition | None = None,
+) -> DeprecationTimeline:
+    """Change a draft; None leaves a thing as it is. It is prepared anew, on how its flag is now.
+
+    Raises as `create_timelines`, InvalidTimelineTransition, and TimelineMovedOn for a draft that is not the one with
+    `digest`.
+    """
+
+    def act() -> DeprecationTimeline:
+        timeline = _locked_draft(timeline_id, TimelineAct.EDIT, actor, digest)
+        fields: dict[str, Any] = {}
+        if reason is not None:
+            fields["reason"] = checked_prose(reason, field="reason")
+        wanted = definition or definition_of(timeline)
+        fields |= prepare(wanted, timeline.flag, timeline.environment, now=now).columns()
+        if all(getattr(timeline, name) == value for name, value in fields.items()):
+            return timeline
+        told = {"former_digest": timeline.digest}
+        fields["contributors"] = _with(timeline, actor)
+        with correlation(timeline.correlation_id):
+            step(timeline, TimelineAct.EDIT, actor=actor, now=now, evidence=told, **fields)
+        return timeline
+
+    return attempt(act)
+
+
+def propose_timeline(
+    timeline_id: uuid.UUID,
+    *,
+    actor: Actor,
+    now: datetime,
+    digest: str,
+    reason: str = "",
+    ticket_url: str = "",
+) -> DeprecationTimeline:
+    """Ask for the approval of a draft: a change request whose digest binds the whole timeline, submitted at once.
+
+    With the last approval the timeline starts. Nobody who shaped it may approve. Raises TimelineMovedGround,
+    TimelineOutdated, and what submitting a request raises.
+    """
+
+    def act() -> DeprecationTimeline:
+        timeline = _locked_draft(timeline_id, TimelineAct.PROPOSE, actor, digest)
+        refuse_moved(timeline, ground_of(timeline))
+        refuse_outdated(definition_of(timeline), now=now, reached=0, instead="Edit the dates, then propose it.")
+        why = checked_prose(reason or timeline.reason, field="reason", required=True)
+        with correlation(timeline.correlation_id):
+            request = create_change_request(
+                timeline.environment_id,
+                actor=actor,
+                title=_title(timeline),
+                reason=why,
+                change_set=end_state(timeline),
+                apply_at=None,
+                now=now,
+                source={"kind": SOURCE_KIND, "timeline_id": str(timeline.pk), "number": timeline.number},
+                ticket_url=ticket_url,
+                plan_digest=timeline.digest,
+                also_by=timeline.contributors,
+            )
+            submit_change_request(request.pk, actor=actor, now=now)
+            told = {"request_id": str(request.pk), "request_number": request.number}
+            asked: dict[str, Any] = {"request": request, "contributors": _with(timeline, actor)}
+            step(timeline, TimelineAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, **asked)
+        return timeline
+
+    return attempt(act)
+
+
+def recall_timeline(timeline_id: uuid.UUID, *, actor: Actor, now: datetime, reason: str = "") -> DeprecationTimeline:
+    """Make a proposed timeline a draft again. Its request is withdrawn where it is open, which takes the right to.
+
+    Raises PermissionMissing, InvalidTimelineTransition.
+    """
+
+    def act() -> DeprecationTimeline:
+        timeline = lock_timeline(timeline_id)
+        require_right(timeline, TimelineAct.RECALL, actor)
+        next_timeline_state(timeline.current_state, TimelineAct.RECALL)
+        why = checked_prose(reason, field="reason")
+        with correlation(timeline.correlation_id):
+            end_request(timeline, actor=actor, now=now, reason=why or f"Timeline {timeline.number} was taken back.")
+            step(timeline, TimelineAct.RECALL, actor=actor, now=now, reason=why, request=None)
+        return timeline
+
+    return attempt(act)
+
+
+def end_request(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, reason: str) -> None:
+    """Withdraw the open request of a proposed timeline. Raises PermissionMissing for those who may not."""
+    if timeline.request_id is None:
+        return
+    request = ChangeRequest.objects.select_related("environment").filter(pk=timeline.request_id).first()
+    if request is None or request.current_state not in OPEN_STATES:
+        return
+    if not may_withdraw(request, actor):
+        raise PermissionMissing(
+            f"#{request.number} asks for this timeline. Only the person who asked for it and release managers of "
+            f"{timeline.environment.name} take it back.",
+            permission=permissions.APPLY,
+            environment=timeline.environment.key,
+        )
+    withdraw_change_request(request.pk, actor=actor, reason=reason, now=now)
+
+
+def refuse_other_timeline_digest(timeline: DeprecationTimeline, digest: str) -> None:
+    """Raise TimelineMovedOn unless `digest` is that of the timeline's present content."""
+    if digest != timeline.digest:
+        raise TimelineMovedOn(
+            f"Timeline {timeline.number} was changed since the page was opened. Nothing was done: reload the page and "
+            "look at it again.",
+            seen_digest=digest[:64],
+            current_digest=timeline.digest,
+        )
+
+
+def _locked_draft(timeline_id: uuid.UUID, act: TimelineAct, actor: Actor, digest: str) -> DeprecationTimeline:
+    timeline = lock_timeline(timeline_id)
+    require_right(timeline, act, actor)
+    next_timeline_state(timeline.current_state, act)
+    refuse_other_timeline_digest(timeline, digest)
+    return timeline
+
+
+def _title(timeline: DeprecationTimeline) -> str:
+    return f"End {timeline.flag.name}"
+
+
+def _with(timeline: DeprecationTimeline, actor: Actor) -> list[str]:
+    """Who shaped a timeline or asked for it, this person included; none of them approves it, also after a recall."""
+    return list(dict.fromkeys([*timeline.contributors, str(require_person(actor))]))
+
+
+def _create(
+    flag: Flag,
+    environment: Environment,
+    prepared: Prepared,
+    *,
+    author: uuid.UUID,
+    actor: Actor,
+    reason: str,
+    now: datetime,
+) -> DeprecationTimeline:
+    timeline = DeprecationTimeline(
+        project=environment.project,
+        environment=environment,
+        flag=flag,
+        reason=reason,
+        state=TimelineState.DRAFT.value,
+        created_by_id=author,
+        contributors=[str(author)],
+        created_at=now,
+        correlation_id=current_correlation_id(),
+        **prepared.columns(),
+    )
+    _insert_numbered(timeline)
+    with correlation(timeline.correlation_id):
+        record(Action.TIMELINE_CREATED, timeline, actor=actor, now=now, reason=reason, to_state=timeline.state)
+    return timeline
+
+
+def _lock_for_number(project_id: uuid.UUID, environment_ids: Collection[uuid.UUID]) -> list[Environment]:
+    """The environments in one order, locked after their project: numbers count per project."""
+    Project.objects.select_for_update(of=("self",), no_key=True).filter(pk=project_id).first()
+    found = [lock_environment(environment_id) for environment_id in sorted(set(environment_ids))]
+    if any(environment.project_id != project_id for environment in found):
+        raise problem("environments", "Choose environments of the flag's project.")
+    return found
+
+
+def _insert_numbered(timeline: DeprecationTimeline) -> None:
+    for _ in range(NUMBER_ATTEMPTS):
+        rows = DeprecationTimeline.objects.filter(project=timeline.project)
+        timeline.number = (rows.aggregate(Max("number"))["number__max"] or 0) + 1
+        try:
+            with transaction.atomic(), governed_write(timeline.environment_id):
+                timeline.save(force_insert=True)
+        except IntegrityError as error:
+            if "number" not in str(error):
+                raise
+        else:
+            return
+    raise ConcurrentUpdate("Many timelines are made in this project now. Nothing was done: try again in a moment.")
