@@ -37,7 +37,7 @@ demo-reset: ## Throw the demo's data away
 	@echo "The demo's data is gone. make demo starts over."
 
 .PHONY: test
-test: .venv/.stamp js ## Run every test on SQLite and on PostgreSQL + Valkey (ARGS="tests/flags -x")
+test: .venv/.stamp js ## Run every test, with a database on SQLite and on PostgreSQL + Valkey (ARGS="tests/flags -x")
 	@$(BIN)/python -m tests.run $(ARGS)
 
 # Without node, or without the network, the run goes on and names at its end what it could not test.

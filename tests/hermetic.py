@@ -1,8 +1,11 @@
 """pytest plugin: gives a run its own environment, database and Redis before the settings are read.
 
 `DATABASE=sqlite` (the default) is the embedded arrangement; `DATABASE=postgresql` starts PostgreSQL and Valkey, or uses
-`DATABASE_URL` and `REDIS_URL` where they are given. `make test` runs both. What could not run is named at the end of
-the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER`, `REQUIRE_NODE` and `REQUIRE_PROMETHEUS` turn it into failures.
+`DATABASE_URL` and `REDIS_URL` where they are given. Tests that touch no database run on SQLite; `make test` gives them
+a pass of their own: `WITHOUT_DATABASE` is `only` there and `elsewhere` in the two others.
+
+What could not run is named at the end of the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER`, `REQUIRE_NODE` and
+`REQUIRE_PROMETHEUS` turn it into failures.
 """
 
 import atexit
@@ -83,13 +86,19 @@ def pytest_collection_finish() -> None:
 
 
 def _belongs_elsewhere(item: pytest.Item, elsewhere: set[str]) -> bool:
-    """Whether the other pass runs it: by its mark, or since it touches no database and once is enough."""
-    if any(item.get_closest_marker(mark) for mark in elsewhere):
+    """Whether another pass runs it: by its mark, or by whether it touches a database; without one, once is enough."""
+    marks = {mark.name for mark in item.iter_markers()}
+    if marks & elsewhere:
         return True
-    if _engine() == SQLITE or any(item.get_closest_marker(mark) for mark in OTHER_PASS[SQLITE]):
-        return False
-    fixtures = set(getattr(item, "fixturenames", ()))
-    return not item.get_closest_marker("django_db") and not fixtures & DATABASE_FIXTURES
+    is_without = not marks & ({"django_db"}.union(*OTHER_PASS.values())) and not _fixtures(item) & DATABASE_FIXTURES
+    where = os.environ.get("WITHOUT_DATABASE", "")
+    if where == "only":
+        return not is_without
+    return is_without and (where == "elsewhere" or _engine() == POSTGRESQL)
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

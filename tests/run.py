@@ -1,4 +1,4 @@
-"""Runs the whole suite on both engines and closes with one line of counts.
+"""Runs the whole suite, on both engines where a database is in it, and closes with one line of counts.
 
 `python -m tests.run [pytest arguments]`. The exit code is 0 only when nothing failed and nothing required is missing.
 """
@@ -10,10 +10,17 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-PASSES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL and Valkey"}
+PASSES = {"sqlite": "SQLite, embedded", "postgresql": "PostgreSQL and Valkey", "without": "Without a database"}
+SETTINGS = {
+    "sqlite": {"DATABASE": "sqlite", "WITHOUT_DATABASE": "elsewhere"},
+    "postgresql": {"DATABASE": "postgresql", "WITHOUT_DATABASE": "elsewhere"},
+    "without": {"DATABASE": "sqlite", "WITHOUT_DATABASE": "only"},
+}
+CORES = 2
 REQUIRE = ("REQUIRE_REAL_SERVERS", "REQUIRE_BROWSER", "REQUIRE_NODE", "REQUIRE_PROMETHEUS")
 NO_TESTS_COLLECTED = 5
 RED, PLAIN = "\033[31;1m", "\033[0m"
@@ -23,17 +30,17 @@ def main(arguments: list[str]) -> int:
     """Run each pass, then say what could not run and how many tests did."""
     total = {"passed": 0, "failed": 0, "skipped": 0}
     could_not_run: list[str] = []
-    for engine, (code, counts) in _run_both(arguments).items():
-        title = PASSES[engine]
+    for name, (code, counts) in _run_all(arguments).items():
+        title = PASSES[name]
         named = counts.pop("could_not_run", [])
         could_not_run += [f"{title}: {line}" for line in named]
         if not counts and not named:
             counts = {"failed": 1}
-        if not _is_success(code, counts, engine):
+        if not _is_success(code, counts, name):
             # A pass that broke off without a failed test is a failure all the same.
             counts["failed"] = max(1, counts.get("failed", 0))
-        for name in total:
-            total[name] += counts.get(name, 0)
+        for outcome in total:
+            total[outcome] += counts.get(outcome, 0)
     if total["skipped"] and all(_is_set(name) for name in REQUIRE):
         could_not_run.append(f"{total['skipped']} tests were skipped although everything is required: a failure.")
         total["failed"] += 1
@@ -41,23 +48,28 @@ def main(arguments: list[str]) -> int:
     return 0 if total["passed"] and not total["failed"] else 1
 
 
-def _run_both(arguments: list[str]) -> dict[str, tuple[int, dict[str, Any]]]:
-    """Both passes at once, a core each: they share nothing. What the second one says waits for the end of the first."""
-    with tempfile.TemporaryFile("w+") as kept, ThreadPoolExecutor(1) as aside:
-        second = aside.submit(_run_pass, "postgresql", arguments, kept)
-        print(f"\n=== {PASSES['sqlite']} ===", flush=True)
-        first = _run_pass("sqlite", arguments, None)
-        outcomes = {"sqlite": first, "postgresql": second.result()}
-        print(f"\n=== {PASSES['postgresql']} ===", flush=True)
-        kept.seek(0)
-        shutil.copyfileobj(kept, sys.stdout)
+def _run_all(arguments: list[str]) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Two passes at once, a core each, and the third on the core that is free first: they share nothing.
+
+    The first one is heard as it goes; what the others say waits for its end.
+    """
+    with ExitStack() as opened, ThreadPoolExecutor(CORES) as cores:
+        kept = {name: opened.enter_context(tempfile.TemporaryFile("w+")) for name in list(PASSES)[1:]}
+        running = {name: cores.submit(_run_pass, name, arguments, kept.get(name)) for name in PASSES}
+        outcomes = {}
+        for name, title in PASSES.items():
+            print(f"\n=== {title} ===", flush=True)
+            outcomes[name] = running[name].result()
+            if name in kept:
+                kept[name].seek(0)
+                shutil.copyfileobj(kept[name], sys.stdout)
     return outcomes
 
 
-def _run_pass(engine: str, arguments: list[str], output: IO[str] | None) -> tuple[int, dict[str, Any]]:
+def _run_pass(name: str, arguments: list[str], output: IO[str] | None) -> tuple[int, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "counts.json")
-        environment = {**os.environ, "DATABASE": engine, "TEST_COUNTS": str(target)}
+        environment = {**os.environ, **SETTINGS[name], "TEST_COUNTS": str(target)}
         # The tests start dozens of processes; unless compiled code is kept, each of them compiles the product anew.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [sys.executable, "-m", "pytest", *arguments]
