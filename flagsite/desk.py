@@ -152,7 +152,8 @@ def _changes(request: ChangeRequest, edit: ConfigEdit | SegmentEdit, present: _P
     name = present.names.get((request.project_id, edit.flag_key), edit.flag_key)
     if request.plan_digest:
         # What it says is the end of a plan; what is served now is the plan's page to tell.
-        return [(name, f"stage by stage, in the end “{summarise(edit.document).headline}”")]
+        steps = "milestone by milestone" if request.asks_for_timeline else "stage by stage"
+        return [(name, f"{steps}, in the end “{summarise(edit.document).headline}”")]
     if request.state in {"applied", "rolled_back"}:
         return [(name, summarise(edit.document).headline)]
     held = present.configs.get((request.environment_id, edit.flag_key))

@@ -163,11 +163,11 @@ class ImpactUnderWay(GovernanceError):
 
 
 class PartOfPlan(GovernanceError):
-    """A change request asks for a rollout plan, which alone reaches its content."""
+    """A change request asks for a rollout plan or a deprecation timeline, which alone reaches its content."""
 
     code = "part_of_plan"
     status = 409
-    title = "This request asks for a rollout plan"
+    title = "This request asks for a plan or a timeline"
 
 
 class PlanMovedGround(StaleChange):

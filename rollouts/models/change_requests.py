@@ -23,7 +23,8 @@ class ChangeRequest(models.Model):
     the segments that the documents refer to. `contributors` are the ids of everybody who shaped the content.
     `source` names where the content came from, such as a promotion or a rollback; empty: somebody wrote it.
     `ticket_url` is where the work is planned, outside of here.
-    `plan_digest` is that of the rollout plan by which the content is reached; empty: at once. It is part of `digest`.
+    `plan_digest` is that of the rollout plan or deprecation timeline by which the content is reached; empty: at once.
+    It is part of `digest`.
     `policy_snapshot` is the approval policy at submit. `blocked_code` says why an approved request is held back.
     `lock_version` counts every write, so that of two writers exactly one wins on every database.
     """
@@ -108,6 +109,11 @@ class ChangeRequest(models.Model):
     def submitted_policy(self) -> Policy | None:
         """The approval policy at submit, None for a draft."""
         return Policy.from_json(self.policy_snapshot) if self.policy_snapshot else None
+
+    @property
+    def asks_for_timeline(self) -> bool:
+        """Whether what reaches the content is a deprecation timeline: for words, not for what is done."""
+        return bool(self.plan_digest) and self.source.get("kind") == "timeline"
 
     @property
     def is_blocked(self) -> bool:

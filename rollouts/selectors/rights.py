@@ -33,10 +33,14 @@ _ENDING_WITH_TIME = frozenset(
     {Act.APPROVE, Act.APPLY, Act.EDIT, Act.SCHEDULE, Act.REQUEST_CHANGES, Act.LIFT_CHANGES, Act.ABSTAIN}
 )
 
-# What is done with the plan that a request asks for, and not with the request.
+# What is done with the plan or timeline that a request asks for, and not with the request.
 _PLANNED = {
     Act.EDIT: "It asks for a rollout plan. Take the plan back and edit it instead.",
     Act.ROLL_BACK: "It started a rollout plan. Roll back the plan instead.",
+}
+_OF_TIMELINE = {
+    Act.EDIT: "It asks for a deprecation timeline. Take the timeline back and edit it instead.",
+    Act.ROLL_BACK: "It started a deprecation timeline. Undo the timeline instead.",
 }
 
 
@@ -77,7 +81,7 @@ def _refusal(request: ChangeRequest, act: Act, viewer: _Viewer, case: Case, now:
     if not is_possible(request.current_state, act):
         return refusal(request.current_state, act)
     if request.plan_digest and act in _PLANNED:
-        return _PLANNED[act]
+        return _OF_TIMELINE[act] if request.asks_for_timeline else _PLANNED[act]
     over = request.current_state in AWAITING_STATES and request.has_expired(now)
     if over and act in _ENDING_WITH_TIME:
         return "This request has expired. Ask for a new change instead."

@@ -116,11 +116,13 @@ def refuse_moved_ground(change_set: ChangeSet, environment: Environment, *, reli
 
 
 def refuse_planned(request: ChangeRequest, instead: str) -> None:
-    """Raise PartOfPlan for a request that asks for a rollout plan; `instead` says what to do."""
-    if request.plan_digest:
-        raise PartOfPlan(
-            f"#{request.number} asks for a rollout plan, which reaches its content stage by stage. {instead}"
-        )
+    """Raise PartOfPlan for a request that asks for a rollout plan or a timeline; `instead` says what to do."""
+    if not request.plan_digest:
+        return
+    what = "a rollout plan, which reaches its content stage by stage"
+    if request.asks_for_timeline:
+        what = "a deprecation timeline, which reaches its content milestone by milestone"
+    raise PartOfPlan(f"#{request.number} asks for {what}. {instead}")
 
 
 def _moved_words(moved: list[dict[str, Any]], environment: Environment) -> str:

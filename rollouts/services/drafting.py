@@ -67,8 +67,8 @@ def create_change_request(
     """A new draft; its reason may wait until it is submitted. `apply_at` None: as soon as it is approved.
 
     `source` says where the content came from, as JSON with a `kind`; services set it, never a person. `ticket_url` is
-    where the work is planned. `plan_digest` is that of the rollout plan that reaches the content. `also_by` are the
-    ids of others who shaped it.
+    where the work is planned. `plan_digest` is that of the rollout plan or timeline that reaches the content. `also_by`
+    are the ids of others who shaped it.
 
     Raises PermissionMissing (role editor), InvalidInput, InvalidDocument, NotFound.
     """
@@ -270,8 +270,8 @@ def _edited_fields(request: ChangeRequest, wanted: dict[str, Any], *, now: datet
     if wanted["change_set"] is not None and request.plan_digest:
         raise problem(
             "change_set",
-            "This request asks for a rollout plan, which says what is changed. Withdraw it, edit the plan, and propose "
-            "it again.",
+            f"This request asks for a {'deprecation timeline' if request.asks_for_timeline else 'rollout plan'}, which "
+            "says what is changed. Take that back, edit it, and propose it again.",
         )
     if wanted["change_set"] is not None:
         content = checked_change_set(wanted["change_set"], request.environment, source=request.source)

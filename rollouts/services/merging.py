@@ -79,7 +79,7 @@ def _editable(request_id: uuid.UUID, *, actor: Actor, digest: str) -> ChangeRequ
     request = lock_request(request_id)
     permissions.require(actor, permissions.PROPOSE, request.environment)
     next_state(request.current_state, Act.EDIT)
-    refuse_planned(request, "Take the plan back and edit it instead.")
+    refuse_planned(request, "Take that back and edit it instead.")
     refuse_other_digest(request, digest)
     return request
 

@@ -164,7 +164,7 @@ def roll_back_request(
     def build() -> Plan:
         locked = lock_request(request_id)
         next_state(locked.current_state, Act.ROLL_BACK)
-        refuse_planned(locked, "Roll back the plan instead: it knows what it wrote.")
+        refuse_planned(locked, "Go back on its page instead: it knows what it wrote.")
         return plan_undo_request(locked, leave=leave)
 
     def conclude(plan: Plan) -> None:

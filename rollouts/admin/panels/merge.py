@@ -14,7 +14,7 @@ from rollouts.transitions import Act
 @dataclass(frozen=True, slots=True)
 class MergePanel:
     """`conflicts` is the number of things both sides changed; `others` are open requests that touch the same, without
-    those that ask for a rollout plan.
+    those that ask for a plan or a timeline.
     """
 
     is_behind: bool
