@@ -101,7 +101,8 @@ def weights_in(document: Mapping[str, Any] | None, spec: GuardSpec, *, stage: in
 
 def _is_only_way(document: Mapping[str, Any], rule: Mapping[str, Any], arms: set[str]) -> bool:
     """Whether everybody comes to the split but those who get neither arm: what stands below it is never reached."""
-    if document.get("prerequisites") or rule["condition"]:
+    is_withdrawing = "withdrawal" in (document.get("deprecation") or {})
+    if document.get("prerequisites") or is_withdrawing or rule["condition"]:
         return False
     above = document["rules"][: document["rules"].index(rule)]
     served = {target["variant"] for target in document.get("targets", ())}

@@ -111,6 +111,10 @@ def _renamed(
     for item in changed.get("prerequisites", ()):
         known = all_names.get(item["flag"], {})
         item["variants"] = sorted({known.get(name, name) for name in item["variants"]})
+    withdrawal = (document.get("deprecation") or {}).get("withdrawal")
+    if withdrawal:
+        withdrawal = {**withdrawal, "serves": names[withdrawal["serves"]]}
+        changed["deprecation"] = {**document["deprecation"], "withdrawal": withdrawal}
     return changed
 
 

@@ -32,6 +32,8 @@ def rule(serve):
         ({"rules": [SPLIT], "targets": [{"variant": "on", "keys": ["anna"]}]}, False),
         ({"rules": [SPLIT], "targets": [{"variant": "third", "keys": ["anna"]}]}, True),
         ({"rules": [SPLIT], "prerequisites": [{"flag": "other"}]}, False),
+        ({"rules": [SPLIT], "deprecation": {"withdrawal": {"weight": 1_000, "serves": "off"}}}, False),
+        ({"rules": [SPLIT], "deprecation": {"deprecated_at": "2027-03-03T09:00:00Z"}}, True),
         ({"rules": [SPLIT], "enabled": False}, False),
         ({"rules": []}, False),
     ],

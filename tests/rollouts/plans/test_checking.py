@@ -161,6 +161,7 @@ def test_problems_of__flag_off_all_the_way__is_refused():
 
 BLUE = [{"name": name, "value": name, "description": ""} for name in ("blue", "green", "off")]
 COLOURS = flag_document(variants=BLUE, default_variant="blue")
+BLUE_FOR_SOME = {"deprecated_at": "2026-01-01T00:00:00Z", "withdrawal": {"weight": 20_000, "serves": "blue"}}
 ON_20 = flag_document(rules=[rule("rollout", split(on=20_000, off=80_000))])
 
 NARROWED = [
@@ -174,6 +175,8 @@ NARROWED = [
     ("everybody had it", flag_document(default_variant="on"), [share(5_000)], [1]),
     ("one for another", COLOURS, [Patch(KEY, variant="green", against="blue", weight=50_000)], []),
     ("others lose theirs", COLOURS, [Patch(KEY, variant="green", against="off", weight=50_000)], [1]),
+    ("beside a withdrawal", {**COLOURS, "deprecation": BLUE_FOR_SOME},
+     [Patch(KEY, variant="green", against="blue", weight=50_000)], []),
     ("new value", COLOURS, [Patch(KEY, values={"blue": "navy"})], []),
     ("value of off", COLOURS, [Patch(KEY, values={"blue": "off"})], [1]),
     ("segments, then all", flag_document(), [Patch(KEY, variant="on", segment="staff"), share(100_000)], []),
