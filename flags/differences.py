@@ -149,7 +149,9 @@ def _endings(old: Item, new: Item) -> list[Difference]:
     if not _same(was, becomes):
         words = f"Services are told that it is deprecated {told_words(becomes)}" if becomes else ""
         gone = "Services are no longer told that it is deprecated"
-        found.append(_ending("deprecation", words, gone, was and told_words(was), (was or None, becomes or None)))
+        found.append(
+            _ending("deprecation", words, gone, told_words(was) if was else "", (was or None, becomes or None))
+        )
     sides = old.get("withdrawal"), new.get("withdrawal")
     if not _same(*sides):
         before, after = (describe_withdrawal(side) if side else "" for side in sides)

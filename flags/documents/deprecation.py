@@ -129,7 +129,8 @@ def _withdrawal_problems(found: object, path: str, names: list[str]) -> list[Pro
     if not isinstance(found, dict):
         return [Problem(path, "A withdrawal must be an object with a weight and what it serves.")]
     problems = field_problems(found, path, required=("weight", "serves"), optional=("until",))
-    weight, serves = found.get("weight"), found.get("serves")
+    weight: Any = found.get("weight")
+    serves = found.get("serves")
     if "weight" in found and not (is_integer(weight) and 1 <= weight <= WITHDRAWAL_WEIGHT):
         message = f"Give the weight as a whole number from 1 to {WITHDRAWAL_WEIGHT}; 1000 is 1 %."
         problems.append(Problem(join(path, "weight"), message))

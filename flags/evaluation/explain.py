@@ -313,8 +313,8 @@ class _Reading:
 
     def _metadata(self, source: FlagSource) -> Metadata:
         metadata = metadata_of(self._snapshot, source)
-        found = source.document.get("deprecation")
-        told_at = parse_instant(found["deprecated_at"]) if found else None
+        found = source.document.get("deprecation") or {}
+        told_at = parse_instant(found.get("deprecated_at"))
         if told_at is None or self._now < told_at:
             return metadata
         metadata["deprecated"] = True

@@ -69,7 +69,11 @@ def _ending(random: Random, snapshot: Snapshot) -> Snapshot:
         if random.random() < 0.5:
             until = NOW + timedelta(seconds=random.choice([-86_400, 0, 1, 86_400]))
             withdrawal["until"] = until.isoformat().replace("+00:00", "Z")
-        found = {"deprecated_at": "2026-11-01T00:00:00Z", "successor": "other", "withdrawal": withdrawal}
+        found: dict[str, Any] = {
+            "deprecated_at": "2026-11-01T00:00:00Z",
+            "successor": "other",
+            "withdrawal": withdrawal,
+        }
         if random.random() < 0.1:
             found["is_archived"] = True
         ends = {"deprecation": found} if random.random() < 0.35 else {}
