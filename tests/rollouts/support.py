@@ -13,8 +13,9 @@ from rollouts.services import change_requests as acts
 from rollouts.services import versions
 from rollouts.services.policies import set_approval_policy
 from rollouts.transitions import Act, RequestState
-from tests.factories import NOW, SOON, World, actor_of, percent_document
+from tests.factories import NOW, SOON, World, actor_of, make_served_world, percent_document
 from tests.support.agreed import agreed
+from tests.support.remembered import remembered
 
 
 @dataclass
@@ -151,6 +152,17 @@ def bring_to(bench: Bench, state: RequestState) -> ChangeRequest:
         case _:
             actor = actor_of(bench.world.rita)
             return acts.withdraw_change_request(bench.submitted().pk, actor=actor, reason="", now=NOW)
+
+
+def standing(state: RequestState) -> tuple[Bench, ChangeRequest]:
+    """A bench and a request in `state`, in a database that holds nothing else yet."""
+    return remembered(f"request {state.value}", lambda: _make_standing(state))
+
+
+def _make_standing(state: RequestState) -> tuple[Bench, ChangeRequest]:
+    world = make_served_world()
+    bench = Bench(world, world.first_flag)
+    return bench, bring_to(bench, state)
 
 
 def perform(  # noqa: C901 - a table of acts

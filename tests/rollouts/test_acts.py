@@ -19,8 +19,10 @@ from rollouts.selectors.rights import PEOPLES_ACTS
 from rollouts.services import change_requests as acts
 from rollouts.services import versions
 from rollouts.transitions import Act, RequestState, is_possible, next_state
-from tests.factories import NOW, SOON, World, actor_of, make_person
-from tests.rollouts.support import Bench, bring_to, perform, state_of
+from tests.factories import NOW, SOON, World, actor_of, make_person, make_served_world
+from tests.rollouts.admin.support import taken_back
+from tests.rollouts.support import Bench, perform, standing, state_of
+from tests.support.remembered import remembered
 
 REACHABLE = [state for state in RequestState if state is not RequestState.ROLLED_BACK]
 # Somebody whose role and distance allow the act, so that only the state can refuse it.
@@ -50,8 +52,8 @@ def _facts(request: ChangeRequest) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize(("state", "act"), list(itertools.product(REACHABLE, FIRST_ACTS)))
-def test_act__in_every_state__follows_the_table(bench: Bench, state: RequestState, act: Act) -> None:
-    request = bring_to(bench, state)
+def test_act__in_every_state__follows_the_table(db: None, state: RequestState, act: Act) -> None:
+    bench, request = standing(state)
     person = getattr(bench.world, RIGHT_PERSON[act])
     now = SOON if act is Act.APPLY else NOW
     page = request_page(request.pk, person, now=now)
@@ -112,27 +114,32 @@ def _cast(world: World) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("act", "state", "allowed"), ROLES)
 def test_act__every_role__is_allowed_or_refused_by_the_table(
-    bench: Bench, act: Act, state: RequestState, allowed: set[str]
+    db: None, act: Act, state: RequestState, allowed: set[str]
 ) -> None:
-    people = _cast(bench.world)
+    bench, people, request = remembered(f"request {state.value} and a cast", lambda: _make_cast_and_request(state))
     now = SOON if act is Act.APPLY else NOW
+    before = _facts(request)
 
     for name in CAST:
-        request = _edited_by(bench, people["cora"], state)
         person = people[name]
-        before = _facts(request)
         page_says = _page_says(request, person, act, now)
-        if name in allowed:
-            perform(bench, request, act, by=person, now=now)
-            assert page_says is None, (name, page_says)
-            assert _facts(request)[3] > before[3]
-        else:
-            with pytest.raises((PermissionMissing, ApprovalRefused)) as refused:
+        with taken_back():
+            if name in allowed:
                 perform(bench, request, act, by=person, now=now)
-            assert refused.value.status == 403
-            assert page_says, name
-            assert _facts(request) == before
-        _end(bench, request)
+                assert page_says is None, (name, page_says)
+                assert _facts(request)[3] > before[3]
+            else:
+                with pytest.raises((PermissionMissing, ApprovalRefused)) as refused:
+                    perform(bench, request, act, by=person, now=now)
+                assert refused.value.status == 403
+                assert page_says, name
+                assert _facts(request) == before
+
+
+def _make_cast_and_request(state: RequestState) -> tuple[Bench, dict[str, Any], ChangeRequest]:
+    world = make_served_world()
+    bench, people = Bench(world, world.first_flag), _cast(world)
+    return bench, people, _edited_by(bench, people["cora"], state)
 
 
 def _edited_by(bench: Bench, editor: Any, state: RequestState) -> ChangeRequest:
@@ -154,11 +161,6 @@ def _page_says(request: ChangeRequest, person: Any, act: Act, now: Any) -> str |
         return error.message
 
 
-def _end(bench: Bench, request: ChangeRequest) -> None:
-    if state_of(request) in (RequestState.DRAFT, RequestState.IN_REVIEW, RequestState.APPROVED):
-        acts.withdraw_change_request(request.pk, actor=actor_of(bench.world.rolf), reason="", now=NOW)
-
-
 MACHINES = (
     Actor.service("a token", "Checkout service"),
     Actor.system("rollouts.apply_due_changes"),
@@ -168,8 +170,8 @@ MACHINES = (
 
 
 @pytest.mark.parametrize("act", [act for act in PEOPLES_ACTS if act is not Act.APPLY])
-def test_act__services_and_rules__do_nothing_that_people_decide(bench: Bench, act: Act) -> None:
-    request = bring_to(bench, RequestState.DRAFT if act is Act.SUBMIT else RequestState.IN_REVIEW)
+def test_act__services_and_rules__do_nothing_that_people_decide(db: None, act: Act) -> None:
+    _, request = standing(RequestState.DRAFT if act is Act.SUBMIT else RequestState.IN_REVIEW)
     before = _facts(request)
 
     for actor in MACHINES:
