@@ -18,6 +18,7 @@ from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest
 from flags.differences import recorded_sentences
 from flags.directions import Movement
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
+from flags.documents.deprecation import is_archived
 from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.selectors.movements import movement_of_change_set
@@ -25,6 +26,7 @@ from flags.services.attempts import attempted
 from flags.services.gates import pass_gates
 from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
+from flags.services.retirement import keep_up, lock_flags
 from flags.services.surroundings import surrounding_problems
 from flags.services.tickets import governed_write
 from flags.services.versions import Author, write_version
@@ -285,6 +287,7 @@ def _write(change_set: ChangeSet, state: _State, context: _Context) -> AppliedCh
     revision = environment.revision + 1
     versions: dict[str, int] = {}
     author = Author.of(context.actor)
+    ending = _ending_or_coming_back(change_set, state)
     with governed_write(environment.id):
         for edit in change_set.edits:
             row, before = _row_for(edit, state), state.row(edit)
@@ -295,8 +298,21 @@ def _write(change_set: ChangeSet, state: _State, context: _Context) -> AppliedCh
         moved = Environment.objects.filter(pk=environment.pk, revision=environment.revision)
         if not moved.update(revision=F("revision") + 1):
             raise StaleChange("The environment changed a moment ago. Try again.")
+    keep_up(ending, actor=context.actor, now=context.now, reason=context.reason)
     transaction.on_commit(partial(snapshots.publish, environment.id), robust=True)
     return AppliedChange(revision, versions)
+
+
+def _ending_or_coming_back(change_set: ChangeSet, state: _State) -> list[Flag]:
+    """Flags that may be archived or revived as a whole by this write, locked."""
+    keys = []
+    for edit in change_set.edits:
+        if isinstance(edit, ConfigEdit):
+            row, flag = state.configs.get(edit.flag_key), state.flags[edit.flag_key]
+            was_archived = row is not None and is_archived(row.document)
+            if row is None or flag.archived_at is not None or was_archived != is_archived(edit.document):
+                keys.append(edit.flag_key)
+    return lock_flags(keys, state.environment.project_id) if keys else []
 
 
 def _row_for(edit: ConfigEdit | SegmentEdit, state: _State) -> FlagConfig | Segment:
