@@ -101,6 +101,8 @@ ACCEPTED = [
     timeline(**NEW),
     timeline(*(USUAL[place] for place in (0, 1, 6, 7))),
     with_(2, minutes=1_440),
+    # The end of a brownout is outside of it.
+    with_(3, at=day(30 + 10 / 1_440)),
     with_(5, weight=99_999),
     gated(6, residual_at_most=0, residual_days=1, approvals=10, not_before_rest_minutes=8 * 1_440),
     squeezed(4, *(milestone(K.BROWNOUT, 38 + n / 4, minutes=5) for n in range(12))),
