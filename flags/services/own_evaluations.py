@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
+from flags.services.flag_use import keep_use, use_of_counts
 from flags.services.telemetry_rows import EvaluationKey, add_evaluations
 from flags.snapshots import SnapshotStore
 from flags.telemetry.closing import minute_of
@@ -47,8 +48,10 @@ class OwnEvaluations:
         try:
             counts = self._read()
             if self._written_at is None or now - self._written_at <= LONGEST_GAP:
+                rows = _rows(counts, self._written, store, now)
                 with transaction.atomic():
-                    add_evaluations(_rows(counts, self._written, store, now))
+                    add_evaluations(rows)
+                    keep_use(use_of_counts(rows))
             self._written, self._written_at = counts, now
         except Exception as error:
             logger.warning("own_evaluations_not_written", error=type(error).__name__)

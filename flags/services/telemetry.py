@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from flags.models import QuarantinedRow, TelemetryBatch
+from flags.services.flag_use import keep_use, use_of_counts, use_of_unknown
 from flags.services.telemetry_places import has_metric_place, source_of
 from flags.services.telemetry_rows import (
     EvaluationKey,
@@ -150,7 +151,7 @@ def _without_surplus_metrics(delivery: Delivery) -> Delivery:
     return replace(delivery, batch=replace(batch, metrics=kept, rejected=rejected))
 
 
-def _count(judged: Iterable[_Judged], closed: datetime) -> None:
+def _count(judged: Sequence[_Judged], closed: datetime) -> None:
     evaluations: Counter[EvaluationKey] = Counter()
     metrics: dict[MetricKey, MetricSums] = {}
     for each in judged:
@@ -163,6 +164,8 @@ def _count(judged: Iterable[_Judged], closed: datetime) -> None:
             metrics.setdefault(place, MetricSums()).add(one, is_late=one.minute <= closed)
     add_evaluations(evaluations)
     add_metrics(metrics)
+    keep_use(use_of_counts(evaluations))
+    keep_use(use_of_unknown((each.delivery, each.source) for each in judged))
 
 
 def _keep_rejected(judged: Iterable[_Judged]) -> None:

@@ -82,7 +82,7 @@ SUMS = tuple(MetricSums.__dataclass_fields__)
 def add_evaluations(counts: Mapping[EvaluationKey, int], *, span: str = "minute", replaces: bool = False) -> None:
     """Add to the counts of evaluations, or put these in their place."""
     rows = [(*key[:1], span, *key[1:], count) for key, count in sorted(counts.items()) if count]
-    _upsert(EvaluationCount, ("environment_id", "span", *EvaluationKey._fields[1:]), ("count",), rows, replaces)
+    _add_or_replace(EvaluationCount, ("environment_id", "span", *EvaluationKey._fields[1:]), ("count",), rows, replaces)
 
 
 def add_metrics(sums: Mapping[MetricKey, MetricSums], *, span: str = "minute", replaces: bool = False) -> None:
@@ -90,7 +90,7 @@ def add_metrics(sums: Mapping[MetricKey, MetricSums], *, span: str = "minute", r
     rows = [
         (*key[:1], span, *key[1:], *(_column_value(each, name) for name in SUMS)) for key, each in sorted(_items(sums))
     ]
-    _upsert(MetricCount, ("environment_id", "span", *MetricKey._fields[1:]), SUMS, rows, replaces)
+    _add_or_replace(MetricCount, ("environment_id", "span", *MetricKey._fields[1:]), SUMS, rows, replaces)
 
 
 def _items(sums: Mapping[MetricKey, MetricSums]) -> Iterable[tuple[MetricKey, MetricSums]]:
@@ -104,15 +104,22 @@ def _column_value(sums: MetricSums, name: str) -> Any:
     return orjson.dumps(sums.sketch, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _upsert(
+def _add_or_replace(
     model: type[models.Model], keys: Sequence[str], sums: Sequence[str], rows: list[tuple[Any, ...]], replaces: bool
 ) -> None:
+    changes = ", ".join(f"{name} = {_changed(model._meta.db_table, name, replaces)}" for name in sums)
+    upsert(model, keys, sums, rows, f"SET {changes}")
+
+
+def upsert(
+    model: type[models.Model], keys: Sequence[str], others: Sequence[str], rows: list[tuple[Any, ...]], change: str
+) -> None:
+    """Insert rows, or carry out `change` where there is one with these keys; rows of one call differ in their keys."""
     if not rows:
         return
-    table, columns = model._meta.db_table, (*keys, *sums)
-    changes = ", ".join(f"{name} = {_changed(table, name, replaces)}" for name in sums)
-    into = f"INSERT INTO {table} ({', '.join(columns)})"
-    conflict = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+    columns = (*keys, *others)
+    into = f"INSERT INTO {model._meta.db_table} ({', '.join(columns)})"
+    conflict = f"ON CONFLICT ({', '.join(keys)}) DO UPDATE {change}"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             types = [_postgresql_type(model, name) for name in columns]
@@ -138,6 +145,7 @@ def _postgresql_type(model: type[models.Model], name: str) -> str:
         models.ForeignKey: "uuid",
         models.DateTimeField: "timestamptz",
         models.BigIntegerField: "bigint",
+        models.BooleanField: "boolean",
         models.FloatField: "double precision",
         models.JSONField: "jsonb",
     }

@@ -1,6 +1,7 @@
 """Which texts telemetry may carry: keys, metric names, labels of services. Whoever is counted is never among them."""
 
 import re
+from hashlib import blake2b
 from typing import NamedTuple
 
 # The label of what has no place of its own.
@@ -64,6 +65,11 @@ def is_tellable(text: str) -> bool:
 def tellable_name(name: str) -> str:
     """The name of a field nobody asked for, as far as it may be shown."""
     return name if _NAME.fullmatch(name) else "(a name that cannot be shown)"
+
+
+def flag_mark(key: str) -> str:
+    """A mark by which a key is known again among those of flags, and that tells nothing of one that is not."""
+    return blake2b(key.encode(errors="replace"), digest_size=12).hexdigest()
 
 
 def is_personal(name: str) -> bool:

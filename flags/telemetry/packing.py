@@ -34,7 +34,7 @@ def pack(delivery: Delivery) -> bytes:
             [batch.batch_id, batch.service, batch.version],
             [[row.flag_key, row.variant, row.reason, _seconds(row.minute), row.count] for row in batch.evaluations],
             [_metric_values(row) for row in batch.metrics],
-            [[row.code, row.message, row.row] for row in batch.rejected],
+            [[row.code, row.message, row.row, row.flag_mark] for row in batch.rejected],
         ]
     )
 

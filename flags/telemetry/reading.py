@@ -166,7 +166,8 @@ def _passing(
         try:
             check(row)
         except _Refused as error:
-            rejected.append(RejectedRow(error.code, error.message, telling.checked_row(row)))
+            mark = labels.flag_mark(row.flag_key) if error.code == "unknown_flag" else ""
+            rejected.append(RejectedRow(error.code, error.message, telling.checked_row(row), mark))
         else:
             passing.append(row)
     return tuple(passing)

@@ -40,11 +40,16 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that was refused: the code and sentence of the reason, and the row as far as it may be shown."""
+    """A row that was refused: the code and sentence of the reason, and the row as far as it may be shown.
+
+    `flag_mark` is a mark of the key where no such flag is served: it finds a flag that was archived, and tells nobody
+    what was sent where there never was one.
+    """
 
     code: str
     message: str
     row: str
+    flag_mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,140 @@
+"""Who used a flag at last, and how much by day: kept from what services report and what is evaluated here."""
+
+import uuid
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from flags.models import EvaluationCount, FlagUse
+from flags.selectors.residual import burn_down, has_figures, last_use, residual_use
+from flags.services.flag_use import Use, UseKey, keep_use
+from flags.services.telemetry import accept
+from flags.services.telemetry_ages import forget_old, roll_up
+from flags.telemetry.packing import Delivery, pack, unpack
+from flags.telemetry.reading import read_batch
+from tests.factories import NOW, make_world
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def world() -> Any:
+    world = make_world()
+    world.flag()
+    return world
+
+
+def report(
+    world: Any, *keys: str, service: str = "billing-api", version: str = "7", at: Any = NOW, count: int = 5
+) -> None:
+    rows = [
+        {"flag": key, "variant": "on", "reason": "STATIC", "minute": at.isoformat(), "count": count} for key in keys
+    ]
+    document = {"batch_id": uuid.uuid4().hex, "service": service, "version": version, "evaluations": rows}
+    served = {world.first_flag.key: ("on", "off")}
+    accept(read_batch(document, known=served, now=at), world.production.pk, None, now=at)
+
+
+def use(world: Any) -> FlagUse:
+    return FlagUse.objects.get(environment=world.production)
+
+
+def test_use__reported_again__keeps_first_and_last_time(world):
+    key = world.first_flag.key
+    for at in (NOW + 5 * MINUTE, NOW, NOW + 9 * MINUTE):
+        report(world, key, at=at)
+
+    found = use(world)
+    assert (found.flag_key, found.service, found.version) == (key, "billing-api", "7")
+    assert (found.first_at, found.last_at, found.is_unknown) == (NOW, NOW + 9 * MINUTE, False)
+
+
+def test_use__flag_that_is_not_served_there__is_unknown(world):
+    other = world.flag("old-basket")
+
+    report(world, other.key)
+
+    assert (use(world).flag_key, use(world).is_unknown, use(world).last_at) == ("old-basket", True, NOW)
+
+
+def test_use__key_of_no_flag__is_kept_nowhere(world):
+    report(world, "MARKER-person@example.org")
+
+    assert not FlagUse.objects.exists()
+
+
+def test_use__no_longer_served_then_served_again__says_what_was_last(world):
+    place = UseKey(world.production.pk, "a-flag", "billing-api", "7")
+
+    keep_use({place: Use(NOW, NOW)})
+    keep_use({place: Use(NOW + MINUTE, NOW + MINUTE, is_unknown=True)})
+    assert use(world).is_unknown
+    keep_use({place: Use(NOW, NOW)})
+    assert use(world).is_unknown
+    keep_use({place: Use(NOW + 2 * MINUTE, NOW + 2 * MINUTE)})
+    assert not use(world).is_unknown
+
+
+def test_refused_row__in_the_buffer__keeps_the_mark_and_not_the_key(world):
+    document = {
+        "batch_id": "1",
+        "service": "billing-api",
+        "metrics": [],
+        "evaluations": [{"flag": "MARKER", "variant": "on", "reason": "STATIC", "minute": NOW.isoformat(), "count": 1}],
+    }
+    batch = read_batch(document, known={}, now=NOW)
+
+    packed = pack(Delivery(batch, world.production.pk, None, NOW))
+
+    assert b"MARKER" not in packed
+    assert unpack(packed).batch.rejected[0].flag_mark == batch.rejected[0].flag_mark != ""
+
+
+def test_residual_use__minutes_and_hours__count_each_evaluation_once(world, django_assert_num_queries):
+    key, now = world.first_flag.key, NOW + timedelta(days=40)
+    for days in (1, 5, 20, 39):
+        at = NOW + timedelta(days=days)
+        report(world, key, at=at, count=days)
+        report(world, key, at=at, count=1, service="shop")
+        roll_up(now=at + timedelta(hours=1))
+    forget_old(now=now)
+
+    with django_assert_num_queries(2):
+        found = residual_use([world.production.pk], [key], since=now - timedelta(days=36), now=now)
+
+    days = {each: (NOW + timedelta(days=each)).date() for each in (5, 20, 39)}
+    assert [(row.service, row.count) for row in found] == [("billing-api", 64), ("shop", 3)]
+    assert found[0].days == {days[5]: 5, days[20]: 20, days[39]: 39}
+    assert found[0].count_since(days[20]) == 59
+    assert burn_down(found)["shop"] == {day: 1 for day in days.values()}
+
+
+def test_residual_use__other_environments_and_flags__are_left_out(world):
+    report(world, world.first_flag.key)
+
+    assert not residual_use([world.staging.pk], [world.first_flag.key], since=NOW, now=NOW)
+    assert not residual_use([world.production.pk], ["another"], since=NOW, now=NOW)
+    assert not last_use(world.first_flag.key, [world.production.pk], since=NOW + MINUTE)
+    assert [row.service for row in last_use(world.first_flag.key, [world.production.pk], since=NOW)] == ["billing-api"]
+
+
+def test_has_figures__nothing_of_any_flag__is_not_zero(world):
+    assert not has_figures(world.production.pk, NOW)
+
+    report(world, world.first_flag.key)
+
+    assert has_figures(world.production.pk, NOW)
+    assert not has_figures(world.production.pk, NOW + MINUTE)
+    assert EvaluationCount.objects.count() == 1
+
+
+def test_burn_down__several_versions__are_added_up_by_service(world):
+    day = date(2026, 3, 2)
+    report(world, world.first_flag.key, version="7", count=3)
+    report(world, world.first_flag.key, version="8", count=4)
+
+    found = residual_use([world.production.pk], [world.first_flag.key], since=NOW, now=NOW)
+
+    assert burn_down(found) == {"billing-api": {day: 7}}
