@@ -15,6 +15,7 @@ PURE = (
     "flags/documents",
     "flags/evaluation",
     "flags/interop",
+    "flags/lifecycle",
     "flags/merging.py",
     "rollouts/policies",
     "rollouts/schedules",

@@ -1,0 +1,147 @@
+"""What is known about a flag when its life is judged. Whoever reads the database fills it in; all of it is data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from .shapes import Shape, shape_of
+from .stages import PlaceStage, StageNow, Version, overall_stage, place_stage
+from .thresholds import PERMANENT_KINDS, PERMANENT_TAG, RECENT_DAYS, Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUse:
+    """How a service asked for a flag lately: when at last, and how often in the recent days."""
+
+    service: str
+    last_at: datetime
+    recent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Since when and until when an environment reported evaluations of any flag; None where it never did."""
+
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+    def are_fresh(self, now: datetime) -> bool:
+        """Whether the environment reports at all. Where it does not, nothing that is missing means anything."""
+        return self.last_at is not None and self.last_at >= now - timedelta(days=RECENT_DAYS)
+
+    def cover(self, days: int, now: datetime) -> bool:
+        """Whether it reports, and did so that many days ago."""
+        return self.are_fresh(now) and self.first_at is not None and self.first_at <= now - timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How a flag was evaluated in an environment. `variants` says when each was served at last, "" the code default.
+
+    `unknown` are services that asked for it where it is not served.
+    """
+
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    variants: Mapping[str, datetime] = field(default_factory=dict)
+    services: Sequence[ServiceUse] = ()
+    unknown: Sequence[ServiceUse] = ()
+
+    @property
+    def recent(self) -> int:
+        """Evaluations of the recent days."""
+        return sum(each.recent for each in self.services)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFacts:
+    """A flag in one environment. `weighs`: it is protected or production. `document` is None where it is not set up.
+
+    `dependents` are keys of flags that need it there; `requests` are labels of open requests, `plans` of live plans,
+    `timelines` of live deprecation timelines.
+    """
+
+    key: str
+    name: str
+    weighs: bool
+    document: Mapping[str, Any] | None = None
+    versions: Sequence[Version] = ()
+    figures: Figures = Figures()
+    use: Use = Use()
+    dependents: Sequence[str] = ()
+    requests: Sequence[str] = ()
+    fresh_requests: Sequence[str] = ()
+    plans: Sequence[str] = ()
+    plan_since: datetime | None = None
+    timelines: Sequence[str] = ()
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of what is served now."""
+        return self.versions[-1].shape if self.versions else None
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When the config was changed at last."""
+        return self.versions[-1].at if self.versions else None
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """How code names a flag. `is_scanned`: code of the project was looked at at all; before, none means nothing."""
+
+    is_scanned: bool = False
+    live: int = 0
+    extinct_at: datetime | None = None
+    scanned_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagFacts:
+    """Everything about a flag. `born_at` is when its present life began, `snoozed_until` None unless it is snoozed."""
+
+    key: str
+    kind: str
+    born_at: datetime
+    places: Sequence[PlaceFacts]
+    thresholds: Thresholds
+    tags: Sequence[str] = ()
+    archived_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    snooze_reason: str = ""
+    references: References = References()
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether it is meant to stay, by its kind or its tag."""
+        return self.kind in PERMANENT_KINDS or PERMANENT_TAG in self.tags
+
+    def decides(self, place: PlaceFacts) -> bool:
+        """Whether an environment is one of those that decide."""
+        return any(place is each for each in self.deciding)
+
+    @property
+    def deciding(self) -> Sequence[PlaceFacts]:
+        """The environments that decide: those that weigh among those where it is set up, else all of these."""
+        present = [place for place in self.places if place.versions]
+        return [place for place in present if place.weighs] or present
+
+
+def stages_of(flag: FlagFacts, now: datetime) -> tuple[StageNow, Sequence[PlaceStage]]:
+    """The stage overall and in each environment."""
+    places = [
+        PlaceStage(
+            place.name,
+            place.weighs,
+            place_stage(place.versions, kind=flag.kind, now=now, plan_since=place.plan_since),
+        )
+        for place in flag.places
+    ]
+    return overall_stage(places, flag.archived_at), places
+
+
+def version_at(at: datetime, document: Mapping[str, Any], now: datetime) -> Version | None:
+    """A version of a config, None where nothing is left of its document."""
+    shape = shape_of(document, now)
+    return Version(at, shape) if shape is not None else None

@@ -1,0 +1,83 @@
+"""Flags in situations of their lives: a release flag that is 200 days old, served in production, with figures."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flags.documents import initial_document
+from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use, version_at
+from flags.lifecycle.thresholds import thresholds_for
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+Document = dict[str, Any]
+# Figures since long ago and until this morning; figures that began a week ago; none.
+FULL = Figures(NOW - timedelta(days=300), NOW - timedelta(hours=3))
+PARTLY = Figures(NOW - timedelta(days=9), NOW - timedelta(hours=3))
+SILENT = Figures()
+OVER = Figures(NOW - timedelta(days=300), NOW - timedelta(days=20))
+
+
+def ago(days: float) -> datetime:
+    """An instant that many days before NOW."""
+    return NOW - timedelta(days=days)
+
+
+def plain() -> Document:
+    """Switched on, “on” for everybody; off means the code default."""
+    return {**initial_document("f", "boolean"), "enabled": True, "default_variant": "on", "off_variant": None}
+
+
+def off() -> Document:
+    return {**plain(), "enabled": False}
+
+
+def share(percent: int) -> Document:
+    split = [{"variant": "on", "weight": percent * 1000}, {"variant": "off", "weight": 100_000 - percent * 1000}]
+    return {**plain(), "rules": [{"id": "all", "description": "", "condition": None, "serve": {"split": split}}]}
+
+
+def aimed() -> Document:
+    condition = {"attribute": "plan", "operator": "equals", "value": "beta"}
+    rule = {"id": "beta", "description": "", "condition": condition, "serve": {"variant": "on"}}
+    return {**plain(), "default_variant": "off", "rules": [rule]}
+
+
+def ending(document: Document, **deprecation: Any) -> Document:
+    return {**document, "deprecation": {"deprecated_at": "2026-10-01T08:00:00Z", **deprecation}}
+
+
+def use(last: float | None = None, *, first: float = 180, recent: int = 0, **variants: float) -> Use:
+    """Asked for `last` days ago; `variants` say how many days ago each was served at last."""
+    if last is None:
+        return Use()
+    seen = {name: ago(days) for name, days in variants.items()} or {"on": ago(last)}
+    return Use(ago(first), ago(last), seen, (ServiceUse("checkout", ago(last), recent),))
+
+
+def place(
+    *history: tuple[float, Mapping[str, Any]],
+    key: str = "production",
+    weighs: bool = True,
+    figures: Figures = FULL,
+    **facts: Any,
+) -> PlaceFacts:
+    """An environment; `history` are versions as (days ago, document), oldest first."""
+    versions = [found for days, document in history if (found := version_at(ago(days), document, NOW))]
+    return PlaceFacts(
+        key, key.capitalize(), weighs, history[-1][1] if history else None, tuple(versions), figures, **facts
+    )
+
+
+def staging(*history: tuple[float, Mapping[str, Any]], **facts: Any) -> PlaceFacts:
+    return place(*history, key="staging", weighs=False, **facts)
+
+
+def flag(*places: PlaceFacts, kind: str = "release", age: float = 200, **facts: Any) -> FlagFacts:
+    """A flag; its code was scanned and names it three times unless said otherwise."""
+    facts.setdefault("references", References(True, 3, None, ago(150)))
+    thresholds = facts.pop("thresholds", thresholds_for(kind))
+    return FlagFacts("f", kind, ago(age), tuple(places), thresholds, **facts)
+
+
+def codes(matters: Sequence[Any]) -> set[str]:
+    return {matter.code for matter in matters}
