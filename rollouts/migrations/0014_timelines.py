@@ -281,6 +281,25 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("project", "day"), name="debt_score_once_a_day")],
             },
         ),
+        migrations.CreateModel(
+            name="OwnerNudge",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("month", models.DateField()),
+                ("told_at", models.DateTimeField()),
+                ("flags", models.PositiveIntegerField()),
+                (
+                    "person",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["month", "person"],
+                "constraints": [models.UniqueConstraint(fields=("person", "month"), name="owner_nudge_once_a_month")],
+            },
+        ),
         migrations.AddIndex(
             model_name="deprecationtimeline",
             index=models.Index(fields=["environment", "state"], name="timeline_by_state"),

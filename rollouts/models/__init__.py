@@ -17,7 +17,7 @@ from rollouts.models.promotion import Drift, IntendedDifference
 from rollouts.models.rounds import Look, RequestRound
 from rollouts.models.rules import Judgement, PolicyRule, PolicyRuleVersion, ServiceApproval
 from rollouts.models.settings_proposals import SettingsProposal
-from rollouts.models.staleness import DebtScore, Snooze, StaleThresholds, StaleVerdict
+from rollouts.models.staleness import DebtScore, OwnerNudge, Snooze, StaleThresholds, StaleVerdict
 from rollouts.models.timelines import DeprecationTimeline, MilestoneApproval, TimelineStep
 from rollouts.models.trains import ReleaseTrain, TrainMember
 
@@ -51,6 +51,7 @@ __all__ = [
     "Judgement",
     "Look",
     "MilestoneApproval",
+    "OwnerNudge",
     "PlanFlag",
     "PlanStep",
     "PlanTemplate",

@@ -88,3 +88,19 @@ class DebtScore(models.Model):
 
     def __str__(self) -> str:
         return f"{self.score} on {self.day}"
+
+
+class OwnerNudge(models.Model):
+    """Somebody was told of his stale flags in a month, given by its first day; nobody is told twice."""
+
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    month = models.DateField()
+    told_at = models.DateTimeField()
+    flags = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["month", "person"]
+        constraints = [models.UniqueConstraint(fields=["person", "month"], name="owner_nudge_once_a_month")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} in {self.month:%B %Y}"
