@@ -103,7 +103,7 @@ class ReferenceSerializer(serializers.Serializer[dict[str, object]]):
     column = serializers.IntegerField()
     alias = serializers.CharField(allow_blank=True, help_text="What stands there instead of the key, or empty.")
     text = serializers.CharField(allow_blank=True, help_text="The line, if scanners send lines.")
-    url = serializers.CharField(allow_blank=True, help_text="Where it is looked at on the web, or empty.")
+    url = serializers.CharField(allow_blank=True, help_text="Where it is looked at on the web; empty if it is gone.")
     first_seen_at = serializers.DateTimeField()
     first_commit = serializers.CharField(allow_blank=True)
     last_seen_at = serializers.DateTimeField()

@@ -244,7 +244,7 @@ def _lines(rows: list[CodeReference]) -> list[dict[str, Any]]:
                 "column": row.column,
                 "alias": row.alias,
                 "text": row.text,
-                "url": web_address(row, row.vanished_commit or (scan.commit if scan else "")),
+                "url": "" if row.vanished_at else web_address(row, scan.commit if scan else ""),
                 "first_seen_at": row.first_seen_at,
                 "first_commit": row.first_commit,
                 "last_seen_at": row.last_seen_at or (scan.scanned_at if scan else row.first_seen_at),

@@ -180,7 +180,10 @@ class Migration(migrations.Migration):
             model_name="codereference",
             name="repository",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="references", to="flags.coderepository"
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="references",
+                to="flags.coderepository",
             ),
         ),
         migrations.AddField(
@@ -258,7 +261,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="codereference",
             constraint=models.UniqueConstraint(
-                fields=("repository", "branch", "flag_key", "path", "ordinal"), name="code_reference_unique"
+                fields=("repository", "branch", "path", "flag_key", "ordinal"), name="code_reference_unique"
             ),
         ),
         migrations.AddIndex(

@@ -60,7 +60,7 @@ class CodeReference(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    repository = models.ForeignKey(CodeRepository, on_delete=models.PROTECT, related_name="references")
+    repository = models.ForeignKey(CodeRepository, on_delete=models.PROTECT, related_name="references", db_index=False)
     branch = models.CharField(max_length=200)
     flag_key = models.CharField(max_length=100)
     alias = models.CharField(max_length=200, blank=True)
@@ -79,7 +79,7 @@ class CodeReference(models.Model):
         ordering = ["path", "line"]
         constraints = [
             models.UniqueConstraint(
-                fields=["repository", "branch", "flag_key", "path", "ordinal"], name="code_reference_unique"
+                fields=["repository", "branch", "path", "flag_key", "ordinal"], name="code_reference_unique"
             )
         ]
         indexes = [models.Index(fields=["repository", "flag_key", "vanished_at"], name="code_reference_by_flag")]

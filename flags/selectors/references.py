@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 from django.db.models import Count, F, Max, Min, OuterRef, Q, QuerySet, Subquery
 
-from flags.models import CodeReference, CodeRepository, CodeScan, Flag, Project
+from flags.models import CodeReference, CodeRepository, CodeScan, Environment, Flag, FlagUse, Project
 
 MOST_SHOWN = 500
+MOST_UNKNOWN = 100
 _FIELD = re.compile(r"\{(branch|commit|path|line)\}")
 
 
@@ -104,6 +105,12 @@ def archived_in_code(project: Project) -> list[tuple[Flag, int]]:
     counts = reference_counts(project.pk)
     archived = Flag.objects.filter(project=project, archived_at__isnull=False)
     return [(flag, counts[flag.key].live) for flag in archived if flag.key in counts and counts[flag.key].live]
+
+
+def unknown_keys(environments: QuerySet[Environment]) -> list[FlagUse]:
+    """Keys that services ask for and that are no flags: the last use of each by each service, newest first."""
+    rows = FlagUse.objects.filter(environment__in=environments, is_unknown=True).select_related("environment")
+    return list(rows.order_by("-last_at")[:MOST_UNKNOWN])
 
 
 def counting(rows: QuerySet[CodeReference]) -> QuerySet[CodeReference]:

@@ -73,6 +73,7 @@ MET = {
         ("read_impact", 404),
     },
     "telemetry": {("report_telemetry", 202), ("report_telemetry", 400)},
+    "references": {("report_code_references", 400), ("flag_keys", 404)},
     "audit": {("audit_events_list", 200), ("audit_events_list", 400)},
 }
 

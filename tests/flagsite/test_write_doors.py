@@ -23,7 +23,7 @@ from django.utils import timezone
 from audits.models import AuditEvent
 from flags.changes import ChangeSet, ConfigEdit
 from flags.guards import FLAGS_GUARDS
-from flags.models import ContextAttribute, Environment, EnvironmentToken, Flag, FlagConfig, Segment
+from flags.models import CodeRepository, ContextAttribute, Environment, EnvironmentToken, Flag, FlagConfig, Segment
 from flags.permissions import Role
 from flags.services.configs import edit_segment
 from flags.services.tokens import issue_token
@@ -191,6 +191,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "flags_environment": both[:1],
         "flags_environmenttoken": [token_id],
         "flags_project": [str(world.project.pk)],
+        "flags_coderepository": [_repository(world)],
         "flags_contextattribute": [str(ContextAttribute.objects.values_list("pk", flat=True).first())],
         "flagsite_user": [str(world.rita.pk)],
         "rollouts_changerequest": request_ids,
@@ -252,6 +253,12 @@ def _rule(world: World) -> str:
     document = rule(conditions=(condition("environment_kind", kinds=["staging"]),)).as_json()
     set_rule(world.project.pk, key="staging", document=document, actor=actor_of(world.ada), reason="Test", now=NOW)
     return str(PolicyRule.objects.get().pk)
+
+
+def _repository(world: World) -> str:
+    """A repository that is scanned."""
+    facts: dict[str, Any] = {"name": "shop", "default_branch": "main", "created_at": NOW}
+    return str(CodeRepository.objects.create(project=world.project, **facts).pk)
 
 
 def _guard_metric(world: World) -> str:
