@@ -64,3 +64,11 @@ class AlreadyExists(GovernanceError):
     code = "already_exists"
     status = 409
     title = "This key is taken"
+
+
+class KeyKeptBack(GovernanceError):
+    """The key belonged to a flag that was archived, and somebody may still ask for it."""
+
+    code = "key_kept_back"
+    status = 409
+    title = "This key is kept back"

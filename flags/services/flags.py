@@ -24,7 +24,9 @@ from flags.services.administering import administered_project, require_everywher
 from flags.services.attempts import attempted
 from flags.services.configs import apply_change_set
 from flags.services.keys import checked_key, checked_text, problem
+from flags.services.retirement import lock_flags
 from flags.services.tickets import governed_write
+from flags.services.tombstones import free_key
 from flags.services.watches import details_change, details_of, lets_pass
 from flags.settings_authority import ALONE, SecondPersonNeeded, SettingChange, SettingsAuthority, SoleAct
 
@@ -51,8 +53,9 @@ def create_flag(
 ) -> Flag:
     """Create a flag, switched off, in every environment the actor may edit directly.
 
-    Protected environments stay "not set up": what they serve starts with an approved change request.
-    Raises PermissionMissing (editors of the project), InvalidInput, InvalidDocument, AlreadyExists.
+    Protected environments stay "not set up": what they serve starts with an approved change request. The key of an
+    archived flag is taken from it once nobody uses it.
+    Raises PermissionMissing (editors of the project), InvalidInput, InvalidDocument, AlreadyExists, KeyKeptBack.
     """
     project = Project.objects.filter(pk=project_id).first()
     if project is None:
@@ -73,12 +76,13 @@ def create_flag(
     document = initial_document(flag.key, value_type, variants)
     with transaction.atomic():
         _lock_environments(project)
+        _free_key(flag, actor=actor, now=now)
         try:
             with transaction.atomic():
                 flag.save(force_insert=True)
         except IntegrityError as error:
             raise AlreadyExists(
-                f"{project.name} has a flag with the key {key} already. Keys are never used twice: choose another one."
+                f"{project.name} has a flag with the key {key} already. Choose another key for the new one."
             ) from error
         _record(Action.FLAG_CREATED, flag, actor=actor, now=now, data={"kind": kind, "value_type": value_type})
         _set_up(flag, document, actor=actor, now=now)
@@ -202,6 +206,12 @@ def _lock_environments(project: Project) -> None:
     """All of the project's environments, in one order and before the audit chain, as every other writer does."""
     rows = Environment.objects.select_for_update(of=("self",), no_key=True).filter(project=project)
     list(rows.order_by("pk").values_list("pk"))
+
+
+def _free_key(flag: Flag, *, actor: Actor, now: datetime) -> None:
+    """Take the key from an archived flag that has it. Raises AlreadyExists, KeyKeptBack."""
+    for earlier in lock_flags([flag.key], flag.project_id):
+        free_key(earlier, actor=actor, now=now)
 
 
 def _require_editor(actor: Actor, project: Project) -> None:
