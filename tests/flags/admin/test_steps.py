@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,3 +158,25 @@ def test_steps__any_environment_and_context__can_be_told(
         assert found
         assert all(line.strip() for line in lines(found))
         assert reason_chip(explanation.resolution)[0]
+
+
+@pytest.mark.parametrize(
+    ("withdrawal", "line"),
+    [
+        ({"weight": 100_000, "serves": None}, "yes: Withdrawn for everybody | The code default decides."),
+        (
+            {"weight": 100_000, "serves": "off", "until": "2020-01-01T00:00:00Z"},
+            "no: Withdrawn until 2020-01-01 00:00 UTC, which is over",
+        ),
+        (
+            {"weight": 50_000, "serves": "off"},
+            "no: 50 % of people are withdrawn: no usable targeting key was sent",
+        ),
+    ],
+)
+def test_steps__withdrawal__is_told_right_after_the_switch(withdrawal: dict[str, Any], line: str):
+    ends = {"deprecated_at": "2020-01-01T00:00:00Z", "withdrawal": withdrawal}
+
+    _, found = told({"checkout": document("checkout", deprecation=ends)}, {})
+
+    assert list(lines(found))[:2][1].replace("\u00a0", " ") == line
