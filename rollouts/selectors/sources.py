@@ -49,6 +49,13 @@ def source_of(request: ChangeRequest) -> Source | None:
             return Source(f"Restores what the whole environment served on {instant:%d %B %Y at %H:%M} UTC.")
         case "plan":
             return Source(f"Asks for rollout plan {facts['number']}, which gets there stage by stage.")
+        case "timeline":
+            return Source(f"Asks for deprecation timeline {facts['number']}, which gets there milestone by milestone.")
+        case "successor":
+            return Source(
+                f"Moves people from {facts['flag_key']} to its successor, variant by variant, as deprecation timeline "
+                f"{facts['number']} says. Everybody keeps what stands for what they have."
+            )
     return None
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet, Sum
 
 from flags.models import EvaluationCount
+from flags.selectors.residual import has_figures
 
 # Minutes are kept for 30 days; what is older is known by the hour.
 _MINUTES_KEPT = timedelta(days=29)
@@ -16,10 +17,11 @@ def residual_evaluations(environment_id: uuid.UUID, flag_key: str, *, days: int,
 
     None where the environment reported no evaluation of any flag in that time: missing figures are not zero.
     """
-    rows = _reported(environment_id, since=now - timedelta(days=days), now=now)
-    if not rows.exists():
+    since = now - timedelta(days=days)
+    if not has_figures(environment_id, since):
         return None
-    total: int | None = rows.filter(flag_key=flag_key).aggregate(total=Sum("count"))["total"]
+    rows = _reported(environment_id, since=since, now=now).filter(flag_key=flag_key)
+    total: int | None = rows.aggregate(total=Sum("count"))["total"]
     return total or 0
 
 

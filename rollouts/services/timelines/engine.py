@@ -25,7 +25,6 @@ from rollouts.errors import ConcurrentUpdate
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.due import due_timelines
 from rollouts.selectors.timelines.facts import Reading, Signal, reading_of
-from rollouts.services.timelines.archiving import archive_if_everywhere
 from rollouts.services.timelines.milestones import reach_milestone, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
 from rollouts.services.timelines.writing import ENGINE, lock_timeline, step
@@ -216,11 +215,10 @@ def _end_brownout(reading: Reading, now: datetime) -> None:
 
 
 def _complete(reading: Reading, now: datetime) -> None:
-    """The flag is archived here; with the last place where it was set up the flag itself is."""
+    """The flag is archived here. The write path archives the flag itself with the last place where it was set up."""
     timeline, sentence = reading.timeline, reading.decision.sentence
     fields: dict[str, Any] = {"ended_at": now, "next_look_at": None, "blocked_code": "", "blocked_detail": {}}
     step(timeline, TimelineAct.COMPLETE, actor=ENGINE, now=now, reason=sentence, **fields)
-    archive_if_everywhere(timeline.flag, actor=ENGINE, now=now)
 
 
 _DEEDS: Mapping[Move, Callable[[Reading, datetime], None]] = {
