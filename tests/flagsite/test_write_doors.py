@@ -487,6 +487,7 @@ def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
         "export_flagd": place,
         "import_flagd": [str(definition), *place, "--as", world.anna.username],
         "replay_verdict": [str(uuid4())],
+        "scan_code": [str(folder), "--project", world.project.key, "--branch", "main"],
         "simulate_traffic": ["--flag", "checkout-redesign", "--tokens", str(definition)],
     }
 
