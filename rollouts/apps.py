@@ -14,7 +14,8 @@ class RolloutsConfig(AppConfig):
         """Put the database guards back after every migrate: SQLite drops them when it rebuilds a table.
 
         Make the settings known that take two people to loosen, let the calendar be asked before every write, and the
-        rules before what they look at is changed, and release trains before a plan moves on.
+        rules before what they look at is changed, release trains before a plan moves on, and whatever stands on an
+        archived flag before its key goes to another one.
         """
         from flags.services.watches import register_watch
         from rollouts.guards import reinstall_guards
@@ -22,6 +23,7 @@ class RolloutsConfig(AppConfig):
         from rollouts.services.calendar import register_calendar_kind
         from rollouts.services.details import register_details_kinds
         from rollouts.services.freezes import register_calendar_gate
+        from rollouts.services.retirement import register_archived_holds
         from rollouts.services.rules import register_rule_kind
         from rollouts.services.settings_handlers import register_kinds
         from rollouts.services.train_moves import register_train_gate
@@ -33,4 +35,5 @@ class RolloutsConfig(AppConfig):
         register_details_kinds()
         register_calendar_gate()
         register_train_gate()
+        register_archived_holds()
         register_watch("rules", RulesWatch())

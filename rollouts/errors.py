@@ -270,3 +270,11 @@ class TimelineOutdated(GovernanceError):
     code = "timeline_outdated"
     status = 409
     title = "Dates of this timeline are past"
+
+
+class StillNeeded(GovernanceError):
+    """A flag was to be archived or revived at once, and something stands against it; `facts["blockers"]` says what."""
+
+    code = "still_needed"
+    status = 409
+    title = "This flag cannot be archived or revived like this"

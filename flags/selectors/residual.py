@@ -92,7 +92,7 @@ def burn_down(uses: Iterable[ResidualUse]) -> dict[str, dict[date, int]]:
 def _days(
     environment_ids: Collection[uuid.UUID], flag_keys: Collection[str], *, since: datetime, now: datetime
 ) -> dict[_Place, dict[date, int]]:
-    rows = _each_once(since, now).filter(environment__in=environment_ids, flag_key__in=flag_keys)
+    rows = each_once(since, now).filter(environment__in=environment_ids, flag_key__in=flag_keys)
     grouped = (
         rows.order_by()
         .annotate(day=TruncDay("at"))
@@ -105,8 +105,8 @@ def _days(
     return found
 
 
-def _each_once(since: datetime, now: datetime) -> QuerySet[EvaluationCount]:
-    """Counts since the beginning of a day; hours repeat what their minutes say."""
+def each_once(since: datetime, now: datetime) -> QuerySet[EvaluationCount]:
+    """Counts since the beginning of a day, each evaluation once: hours repeat what their minutes say."""
     begins = since.replace(hour=0, minute=0, second=0, microsecond=0)
     minutes_from = max(begins, (now - _SETTLED_AFTER).replace(minute=0, second=0, microsecond=0))
     in_minutes = Q(span="minute", at__gte=minutes_from)

@@ -26,13 +26,22 @@ def note_archived(flag: Flag, *, actor: Actor, now: datetime, reason: str = "") 
     return bool(locked) and _note_archived(locked[0], actor=actor, now=now, reason=reason)
 
 
+def note_revived(flag: Flag, *, actor: Actor, now: datetime, reason: str = "") -> bool:
+    """Begin another life of an archived flag that is set up nowhere, so that no write does; whether it did so."""
+    locked = lock_flags([flag.key], flag.project_id)
+    if not locked or locked[0].archived_at is None or FlagConfig.objects.filter(flag=flag).exists():
+        return False
+    _revive(locked[0], actor=actor, now=now, reason=reason)
+    return True
+
+
 def keep_up(locked: Iterable[Flag], *, actor: Actor, now: datetime, reason: str) -> None:
     """Archive or revive flags according to their configs as they were just written. Needs `lock_flags` before."""
     for flag in locked:
         if flag.archived_at is None:
             _note_archived(flag, actor=actor, now=now, reason=reason)
-        else:
-            _note_revived(flag, actor=actor, now=now, reason=reason)
+        elif not _is_archived_everywhere(flag):
+            _revive(flag, actor=actor, now=now, reason=reason)
 
 
 def lock_flags(keys: Collection[str], project_id: object) -> list[Flag]:
@@ -57,9 +66,7 @@ def _note_archived(flag: Flag, *, actor: Actor, now: datetime, reason: str) -> b
     return True
 
 
-def _note_revived(flag: Flag, *, actor: Actor, now: datetime, reason: str) -> None:
-    if _is_archived_everywhere(flag):
-        return
+def _revive(flag: Flag, *, actor: Actor, now: datetime, reason: str) -> None:
     flag.archived_at, flag.lifecycle, flag.lifecycle_started_at = None, flag.lifecycle + 1, now
     with governed_write(flag.project_id):
         flag.save(update_fields=["archived_at", "lifecycle", "lifecycle_started_at"])
