@@ -8,6 +8,7 @@ from rollouts.api.change_requests import ChangeRequestsView, ChangeRequestView, 
 from rollouts.api.impact import AskImpactView, ImpactRunView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
 from rollouts.api.plans import PlansView, PlanView
+from rollouts.api.timelines import TimelinesView, TimelineView
 from rollouts.api.trains import (
     PauseTrainView,
     ResumeTrainView,
@@ -22,6 +23,8 @@ urlpatterns: list[URLPattern] = [
     path("change-requests/<uuid:request_id>", ChangeRequestView.as_view(), name="change-request"),
     path("plans", PlansView.as_view(), name="plans"),
     path("plans/<uuid:plan_id>", PlanView.as_view(), name="plan"),
+    path("timelines", TimelinesView.as_view(), name="timelines"),
+    path("timelines/<uuid:timeline_id>", TimelineView.as_view(), name="timeline"),
     path("trains", TrainsView.as_view(), name="trains"),
     path("trains/<uuid:train_id>", TrainDetailView.as_view(), name="train"),
     path("trains/<uuid:train_id>/start", StartTrainView.as_view(), name="train-start"),

@@ -17,6 +17,7 @@ from audits.context import correlation
 from audits.errors import GovernanceError
 from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
+from rollouts.deprecations.codec import InvalidTimeline
 from rollouts.deprecations.deciding import Move
 from rollouts.deprecations.documents import brownout_ends_at, is_over
 from rollouts.deprecations.transitions import InvalidTimelineTransition, TimelineAct, TimelineState
@@ -62,6 +63,10 @@ def _look_at(timeline_id: uuid.UUID, *, now: datetime) -> int:
         try:
             if not _has_to_move(timeline_id, now=now) or not attempt(partial(_move, timeline_id, now=now)):
                 return moved
+        except InvalidTimeline:
+            logger.exception("Timeline %s cannot be read; a later look tries again", timeline_id)
+            _hold_unreadable(timeline_id, now=now)
+            return moved
         except GovernanceError as error:
             # Somebody was faster, and the next sweep sees what he did.
             logger.info("Timeline %s was left alone: %s", timeline_id, error.code)

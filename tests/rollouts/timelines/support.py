@@ -45,7 +45,7 @@ def definition_of(
 
 @dataclass
 class TimelineBench(Bench):
-    """The bench with timelines. Rita shapes and proposes, Abel approves, Rolf starts; in staging Rita starts herself."""
+    """The bench with timelines. Rita shapes and proposes, Abel approves; in staging Rita starts them herself."""
 
     @property
     def staging(self) -> Environment:
@@ -63,9 +63,15 @@ class TimelineBench(Bench):
         )
         return made
 
-    def started(self, *, by: Any = None, now: datetime = NOW, **wanted: Any) -> DeprecationTimeline:
+    def started(self, **wanted: Any) -> DeprecationTimeline:
         """A running timeline in staging, before its first milestone."""
-        timeline = self.draft_in(self.staging, by=by, now=now, **wanted)
+        return self.started_in(self.staging, **wanted)
+
+    def started_in(
+        self, environment: Environment, *, by: Any = None, now: datetime = NOW, **wanted: Any
+    ) -> DeprecationTimeline:
+        """A running timeline in an environment without protection."""
+        timeline = self.draft_in(environment, by=by, now=now, **wanted)
         actor = actor_of(by or self.world.rita)
         return acting.start_timeline(timeline.pk, actor=actor, now=now, digest=timeline.digest)
 
@@ -94,7 +100,8 @@ class TimelineBench(Bench):
     def change(self, environment: Environment | None = None) -> None:
         """Somebody else writes the flag."""
         environment = environment or self.staging
-        self.world.serve(self.flag, environment, {**self.served(environment), "enabled": False})
+        document = self.served(environment)
+        self.world.serve(self.flag, environment, {**document, "enabled": not document["enabled"]})
 
     def report(
         self,
@@ -149,9 +156,11 @@ def timeline_in(bench: TimelineBench, state: TimelineState) -> DeprecationTimeli
         case TimelineState.DONE:
             return done(brought_to(bench.started(), ARCHIVED))
     timeline = brought_to(bench.started(), WARNED)
+    if state is TimelineState.UNDONE:
+        timeline = brought_to(timeline, BROWNED_OUT)
     told: dict[str, Any] = {
         "actor": actor_of(bench.world.rolf),
-        "now": at_day(8),
+        "now": at_day(14),
         "sequence": timeline.sequence,
         "reason": "A reason",
     }
@@ -159,7 +168,7 @@ def timeline_in(bench: TimelineBench, state: TimelineState) -> DeprecationTimeli
         case TimelineState.PAUSED:
             return acting.pause(timeline.pk, **told)
         case TimelineState.UNDONE:
-            return acting.undo(timeline.pk, to_milestone=ANNOUNCED, **told)
+            return acting.undo(timeline.pk, to_milestone=WARNED, **told)
         case TimelineState.ENDED:
             return acting.end_timeline(timeline.pk, **told)
     return timeline
