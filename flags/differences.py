@@ -1,7 +1,7 @@
 """What changed between two documents, in plain sentences. Pure; `flags.changes` re-exports it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from audits.integrity import canonical_json
@@ -77,11 +77,16 @@ def recorded_sentences(before: Item | None, after: Item) -> list[str]:
 
     Individual targets are counted. Targeting keys in conditions get numbers, which mean nothing outside this record.
     """
+    return [item.sentence for item in recorded_differences(before, after)]
+
+
+def recorded_differences(before: Item | None, after: Item) -> list[Difference]:
+    """What changes, in sentences that name nobody, as `recorded_sentences` says."""
     numbers: dict[str, str] = {}
     old = None if before is None else _without_names(before, numbers)
     new = _without_names(after, numbers)
     found = diff_segments(old, new) if "condition" in new else diff_configs(old, new)
-    return [_counted(item) if item.path.startswith("targets.") else item.sentence for item in found]
+    return [replace(item, sentence=_counted(item)) if item.path.startswith("targets.") else item for item in found]
 
 
 def _counted(difference: Difference) -> str:
