@@ -40,6 +40,7 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Roles", "assignment_ind", "admin:flags_customrole_changelist"),
         _item("Tokens", "key", "admin:flags_environmenttoken_changelist") if administers else None,
         _item("Telemetry", "monitoring", "admin:flags_telemetrybatch_changelist"),
+        _item("Services", "hub", "admin:flags_serviceowner_changelist"),
         _item("Code references", "code", "admin:flags_coderepository_changelist"),
         _item("Approval policies", "policy", "admin:rollouts_approvalpolicy_changelist"),
         _item("Policy rules", "rule", "admin:rollouts_policyrule_changelist"),
