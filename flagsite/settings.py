@@ -205,6 +205,12 @@ CELERY_BEAT_SCHEDULE["refresh-drift"] = {
     "schedule": 600.0,
     "options": {"expires": 600.0},
 }
+# Judges the flags of a project once a day; the other times it finds that nothing is left to do.
+CELERY_BEAT_SCHEDULE["scan-stale-flags"] = {
+    "task": "rollouts.tasks.scan_stale_flags",
+    "schedule": 3600.0,
+    "options": {"expires": 3600.0},
+}
 CELERY_BEAT_SCHEDULE["forget-context-samples"] = {
     "task": "rollouts.tasks.forget_context_samples",
     "schedule": 600.0,

@@ -36,6 +36,8 @@ from rollouts.services.impact import carry_out_impact, drop_upload, revive_impac
 from rollouts.services.plans.engine import advance_due
 from rollouts.services.plans.rollback import verify_if_left
 from rollouts.services.settings import expire_if_due as expire_proposal_if_due
+from rollouts.services.stale_nudges import nudge_owners
+from rollouts.services.staleness import scan_stale, unscanned_projects
 from rollouts.services.test_traffic import EVERY_SECONDS, Run, send_some
 from rollouts.services.timelines.engine import advance_due as advance_timelines
 from rollouts.services.train_moves import carry_on
@@ -160,6 +162,16 @@ def refresh_drift() -> int:
     now = timezone.now()
     with correlation():
         return _sweep(Project.objects.all(), refresh_project_drift, now=now)
+
+
+@shared_task(acks_late=True)  # type: ignore[untyped-decorator]
+def scan_stale_flags() -> int:
+    """Judge the flags of every project once a day and tell owners once a month; how many projects were judged."""
+    now = timezone.now()
+    with correlation():
+        judged = _sweep(unscanned_projects(now), scan_stale, now=now)
+        nudge_owners(now=now)
+        return judged
 
 
 @shared_task(acks_late=True)  # type: ignore[untyped-decorator]

@@ -17,6 +17,7 @@ from rollouts.tasks import (
     refresh_drift,
     run_due_drills,
     run_waiting_impacts,
+    scan_stale_flags,
 )
 
 
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         run_waiting_impacts()
         forget_context_samples()
         age_telemetry()
+        scan_stale_flags()
         changes, plans = "change" if applied == 1 else "changes", "plan" if moved == 1 else "plans"
         milestones = "milestone" if reached == 1 else "milestones"
         self.stdout.write(

@@ -500,7 +500,8 @@ def test_judge__situation__is_told_as_expected(each: Case) -> None:
 def test_judge__situation__says_so_in_sentences(each: Case) -> None:
     found, removal = judge(each.flag, NOW), removal_of(each.flag, NOW)
 
-    told = [one.sentence for one in (*found.findings, *found.guards, *removal.blockers, *removal.cautions)]
+    told = [one.sentence for one in found.findings] + [one.sentence for one in found.guards]
+    told += [one.sentence for one in (*removal.blockers, *removal.cautions)]
 
     assert [text for text in told if not text.endswith((".", each.flag.snooze_reason or "."))] == []
     assert all("None" not in text and "frozenset" not in text and "  " not in text for text in told)

@@ -1,0 +1,172 @@
+"""The facts of flags, for as many as one likes in the same number of queries."""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, Min
+
+from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, Use, version_at
+from flags.lifecycle.lives import Life, life_of
+from flags.lifecycle.stages import Version
+from flags.lifecycle.thresholds import USUAL, Thresholds, thresholds_for
+from flags.models import CodeScan, Environment, Flag, FlagConfig, Project
+from flags.models.environments import EnvironmentKind
+from flags.selectors.references import FlagReferences, reference_counts
+from rollouts.models import Snooze, StaleThresholds
+from rollouts.selectors.staleness.uses import figures_of, uses_of
+from rollouts.selectors.staleness.work import Work, work_on
+
+# Counts are read for a month longer than any threshold asks about.
+_MARGIN_DAYS = 30
+History = Mapping[tuple[uuid.UUID, uuid.UUID], Sequence[Version]]
+
+
+@dataclass(frozen=True, slots=True)
+class FlagLife:
+    """A flag and what is judged about it."""
+
+    flag: Flag
+    life: Life
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What was read for all flags of a project together."""
+
+    environments: Sequence[Environment]
+    documents: Mapping[tuple[uuid.UUID, uuid.UUID], Mapping[str, Any]]
+    history: History
+    figures: Mapping[uuid.UUID, Figures]
+    uses: Mapping[tuple[uuid.UUID, str], Use]
+    work: Mapping[tuple[uuid.UUID, str], Work]
+    thresholds: Mapping[str, Thresholds]
+    snoozes: Mapping[uuid.UUID, Snooze]
+    references: Mapping[str, FlagReferences]
+    scanned_since: datetime | None
+
+
+def lives_of(project: Project, *, now: datetime, flags: Sequence[Flag] | None = None) -> list[FlagLife]:
+    """The lives of flags of a project, all of them unless some are given: fifteen queries for any number."""
+    asked = list(Flag.objects.filter(project=project).order_by("key")) if flags is None else list(flags)
+    ground = _ground(project, None if flags is None else asked, now)
+    return [FlagLife(flag, life_of(_facts(flag, ground), now)) for flag in asked]
+
+
+def life_of_flag(flag: Flag, *, now: datetime) -> Life:
+    """The life of one flag, judged afresh."""
+    return lives_of(flag.project, now=now, flags=[flag])[0].life
+
+
+def _ground(project: Project, flags: Sequence[Flag] | None, now: datetime) -> _Ground:
+    environments = list(Environment.objects.filter(project=project).order_by("position", "key"))
+    ids, keys = [each.pk for each in environments], None if flags is None else [flag.key for flag in flags]
+    flag_ids = None if flags is None else [flag.pk for flag in flags]
+    thresholds = thresholds_in(project)
+    days = max(_longest(each) for each in thresholds.values()) + _MARGIN_DAYS
+    return _Ground(
+        environments=environments,
+        documents=_documents(ids, flag_ids),
+        history=_history(ids, flag_ids, now),
+        figures=figures_of(ids),
+        uses=uses_of(ids, keys, days=days, now=now),
+        work=work_on(ids, now=now),
+        thresholds=thresholds,
+        snoozes=_snoozes(project, flag_ids, now),
+        references=reference_counts(project.pk, keys),
+        scanned_since=_scanned_since(project),
+    )
+
+
+def thresholds_in(project: Project) -> dict[str, Thresholds]:
+    """The thresholds of every kind in a project: one query."""
+    values = dict(StaleThresholds.objects.filter(project=project).values_list("kind", "values"))
+    return {kind: thresholds_for(kind, values.get(kind)) for kind in USUAL}
+
+
+def _longest(thresholds: Thresholds) -> int:
+    return max(thresholds.unused or 0, thresholds.one_variant or 0)
+
+
+def _documents(
+    environment_ids: Collection[uuid.UUID], flag_ids: Collection[uuid.UUID] | None
+) -> dict[tuple[uuid.UUID, uuid.UUID], Mapping[str, Any]]:
+    """The variants of every config: all that is asked of whole documents, and never long."""
+    rows = FlagConfig.objects.filter(environment__in=environment_ids)
+    rows = rows if flag_ids is None else rows.filter(flag__in=flag_ids)
+    found = rows.order_by().values_list("flag_id", "environment_id", "document__variants")
+    return {(flag_id, place_id): {"variants": variants or ()} for flag_id, place_id, variants in found}
+
+
+def _history(
+    environment_ids: Collection[uuid.UUID], flag_ids: Collection[uuid.UUID] | None, now: datetime
+) -> dict[tuple[uuid.UUID, uuid.UUID], list[Version]]:
+    """The versions of configs, oldest first. Documents are let go of one by one: some are long."""
+    rows = FlagConfig.history.filter(environment_id__in=environment_ids)
+    rows = rows if flag_ids is None else rows.filter(flag_id__in=flag_ids)
+    found: dict[tuple[uuid.UUID, uuid.UUID], list[Version]] = {}
+    names = ("flag_id", "environment_id", "history_date", "document")
+    for flag_id, place_id, at, document in rows.order_by("version", "history_id").values_list(*names).iterator():
+        version = version_at(at, document, now)
+        if version is not None:
+            found.setdefault((flag_id, place_id), []).append(version)
+    return found
+
+
+def _snoozes(project: Project, flag_ids: Collection[uuid.UUID] | None, now: datetime) -> dict[uuid.UUID, Snooze]:
+    rows = Snooze.objects.filter(project=project, until__gt=now, ended_at=None)
+    rows = rows if flag_ids is None else rows.filter(flag__in=flag_ids)
+    return {snooze.flag_id: snooze for snooze in rows.order_by("until")}
+
+
+def _scanned_since(project: Project) -> datetime | None:
+    """When code of a default branch was looked at first, None while it never was."""
+    scans = CodeScan.objects.filter(repository__project=project, branch=F("repository__default_branch"))
+    first: datetime | None = scans.aggregate(first=Min("scanned_at"))["first"]
+    return first
+
+
+def _facts(flag: Flag, ground: _Ground) -> FlagFacts:
+    snooze, named = ground.snoozes.get(flag.pk), ground.references.get(flag.key)
+    return FlagFacts(
+        key=flag.key,
+        kind=flag.kind,
+        born_at=flag.lifecycle_started_at or flag.created_at,
+        places=tuple(_place(flag, environment, ground) for environment in ground.environments),
+        thresholds=ground.thresholds.get(flag.kind, Thresholds()),
+        tags=tuple(flag.tags),
+        archived_at=flag.archived_at,
+        snoozed_until=snooze.until if snooze else None,
+        snooze_reason=snooze.reason if snooze else "",
+        references=References(
+            is_scanned=ground.scanned_since is not None,
+            live=named.live if named else 0,
+            extinct_at=named.extinct_at if named else None,
+            scanned_since=ground.scanned_since,
+        ),
+    )
+
+
+def _place(flag: Flag, environment: Environment, ground: _Ground) -> PlaceFacts:
+    place, known = (flag.pk, environment.pk), (environment.pk, flag.key)
+    work = ground.work.get(known, _NOTHING)
+    return PlaceFacts(
+        key=environment.key,
+        name=environment.name,
+        weighs=environment.is_protected or environment.kind == EnvironmentKind.PRODUCTION,
+        document=ground.documents.get(place),
+        versions=ground.history.get(place, ()) if place in ground.documents else (),
+        figures=ground.figures.get(environment.pk, Figures()),
+        use=ground.uses.get(known, Use()),
+        dependents=work.dependents,
+        requests=work.requests,
+        fresh_requests=work.fresh_requests,
+        plans=work.plans,
+        plan_since=work.plan_since,
+        timelines=work.timelines,
+    )
+
+
+_NOTHING = Work()
