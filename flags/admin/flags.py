@@ -40,6 +40,10 @@ class FlagAdmin(GovernedAdmin):
             "project", "owner", "owner_team"
         )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flag]:
+        """Also flags that gave their key away: their pages are what the audit trail leads to."""
+        return self.visible_to(signed_in(request), Flag.everything.all())
+
     def get_urls(self) -> list[URLPattern]:
         return [self.door("<uuid:object_id>/edit/", self.edit_view, "flags_flag_edit"), *super().get_urls()]
 

@@ -139,7 +139,7 @@ def _attributes_in_use(project: Project, environments: Sequence[Environment]) ->
 def _choice(request: HttpRequest, user: AbstractUser, project: Project) -> Choice:
     """What the person chose among what they may look at; at first everything, as far as it fits."""
     environments = list(visible_environments(user).filter(project=project).order_by("position", "key"))
-    flags = list(Flag.objects.filter(project=project).order_by("name", "key"))
+    flags = list(Flag.objects.filter(project=project, archived_at=None).order_by("name", "key"))
     if request.method == "POST":
         flag_keys, places = set(request.POST.getlist("flag")), set(request.POST.getlist("environment"))
     else:

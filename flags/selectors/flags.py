@@ -23,13 +23,24 @@ from flags.selectors.prerequisites import Dependent, Need, dependents_by_place, 
 
 PAGE_SIZE = 50
 TARGETS_NAMED = 3
-STATES = {"off": "Off", "on": "On", "partial": "For a share", "targeted": "Targeted", "none": "Not set up"}
+ARCHIVED = "archived"
+STATES = {
+    "off": "Off",
+    "on": "On",
+    "partial": "For a share",
+    "targeted": "Targeted",
+    "none": "Not set up",
+    ARCHIVED: "Archived",
+}
 SORTS = {"name": "Name", "key": "Key", "changed": "Last changed", "newest": "Newest first"}
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixQuery:
-    """What a person looks for in the matrix; empty means any. `where` is the environment key that `state` is about."""
+    """What a person looks for in the matrix; empty means any. `where` is the environment key that `state` is about.
+
+    Archived flags are shown only when asked for, by the state `archived`.
+    """
 
     text: str = ""
     kind: str = ""
@@ -119,10 +130,11 @@ class FlagCard:
 def matrix(user: AbstractUser, project: Project, query: MatrixQuery, *, now: datetime) -> Matrix:
     """One page of a project's flags with what each serves in every environment the person may look at: 8 queries."""
     environments = list(visible_environments(user).filter(project=project).order_by("position", "key"))
-    flags = list(Flag.objects.filter(project=project).select_related("owner").defer("value_schema", "links"))
+    rows = Flag.objects.filter(project=project, archived_at__isnull=query.state != ARCHIVED)
+    flags = list(rows.select_related("owner").defer("value_schema", "links"))
     proposes = environments_with(user, PROPOSE)
     chosen = _sorted([flag for flag in flags if _matches(flag, query)], query.sort, environments)
-    if query.state:
+    if query.state and query.state != ARCHIVED:
         about = [item for item in environments if query.where in {"", item.key}]
         rows = [row for row in _rows(chosen, environments, proposes) if _in_state(row, query.state, about)]
         found, pages = len(rows), _pages(len(rows))

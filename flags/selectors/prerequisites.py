@@ -51,9 +51,9 @@ class Dependent:
 
 
 def offered_parents(flag: Flag, environment: Environment, *, now: datetime) -> list[Parent]:
-    """The other flags of the project with what they serve in an environment, by name: two queries."""
+    """The other flags of the project, but archived ones, with what they serve here, by name: two queries."""
     documents = dict(FlagConfig.objects.filter(environment=environment).values_list("flag__key", "document"))
-    flags = Flag.objects.filter(project=flag.project_id).exclude(pk=flag.pk).order_by("name", "key")
+    flags = Flag.objects.filter(project=flag.project_id, archived_at=None).exclude(pk=flag.pk).order_by("name", "key")
     rows = flags.values_list("pk", "key", "name")
     known: dict[str, set[str]] = {}
     return [_parent(flag_id, key, name, documents, known, now) for flag_id, key, name in rows]

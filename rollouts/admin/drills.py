@@ -71,7 +71,8 @@ class DrillForm(forms.Form):
 
     def __init__(self, *args: Any, environment: Environment, drill: RollbackDrill | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        flags = Flag.objects.filter(project=environment.project_id, configs__environment=environment).order_by("key")
+        flags = Flag.objects.filter(project=environment.project_id, configs__environment=environment)
+        flags = flags.filter(archived_at=None).order_by("key")
         if drill is not None:
             flags = flags.filter(pk=drill.flag_id) if drill.flag_id else flags.none()
         every = [(WHOLE, f"Everything in {environment.name}")] if drill is None or drill.flag_id is None else []

@@ -91,8 +91,9 @@ def neighbours(environments: Iterable[Environment]) -> list[Pair]:
 
 
 def compare(project: Project, pairs: Sequence[Pair], *, now: datetime, flag_key: str = "") -> list[list[Comparison]]:
-    """Every flag of a project, or the one named, in each pair of environments, by key: seven queries."""
-    flags = Flag.objects.filter(project=project).select_related("owner", "owner_team").order_by("key")
+    """Every flag of a project that is not archived, or the one named, in each pair of environments: seven queries."""
+    rows = Flag.objects.filter(project=project, archived_at=None)
+    flags = rows.select_related("owner", "owner_team").order_by("key")
     flags = flags.filter(key=flag_key) if flag_key else flags
     configs = configs_in(pairs, flags)
     read_documents(configs, [flag.pk for flag in flags], pairs)
@@ -109,7 +110,7 @@ def drift_page(
     """
     project = environment.project
     pairs = [pair for pair in neighbours(Environment.objects.filter(project=project)) if environment in pair]
-    flags = Flag.objects.filter(project=project, key__gt=after).order_by("key")
+    flags = Flag.objects.filter(project=project, archived_at=None, key__gt=after).order_by("key")
     configs = configs_in(pairs, flags)
     found = [flag for flag in flags if any(configs.may_differ(flag.pk, pair) for pair in pairs)]
     page = found[:most]

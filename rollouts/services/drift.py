@@ -42,7 +42,7 @@ def refresh_drift(project_id: uuid.UUID, *, now: datetime) -> bool:
 def _found(project: Project, former: Found) -> Found:
     """Every aspect that differs, with the instant since when, by flag and pair."""
     pairs = neighbours(Environment.objects.filter(project=project))
-    flags = Flag.objects.filter(project=project)
+    flags = Flag.objects.filter(project=project, archived_at=None)
     flag_ids = list(flags.values_list("pk", flat=True))
     configs = configs_in(pairs, flags)
     read_documents(configs, flag_ids, pairs)

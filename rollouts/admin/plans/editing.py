@@ -183,7 +183,7 @@ def _environment(user: AbstractUser, text: str) -> Environment:
 
 
 def _desk(environment: Environment, plan: RolloutPlan | None = None) -> Desk:
-    flags = Flag.objects.filter(project=environment.project_id).order_by("name")
+    flags = Flag.objects.filter(project=environment.project_id, archived_at=None).order_by("name")
     metrics = GuardMetric.objects.filter(project=environment.project_id, is_retired=False).order_by("name")
     stored = from_json(plan.definition) if plan else None
     return Desk(environment, list(flags), list(metrics), choices_for(environment.project_id), plan, stored)
