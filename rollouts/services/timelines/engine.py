@@ -39,8 +39,8 @@ _RETRY_AFTER = timedelta(minutes=1)
 # Somebody else acted on the timeline at the same moment: not what stands in its way, the next look sees more.
 _RACES = (ConcurrentUpdate, InvalidTimelineTransition)
 _UNREADABLE_WORDS = (
-    "What is stored of this timeline cannot be read, so it does not go on. End it; whoever runs Flagsite finds in the "
-    "log what is wrong."
+    "Something about this timeline cannot be read or carried out, so it does not go on. Try again later or end it; "
+    "whoever runs Flagsite finds in the log what is wrong."
 )
 
 

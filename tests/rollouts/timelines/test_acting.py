@@ -257,7 +257,7 @@ def test_plan_and_timeline__on_one_flag__exclude_each_other(bench: TimelineBench
     rita = actor_of(bench.world.rita)
     draft = bench.draft_in(bench.staging)
     plan = plans.started()
-    ending = {"now": NOW, "actor": rita}
+    ending: dict[str, Any] = {"now": NOW, "actor": rita}
 
     bench.world.serve(bench.flag, bench.staging, draft.base["document"])
     with pytest.raises(FlagInOtherPlan, match="works on checkout-redesign"):
