@@ -9,7 +9,7 @@ import pytest
 from audits.models import AuditEvent
 from flags.models import FlagConfig
 from rollouts.models import TimelineStep
-from rollouts.services.timelines import engine, milestones, writing
+from rollouts.services.timelines import engine, milestones, notices, writing
 from rollouts.services.timelines.engine import advance_due
 from tests.rollouts.timelines.support import (
     BROWNED_OUT,
@@ -84,7 +84,7 @@ def test_mail_that_cannot_be_prepared__stops_this_timeline_and_no_other(
 ) -> None:
     other = TimelineBench(bench.world, bench.world.flag("express-checkout"))
     timeline, fine = bench.started(), other.started()
-    told = engine.tell_about
+    told = notices.tell_about
 
     def broken(one: Any, **kwargs: Any) -> Any:
         if one.pk == timeline.pk and kwargs["what"] != "held":
