@@ -17,6 +17,7 @@ PURE = (
     "flags/interop",
     "flags/lifecycle",
     "flags/merging.py",
+    "rollouts/manifest",
     "rollouts/policies",
     "rollouts/schedules",
     "rollouts/transitions.py",

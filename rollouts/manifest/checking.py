@@ -1,0 +1,134 @@
+"""What a manifest says that cannot be: documents, rules and names, beyond the shape that the schema asks for."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flags.documents import normalise_config, normalise_segment, validate_config, validate_segment
+from flags.documents.schema import SCHEMA_VERSION
+
+from .errors import Path, Problem
+from .reading import path_of
+from .rules import in_normal_form, named_rule_problems
+
+NEEDED = ("name", "kind", "value_type")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What there is beside the manifest: type and schema of each flag, and the segments of each environment."""
+
+    flags: Mapping[str, tuple[str, dict[str, Any] | None]] = field(default_factory=dict)
+    segments: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+def problems_of(manifest: Mapping[str, Any], known: Known) -> list[Problem]:
+    """Everything that is wrong with a manifest as it was read."""
+    found = [*_new_flag_problems(manifest, known), *_rule_problems(manifest)]
+    for key, environment in manifest.get("environments", {}).items():
+        found += _environment_problems(manifest, ("environments", key), environment, known)
+    return found
+
+
+def normal_form(manifest: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    """A manifest without problems, its documents, tags and names as they are stored. Twice changes nothing."""
+    result = dict(manifest)
+    if "flags" in manifest:
+        result["flags"] = {key: _normal_flag(entry) for key, entry in manifest["flags"].items()}
+    if "policy_rules" in manifest:
+        result["policy_rules"] = {key: in_normal_form(rule) for key, rule in manifest["policy_rules"].items()}
+    if "environments" in manifest:
+        result["environments"] = {
+            key: _normal_environment(entry, manifest, known) for key, entry in manifest["environments"].items()
+        }
+    return result
+
+
+def value_type_of(manifest: Mapping[str, Any], known: Known, flag_key: str) -> str | None:
+    """The value type of a flag; that of the flag there is goes first, because it never changes."""
+    if flag_key in known.flags:
+        return known.flags[flag_key][0]
+    told: str | None = manifest.get("flags", {}).get(flag_key, {}).get("value_type")
+    return told
+
+
+def segment_document(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a segment in a manifest."""
+    return normalise_segment({"schema": SCHEMA_VERSION, "condition": entry["condition"]})
+
+
+def _normal_flag(entry: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: entry[name].strip() for name in ("name", "description") if name in entry}
+    tags = {"tags": sorted({tag.strip() for tag in entry["tags"]})} if "tags" in entry else {}
+    return {**entry, **texts, **tags}
+
+
+def _normal_environment(environment: Mapping[str, Any], manifest: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    result = dict(environment)
+    if "segments" in environment:
+        result["segments"] = {
+            key: {**entry, "condition": segment_document(entry)["condition"]}
+            for key, entry in environment["segments"].items()
+        }
+    if "flags" in environment:
+        result["flags"] = {
+            key: _normal_served(entry, value_type_of(manifest, known, key), key)
+            for key, entry in environment["flags"].items()
+        }
+    if environment.get("policy"):
+        named = sorted(set(environment["policy"]["named_approvers"]))
+        result["policy"] = {**environment["policy"], "named_approvers": named}
+    return result
+
+
+def _normal_served(entry: Mapping[str, Any], value_type: str | None, flag_key: str) -> dict[str, Any]:
+    if "config" not in entry:
+        return dict(entry)
+    return {**entry, "config": normalise_config(entry["config"], value_type=value_type, flag_key=flag_key)}
+
+
+def _new_flag_problems(manifest: Mapping[str, Any], known: Known) -> Iterator[Problem]:
+    for key, entry in manifest.get("flags", {}).items():
+        missing = [name for name in NEEDED if name not in entry]
+        if key not in known.flags and missing:
+            yield Problem(("flags", key), f"A new flag needs {', '.join(missing)}.")
+
+
+def _rule_problems(manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, document in manifest.get("policy_rules", {}).items():
+        for path, message in named_rule_problems(document):
+            yield Problem(("policy_rules", key, *path_of(path)), message)
+
+
+def _environment_problems(
+    manifest: Mapping[str, Any], place: Path, environment: Mapping[str, Any], known: Known
+) -> Iterator[Problem]:
+    segments = {*environment.get("segments", {}), *known.segments.get(str(place[1]), ())}
+    for key, entry in environment.get("segments", {}).items():
+        for item in validate_segment(segment_document(entry), segment_keys=segments):
+            yield Problem((*place, "segments", key, *path_of(item.path)), item.message)
+    for key, served in environment.get("flags", {}).items():
+        yield from _served_problems(manifest, (*place, "flags", key), served, known, segments)
+    titles: set[str] = set()
+    for number, plan in enumerate(environment.get("plans", [])):
+        if plan["title"] in titles:
+            yield Problem((*place, "plans", number), f"There are two plans titled “{plan['title'][:100]}”. Rename one.")
+        titles.add(plan["title"])
+
+
+def _served_problems(
+    manifest: Mapping[str, Any], place: Path, served: Mapping[str, Any], known: Known, segments: Collection[str]
+) -> Iterator[Problem]:
+    key = str(place[-1])
+    value_type = value_type_of(manifest, known, key)
+    if value_type is None:
+        yield Problem(place, f"There is no flag {key}. Add it to “flags”, with name, kind and value_type.")
+        return
+    if "config" in served:
+        schema = known.flags[key][1] if key in known.flags else manifest["flags"][key].get("value_schema")
+        document = normalise_config(served["config"], value_type=value_type, flag_key=key)
+        for item in validate_config(document, value_type=value_type, value_schema=schema, segment_keys=segments):
+            yield Problem((*place, "config", *path_of(item.path)), item.message)
+    timeline = served.get("timeline")
+    if timeline and timeline["definition"]["flag_key"] != key:
+        yield Problem((*place, "timeline", "definition", "flag_key"), f"This timeline stands at {key}: say {key} here.")

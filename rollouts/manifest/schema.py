@@ -1,0 +1,122 @@
+"""What a manifest may hold, as types and as JSON Schema. What is not said is left as it is."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollouts.deprecations.definition import TimelineDefinition
+from rollouts.plans.definition import PlanDefinition
+
+VERSION = 1
+SCHEMA_ID = "https://flagsite.example/schemas/manifest-1.json"
+Kind = Literal["release", "experiment", "operational", "kill_switch", "permission"]
+ValueType = Literal["boolean", "string", "integer", "float", "object"]
+# Facts of an environment that a manifest compares and never changes: they are settings that people decide.
+SETTINGS = ("name", "kind", "is_protected", "requires_targeting_key", "generation", "position")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ProjectEntry(_Entry):
+    """Which project it is. Name and description are compared, not changed."""
+
+    key: str
+    name: str = ""
+    description: str = ""
+
+
+class FlagEntry(_Entry):
+    """A flag. `name`, `kind` and `value_type` are needed for a new one; `value_type` and `value_schema` never change.
+
+    `owner` is a user name, `team` the key of a team of the project; null is nobody.
+    """
+
+    name: str = ""
+    description: str = ""
+    kind: Kind = "release"
+    value_type: ValueType = "boolean"
+    value_schema: dict[str, Any] | None = None
+    owner: str | None = None
+    team: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    links: list[str] = Field(default_factory=list)
+
+
+class PolicyEntry(_Entry):
+    """How many approvals changes need, whose (user names; none is every approver), and how long they may take."""
+
+    required_approvals: int
+    named_approvers: list[str]
+    expires_after_hours: int
+
+
+class SegmentEntry(_Entry):
+    """A named audience of one environment. The condition is that of the segment's document."""
+
+    name: str
+    condition: Any
+
+
+class TimelineEntry(_Entry):
+    """How the flag ends here. It becomes a draft, which people start or propose."""
+
+    reason: str = ""
+    definition: TimelineDefinition
+
+
+class ServedEntry(_Entry):
+    """One flag in one environment: the whole config document, and how it ends."""
+
+    config: dict[str, Any] = Field(default_factory=dict)
+    timeline: TimelineEntry | None = None
+
+
+class PlanEntry(_Entry):
+    """A rollout plan, known by its title. It becomes a draft, which people start or propose."""
+
+    title: str = Field(min_length=1)
+    reason: str = ""
+    definition: PlanDefinition
+
+
+class EnvironmentEntry(_Entry):
+    """One environment. Its own settings are compared, not changed."""
+
+    name: str = ""
+    kind: Literal["development", "staging", "production"] = "production"
+    is_protected: bool = True
+    requires_targeting_key: bool = False
+    generation: Literal["flagd-v2", "flagd-v3"] = "flagd-v2"
+    position: int = 0
+    policy: PolicyEntry | None = None
+    segments: dict[str, SegmentEntry] = Field(default_factory=dict)
+    flags: dict[str, ServedEntry] = Field(default_factory=dict)
+    plans: list[PlanEntry] = Field(default_factory=list)
+
+
+class TemplateEntry(_Entry):
+    """A shape for plans. `kinds` are the flag kinds for which it is the first choice."""
+
+    name: str
+    description: str = ""
+    kinds: list[Kind] = Field(default_factory=list)
+    definition: PlanDefinition
+
+
+class Manifest(_Entry):
+    """A project as it is to be."""
+
+    version: Literal[1]
+    project: ProjectEntry
+    flags: dict[str, FlagEntry] = Field(default_factory=dict)
+    environments: dict[str, EnvironmentEntry] = Field(default_factory=dict)
+    policy_rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    plan_templates: dict[str, TemplateEntry] = Field(default_factory=dict)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a manifest."""
+    schema = Manifest.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}

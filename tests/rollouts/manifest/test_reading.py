@@ -1,0 +1,158 @@
+"""Text into manifests: what comes back is what was written, and every problem has its line."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from rollouts.manifest.checking import Known, normal_form, problems_of
+from rollouts.manifest.errors import InvalidManifest
+from rollouts.manifest.nodes import MAX_BYTES, MAX_DEPTH, compose
+from rollouts.manifest.reading import read_manifest
+from rollouts.manifest.writing import in_order, write_manifest
+from tests.rollouts.manifest.shapes import VALUES, manifests
+
+HEAD = "version: 1\nproject: {key: shop}\n"
+
+
+def judged(text: str | bytes) -> None:
+    """Read and check a text."""
+    reading = read_manifest(text)
+    reading.refuse(problems_of(reading.manifest, Known()))
+
+
+def problems(text: str | bytes) -> list[tuple[str, int, str]]:
+    """Path, line and message of everything that is wrong with a text."""
+    with pytest.raises(InvalidManifest) as caught:
+        judged(text)
+    return [(item["path"], item["line"], item["message"]) for item in caught.value.facts["problems"]]
+
+
+@settings(max_examples=60)
+@given(manifest=manifests())
+def test_manifest__written_and_read__is_the_same(manifest: dict[str, Any]) -> None:
+    text = write_manifest(manifest)
+    read = read_manifest(text).manifest
+
+    assert read == manifest
+    assert normal_form(read, Known()) == manifest
+    assert write_manifest(read) == text
+
+
+@settings(max_examples=150)
+@given(value=VALUES)
+def test_value__written_and_read__is_the_same(value: Any) -> None:
+    assert repr(compose(write_manifest({"value": value})).plain()) == repr(in_order({"value": value}))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("on", "on"),
+        ("NO", "NO"),
+        ("yes", "yes"),
+        ("True", "True"),
+        ("true", True),
+        ("null", None),
+        ("", None),
+        ("007", "007"),
+        ("0x1F", "0x1F"),
+        ("1_000", "1_000"),
+        ("12:30", "12:30"),
+        ("2026-11-21", "2026-11-21"),
+        (".inf", ".inf"),
+        ("-12", -12),
+        ("1e3", 1000.0),
+        ("1.50", 1.5),
+        ('"1"', "1"),
+        ("'true'", "true"),
+    ],
+)
+def test_word_without_quotes__read__is_what_yaml_1_2_says(text: str, value: Any) -> None:
+    assert repr(compose(f"a: {text}").plain()) == repr({"a": value})
+
+
+HOSTILE = {
+    "a bomb of aliases": ("a: &a [x]\nb: [*a, *a]\n", 1, "Anchors"),
+    "an alias of nothing": ("a: *nobody\n", 1, "Anchors"),
+    "a tag that would make objects": ("a: !!python/object/apply:os.system [ls]\n", 1, "Tags"),
+    "a tag of a time": ("a: !!timestamp 2026-01-01\n", 1, "Tags"),
+    "a merge": ("a: {}\nb:\n  <<: {c: 1}\n", 3, "Merges"),
+    "a key twice": ("a: 1\nb: 2\na: 3\n", 3, "there already, on line 1"),
+    "a key that is a list": ("? [a]\n: 1\n", 1, "A key must be text"),
+    "a second document": ("a: 1\n---\nb: 2\n", 2, "A second document"),
+    "no document": ("# nothing\n", 1, "empty"),
+    "no YAML": ("a: [1\nb: 2\n", 2, "no YAML"),
+    "deep lists": ("a: " + "[" * (MAX_DEPTH + 5) + "]" * (MAX_DEPTH + 5), 1, "nested more than"),
+    "very deep lists": ("[" * 900 + "]" * 900, 1, "nested more than"),
+    "a number beyond all bounds": ("a: 1e999\n", 1, "too large"),
+    "a control character": ("a: \x00\n", 0, "no YAML"),
+    "too many bytes": ("#" * (MAX_BYTES + 1), 0, "larger than"),
+    "half a character": ("a: \ud800\n", 0, "UTF-8"),
+    "Latin-1": (b"a: \xe9\n", 0, "UTF-8"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text__read__is_refused_at_its_line(name: str) -> None:
+    text, line, words = HOSTILE[name]
+
+    found = problems(text)
+
+    assert [(place, words in message) for _, place, message in found] == [(line, True)]
+
+
+CONFIG = "environments:\n  production:\n    flags:\n      checkout:\n        config:\n"
+FLAG = "flags:\n  checkout: {name: Checkout, kind: release, value_type: boolean}\n"
+VARIANTS = "          variants: [{name: on, value: true}, {name: off, value: false}]\n"
+WRONG = {
+    "an unknown field": (f"{HEAD}flagz: {{}}\n", "flagz", 3, "not known"),
+    "an unknown field of a flag": (f"{HEAD}flags:\n  a:\n    nam: A\n", "flags.a.nam", 5, "not known"),
+    "no version": ("project: {key: shop}\n", "version", 1, "missing"),
+    "another version": ("version: 2\nproject: {key: shop}\n", "version", 1, "1"),
+    "a word for a number": (f"{HEAD}environments:\n  p:\n    position: one\n", "environments.p.position", 5, "integer"),
+    "a new flag without kind": (f"{HEAD}flags:\n  a: {{name: A}}\n", "flags.a", 4, "kind, value_type"),
+    "a config of no flag": (
+        f"{HEAD}{CONFIG}          enabled: true\n",
+        "environments.production.flags.checkout",
+        6,
+        "There is no flag checkout",
+    ),
+    "a variant that is not there": (
+        f"{HEAD}{FLAG}{CONFIG}{VARIANTS}          enabled: true\n          off_variant: off\n"
+        "          default_variant: maybe\n",
+        "environments.production.flags.checkout.config.default_variant",
+        13,
+        "Choose one of the variants",
+    ),
+    "a plan of another shape": (
+        f"{HEAD}environments:\n  p:\n    plans:\n    - title: A\n      "
+        "definition: {flags: [a], stages: [], strategy: fast}\n",
+        "environments.p.plans[0].definition.strategy",
+        7,
+        "Input should be",
+    ),
+    "a rule of no shape": (f"{HEAD}policy_rules:\n  a: {{name: A}}\n", "policy_rules.a", 4, "A rule is an object"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_manifest__with_a_mistake__names_path_and_line(name: str) -> None:
+    text, path, line, words = WRONG[name]
+
+    found = problems(text)
+
+    assert [(place, number, words in message) for place, number, message in found] == [(path, line, True)]
+
+
+def test_two_mistakes__read__are_both_told_in_the_order_of_the_text() -> None:
+    found = problems(f"{HEAD}flags:\n  b: {{nam: 1}}\n  a: {{kid: 2}}\n")
+
+    assert [(path, line) for path, line, _ in found] == [("flags.b.nam", 4), ("flags.a.kid", 5)]
+
+
+def test_export__with_yaml_1_1__means_the_same() -> None:
+    """Other tools read it too: what they would take for a truth value or a time stands in quotes."""
+    text = write_manifest({"variants": ["on", "no", "12:30", "1e3", "2026-11-21", "0o17"]})
+
+    assert text.count("'") >= 2 * 5
