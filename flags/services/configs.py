@@ -123,6 +123,12 @@ def edit_segment(
     return apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason=reason)
 
 
+@attempted
+def edit_directly(change_set: ChangeSet, *, actor: Actor, reason: str, now: datetime) -> AppliedChange:
+    """A person's direct edit of several flags and segments together, in an environment that is not protected."""
+    return apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason=reason)
+
+
 def validate_change_set(change_set: ChangeSet, environment: Environment) -> ChangeSet:
     """The change set with its documents in normal form. Raises InvalidDocument listing every problem by path."""
     return _validated(change_set, _load(change_set, environment, lock=False))

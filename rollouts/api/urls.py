@@ -7,6 +7,7 @@ from rollouts.api.calendar import CalendarView
 from rollouts.api.change_requests import ChangeRequestsView, ChangeRequestView, DriftView
 from rollouts.api.impact import AskImpactView, ImpactRunView
 from rollouts.api.incidents import CloseIncidentView, IncidentsView
+from rollouts.api.manifests import ApplyManifestView, ManifestView, PlanManifestView
 from rollouts.api.plans import PlansView, PlanView
 from rollouts.api.timelines import TimelinesView, TimelineView
 from rollouts.api.trains import (
@@ -32,6 +33,9 @@ urlpatterns: list[URLPattern] = [
     path("trains/<uuid:train_id>/resume", ResumeTrainView.as_view(), name="train-resume"),
     path("trains/<uuid:train_id>/roll-back", RollBackTrainView.as_view(), name="train-roll-back"),
     path("projects/<str:key>/drift", DriftView.as_view(), name="project-drift"),
+    path("projects/<str:key>/manifest", ManifestView.as_view(), name="manifest"),
+    path("projects/<str:key>/manifest/plan", PlanManifestView.as_view(), name="manifest-plan"),
+    path("projects/<str:key>/manifest/apply", ApplyManifestView.as_view(), name="manifest-apply"),
     path("projects/<str:key>/calendar.ics", CalendarView.as_view(), name="project-calendar"),
     path(
         "change-requests/<uuid:request_id>/approvals",

@@ -75,11 +75,12 @@ def checked_schedule(apply_at: datetime | None, *, now: datetime) -> datetime | 
 def checked_change_set(change_set: ChangeSet, environment: Environment, *, source: Mapping[str, Any]) -> ChangeSet:
     """The change set in normal form. Raises InvalidDocument or InvalidInput; base versions are not compared here.
 
-    `source` is that of the request: one that puts an environment back may hold more edits than people write.
+    `source` is that of the request: one that puts an environment back, or comes of a manifest, may hold more edits than
+    people write.
     """
     if _as_uuid(change_set.environment_id) != environment.pk:
         raise problem("environment_id", f"This change was prepared for another environment than {environment.name}.")
-    most = MOST_RESTORED if source.get("kind") == "restore" else MOST_EDITS
+    most = MOST_RESTORED if source.get("kind") in {"restore", "manifest"} else MOST_EDITS
     if len(change_set.edits) > most:
         raise problem("edits", f"Change {most} flags and segments at most in one request.")
     normal = ChangeSet(str(environment.pk), change_set.edits)

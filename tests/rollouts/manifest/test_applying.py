@@ -1,0 +1,282 @@
+"""Applying manifests: what is open at once, what is protected by request, nothing twice, and all of it back again."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from audits.actions import Action
+from audits.integrity import canonical_json
+from audits.models import AuditEvent
+from flags.models import Flag, FlagConfig, Segment
+from flags.permissions import Role
+from flags.snapshots.building import build
+from flags.snapshots.encoding import encoded, snapshot_lines
+from rollouts.manifest.errors import InvalidManifest
+from rollouts.manifest.reading import Reading, read_manifest
+from rollouts.manifest.writing import write_manifest
+from rollouts.models import ChangeRequest, DeprecationTimeline, RolloutPlan
+from rollouts.plans.definition import PlanDefinition, Strategy
+from rollouts.plans.strategies import custom
+from rollouts.selectors.manifest_plans import Way, plan_manifest
+from rollouts.selectors.manifests import present_state
+from rollouts.services.change_requests import approve_change_request
+from rollouts.services.manifest_outcomes import Applied, State
+from rollouts.services.manifests import apply_manifest
+from rollouts.services.plans.drafting import create_plan
+from tests.factories import NOW, World, actor_of, make_world, percent_document
+from tests.rollouts.timelines.support import TimelineBench
+
+pytestmark = pytest.mark.django_db
+CONDITION = {"attribute": "plan", "operator": "equals", "value": "gold"}
+
+
+@pytest.fixture
+def bench(world: World) -> TimelineBench:
+    """A served world."""
+    return TimelineBench(world, world.first_flag)
+
+
+def exported(world: World, **sections: Any) -> dict[str, Any]:
+    """The world as a manifest, with other sections."""
+    return {**present_state(world.project).manifest, **sections}
+
+
+def changed(world: World, place: str = "production", **entries: Any) -> dict[str, Any]:
+    """The world as a manifest, with entries of one environment changed."""
+    manifest = exported(world)
+    places = {**manifest["environments"], place: {**manifest["environments"][place], **entries}}
+    return {**manifest, "environments": places}
+
+
+def reading_of(manifest: dict[str, Any]) -> Reading:
+    return read_manifest(write_manifest(manifest))
+
+
+def apply(world: World, manifest: dict[str, Any], *, by: Any = None) -> Applied:
+    actor = actor_of(by or world.rita)
+    return apply_manifest(reading_of(manifest), actor=actor, reason="As agreed", now=NOW)
+
+
+def serving(world: World, place: str, share: int) -> dict[str, Any]:
+    """A manifest in which an environment serves the first flag to so many percent, and has a segment of its own."""
+    document = percent_document("checkout-redesign", share)
+    segments = {"gold": {"name": "Gold", "condition": CONDITION}}
+    return changed(world, place, flags={"checkout-redesign": {"config": document}}, segments=segments)
+
+
+def counts() -> tuple[int, ...]:
+    """How much there is of what an apply could leave behind."""
+    models = (AuditEvent, ChangeRequest, FlagConfig.history.model, Flag)
+    return tuple(model._default_manager.count() for model in models)
+
+
+def test_export__applied_as_it_is__changes_nothing_and_records_nothing(bench):
+    before = counts()
+
+    done = apply(bench.world, exported(bench.world))
+
+    assert (done.state, done.outcomes, counts()) == (State.DONE, (), before)
+
+
+def test_open_environment__applied__serves_it_at_once(bench):
+    done = apply(bench.world, serving(bench.world, "staging", 30))
+
+    assert done.state is State.DONE
+    config = FlagConfig.objects.get(flag=bench.flag, environment=bench.staging)
+    assert config.document["rules"] == percent_document("checkout-redesign", 30)["rules"]
+    assert Segment.objects.get(environment=bench.staging).key == "gold"
+    assert AuditEvent.objects.filter(action=Action.MANIFEST_APPLIED).count() == 1
+
+
+def test_protected_environment__applied__is_one_request_that_serves_it_once_approved(bench):
+    manifest = serving(bench.world, "production", 30)
+
+    first, again = apply(bench.world, manifest), apply(bench.world, manifest)
+
+    [request] = first.requests
+    assert (first.state, again.state, again.requests) == (State.PENDING, State.PENDING, (request,))
+    assert (request.state, len(request.content.edits)) == ("in_review", 2)
+    assert bench.version() == 1
+    assert AuditEvent.objects.filter(action=Action.MANIFEST_APPLIED).count() == 1
+    approve_change_request(request.pk, actor=actor_of(bench.world.abel), digest=request.digest, comment="", now=NOW)
+    before = counts()
+    last = apply(bench.world, manifest)
+    assert (bench.version(), last.state, last.outcomes, counts()) == (2, State.DONE, (), before)
+
+
+def test_request_of_a_manifest__content_moved_meanwhile__is_asked_for_anew(bench):
+    manifest = serving(bench.world, "production", 30)
+    [first] = apply(bench.world, manifest).requests
+    bench.world.serve(bench.flag, bench.production, percent_document("checkout-redesign", 5))
+
+    [second] = apply(bench.world, manifest).requests
+
+    assert first.pk != second.pk
+
+
+def test_new_flag__applied__exists_and_is_asked_for_where_protected(bench):
+    manifest = exported(bench.world)
+    entry = {
+        "name": "Banner",
+        "kind": "release",
+        "value_type": "boolean",
+        "tags": ["web"],
+        "owner": bench.world.rita.username,
+    }
+    manifest["flags"] = {**manifest["flags"], "banner": entry}
+    served = {"banner": {"config": percent_document("banner", 10)}}
+    for place in ("staging", "production"):
+        manifest["environments"][place]["flags"] |= served
+
+    done = apply(bench.world, manifest)
+
+    flag = Flag.objects.get(key="banner")
+    assert (flag.tags, flag.owner_id, done.state) == (["web"], bench.world.rita.pk, State.PENDING)
+    assert FlagConfig.objects.get(flag=flag, environment=bench.staging).document["enabled"] is True
+    assert not FlagConfig.objects.filter(flag=flag, environment=bench.production).exists()
+    assert done.requests[0].content.edits[0].base_version == 0
+
+
+def test_flag__left_out__is_told_and_stays(bench):
+    plan = plan_manifest(reading_of(exported(bench.world, flags={})), actor=actor_of(bench.world.rita))
+
+    done = apply(bench.world, exported(bench.world, flags={}))
+
+    assert [(step.difference.address, step.way) for step in plan.steps] == [
+        ("flags.checkout-redesign", Way.NOT_APPLIED)
+    ]
+    assert (done.outcomes, Flag.objects.count()) == ((), 1)
+
+
+WAYS: dict[str, tuple[dict[str, Any], str, str, Way]] = {
+    "open": ({"segments": {"gold": {"name": "G", "condition": CONDITION}}}, "staging", "rita", Way.AT_ONCE),
+    "protected": ({"segments": {"gold": {"name": "G", "condition": CONDITION}}}, "production", "rita", Way.REQUEST),
+    "no editor": ({"segments": {"gold": {"name": "G", "condition": CONDITION}}}, "staging", "vera", Way.NOT_POSSIBLE),
+    "protection": ({"is_protected": False}, "production", "ada", Way.NOT_APPLIED),
+    "a stricter policy": (
+        {"policy": {"required_approvals": 2, "named_approvers": [], "expires_after_hours": 336}},
+        "production",
+        "ada",
+        Way.AT_ONCE,
+    ),
+    "a looser policy": (
+        {"policy": {"required_approvals": 1, "named_approvers": [], "expires_after_hours": 999}},
+        "production",
+        "ada",
+        Way.SECOND,
+    ),
+    "a plan": (
+        {
+            "plans": [
+                {
+                    "title": "Widen",
+                    "definition": {"flags": ["checkout-redesign"], "strategy": "custom", "stages": []},
+                }
+            ]
+        },
+        "production",
+        "rita",
+        Way.DRAFT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_difference__planned__says_which_way_it_goes(name, bench):
+    entries, place, who, way = WAYS[name]
+
+    plan = plan_manifest(reading_of(changed(bench.world, place, **entries)), actor=actor_of(getattr(bench.world, who)))
+
+    assert [step.way for step in plan.steps] == [way]
+    assert plan.steps[0].sentence
+
+
+def test_looser_policy__applied_twice__waits_for_a_second_administrator_once(bench):
+    bench.world.grant(bench.world.anna, bench.production, Role.ADMINISTRATOR)
+    policy = {"required_approvals": 1, "named_approvers": [], "expires_after_hours": 999}
+    manifest = changed(bench.world, policy=policy)
+
+    states = [apply(bench.world, manifest, by=bench.world.ada).state for _ in range(2)]
+
+    assert states == [State.PENDING, State.PENDING]
+    assert present_state(bench.world.project).manifest["environments"]["production"]["policy"] != policy
+
+
+def test_part_that_is_refused__does_not_keep_others_from_happening(bench):
+    manifest = serving(bench.world, "staging", 30)
+    manifest["environments"]["production"]["policy"] = {
+        "required_approvals": 2,
+        "named_approvers": [],
+        "expires_after_hours": 336,
+    }
+
+    done = apply(bench.world, manifest)
+
+    assert done.state is State.REFUSED
+    assert {outcome.result.state for outcome in done.outcomes} == {State.DONE, State.REFUSED}
+
+
+def test_unknown_person__planned__is_refused_with_a_line(bench):
+    manifest = exported(bench.world)
+    manifest["flags"]["checkout-redesign"]["owner"] = "nobody-here"
+
+    with pytest.raises(InvalidManifest) as caught:
+        plan_manifest(reading_of(manifest), actor=actor_of(bench.world.rita))
+
+    [problem] = caught.value.facts["problems"]
+    assert (problem["path"], problem["line"] > 1) == ("flags.checkout-redesign.owner", True)
+
+
+def test_flag_that_a_timeline_ends__another_config__is_left_to_the_timeline(bench):
+    bench.started()
+
+    done = apply(bench.world, serving(bench.world, "staging", 30))
+
+    refused = [one for one in done.outcomes if one.result.state is State.REFUSED]
+    assert "Timeline 1 ends it" in refused[0].result.sentence
+
+
+def everything(bench: TimelineBench) -> None:
+    """A plan, a timeline, a segment and a rule's worth of config beside what the bench has."""
+    world = bench.world
+    apply(world, serving(world, "staging", 40))
+    stages = custom("checkout-redesign", variant="on", against="off", shares=[(50_000, 5), (100_000, 5)])
+    definition = PlanDefinition(("checkout-redesign",), Strategy.CUSTOM, stages)
+    create_plan(bench.staging.pk, actor=actor_of(world.rita), now=NOW, title="Widen", definition=definition)
+    bench.draft_in(bench.staging, starts=NOW + timedelta(days=1))
+
+
+def test_export_of_everything__into_a_new_project__brings_it_back(bench):
+    everything(bench)
+    manifest, other = exported(bench.world), make_world("other-shop")
+    text = write_manifest(manifest).replace(f"key: {bench.world.project.key}", f"key: {other.project.key}", 1)
+    before = {place.key: snapshot_digest(place) for place in bench.world.environments}
+
+    done = apply_manifest(read_manifest(text), actor=actor_of(other.rita), reason="Moved", now=NOW)
+    for request in done.requests:
+        approve_change_request(request.pk, actor=actor_of(other.abel), digest=request.digest, comment="", now=NOW)
+
+    assert {place.key: snapshot_digest(place) for place in other.environments} == before
+    made = present_state(other.project).manifest
+    assert {**made, "project": {}} == {**manifest, "project": {}}
+    assert RolloutPlan.objects.filter(project=other.project).count() == 1
+    assert DeprecationTimeline.objects.filter(project=other.project).count() == 1
+    again = apply_manifest(read_manifest(text), actor=actor_of(other.rita), reason="Moved", now=NOW)
+    assert again.outcomes == ()
+
+
+def snapshot_digest(place: Any) -> str:
+    """The digest of what an environment serves, keys sorted: SQLite keeps their order."""
+    lines = list(snapshot_lines(build(place.pk)))[1:]
+    return encoded("environment", [canonical_json(json.loads(line)) for line in lines])[0].digest
+
+
+def test_present_state__of_many_flags__takes_as_many_queries_as_of_one(bench, django_assert_num_queries):
+    with django_assert_num_queries(11):
+        present_state(bench.world.project)
+    for number in range(5):
+        bench.world.flag(f"flag-{number}")
+    with django_assert_num_queries(11):
+        present_state(bench.world.project)
