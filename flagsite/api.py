@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("audits.api.urls")),
     path("v1/", include("flags.api.definition_urls")),
     path("v1/", include("flags.api.reference_urls")),
+    path("v1/", include("flags.api.release_urls")),
     path("v1/", include("rollouts.api.urls")),
     path("v1/evaluate/explain", ExplainView.as_view(), name="evaluate-explain"),
     path("v1/telemetry", TelemetryView.as_view(), name="report-telemetry"),

@@ -18,11 +18,14 @@ from audits.sentences import sentence_of
 from flags import permissions
 from flags.admin.forms import FlagDetailsForm, NewFlagForm, RuleDetailsForm, variant_forms
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
+from flags.admin.life_strip import life_strip
 from flags.admin.panels import panels, requests_by_cell, say_changed
+from flags.admin.releases import releases_context
 from flags.admin.snippets import snippets_for
 from flags.models import Environment, Flag, Project
 from flags.models.flags import FlagKind
 from flags.selectors.environments import administers_project, shown_project
+from flags.selectors.flag_history import flag_history
 from flags.selectors.flags import SORTS, STATES, Matrix, MatrixQuery, flag_cards, matrix
 from flags.selectors.kills import open_kills
 from flags.services.flags import create_flag, update_flag
@@ -45,7 +48,11 @@ class FlagAdmin(GovernedAdmin):
         return self.visible_to(signed_in(request), Flag.everything.all())
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.door("<uuid:object_id>/edit/", self.edit_view, "flags_flag_edit"), *super().get_urls()]
+        return [
+            self.door("<uuid:object_id>/edit/", self.edit_view, "flags_flag_edit"),
+            self.door("<uuid:object_id>/releases/", self.releases_view, "flags_flag_releases"),
+            *super().get_urls(),
+        ]
 
     @method_decorator(require_safe)
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
@@ -73,9 +80,12 @@ class FlagAdmin(GovernedAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponseBase:
-        user, flag = signed_in(request), self.row(request, object_id)
-        cards = flag_cards(user, flag, now=timezone.now())
+        user, flag, now = signed_in(request), self.row(request, object_id), timezone.now()
+        cards = flag_cards(user, flag, now=now)
         environments = [card.cell.environment for card in cards]
+        plans = {plan.environment_id: plan for plan in panels.live_plans([e.pk for e in environments], flag.key)}
+        milestones = panels.milestones([e.pk for e in environments], flag.key, now)
+        history = flag_history(flag, now=now)
         requests = requests_by_cell([item.pk for item in environments], [flag.key])
         events = timeline_of_flag(flag.project.key, flag.key, limit=RECENT_EVENTS, scope=scope_of(request))
         return self.page(
@@ -86,14 +96,28 @@ class FlagAdmin(GovernedAdmin):
             cards=cards,
             kills=open_kills([item.pk for item in environments]).filter(flag_key=flag.key),
             requests=requests,
-            live_plans={
-                plan.environment_id: plan for plan in panels.live_plans([e.pk for e in environments], flag.key)
-            },
+            live_plans=plans,
+            strip=life_strip(flag, environments, history, plans=plans, milestones=milestones, now=now),
+            release=history.newest,
             open_requests=[item for found in requests.values() for item in found],
             events=[(event, sentence_of(event)) for event in events],
             snippets=snippets_for(flag, base_url=request.build_absolute_uri("/")),
             may_edit=_may_edit(user, environments) or administers_project(user, flag.project),
             crumbs=[*_crumbs(flag.project), (flag.name, "")],
+        )
+
+    @method_decorator(require_safe)
+    def releases_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """The semantic versions of a flag, with what each brought."""
+        flag = self.row(request, str(object_id))
+        return self.page(
+            request,
+            "flags/releases.html",
+            title=f"Releases of {flag.name}",
+            subtitle="What changed, for whom, when and why.",
+            flag=flag,
+            **releases_context(signed_in(request), flag, request.GET, now=timezone.now()),
+            crumbs=[*_crumbs(flag.project), (flag.name, _address(flag)), ("Releases", "")],
         )
 
     @method_decorator(get_or_post)

@@ -13,6 +13,7 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from audits.context import Actor
+from flags.lifecycle.stages import LifecycleStage
 from flags.settings_authority import SecondPersonNeeded
 
 
@@ -32,7 +33,10 @@ class OpenRequest:
 
 @dataclass(frozen=True, slots=True)
 class LivePlan:
-    """A rollout plan that is at work on one flag in one environment: its label, what it is at, and how that looks."""
+    """A rollout plan that is at work on one flag in one environment: its label, what it is at, and how that looks.
+
+    `since` is when it was started.
+    """
 
     environment_id: uuid.UUID
     label: str
@@ -40,6 +44,21 @@ class LivePlan:
     state: str
     tone: str
     symbol: str
+    address: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedMilestone:
+    """A milestone that a deprecation timeline of one flag comes to in one environment, at the earliest `at`.
+
+    `stage` is the one it begins, None for none of its own.
+    """
+
+    environment_id: uuid.UUID
+    at: datetime
+    name: str
+    stage: LifecycleStage | None
     address: str
 
 
@@ -64,6 +83,10 @@ def _no_plans(environment_ids: Collection[uuid.UUID], flag_key: str) -> list[Liv
     return []
 
 
+def _no_milestones(environment_ids: Collection[uuid.UUID], flag_key: str, now: datetime) -> list[PlannedMilestone]:
+    return []
+
+
 class ChangeSetting(Protocol):
     """Changes what rules look at, or proposes to where that takes two people."""
 
@@ -82,6 +105,7 @@ class Panels:
     open_requests: Callable[[Collection[uuid.UUID], Collection[str]], list[OpenRequest]] = field(default=_no_requests)
     policies: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, PolicyFacts]] = field(default=_no_policies)
     live_plans: Callable[[Collection[uuid.UUID], str], list[LivePlan]] = field(default=_no_plans)
+    milestones: Callable[[Collection[uuid.UUID], str, datetime], list[PlannedMilestone]] = field(default=_no_milestones)
     change_details: ChangeSetting = field(default=_no_settings)
     add_member: ChangeSetting = field(default=_no_settings)
 

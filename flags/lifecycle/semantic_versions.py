@@ -1,7 +1,7 @@
 """Semantic versions of a flag, counted from what was changed: nobody gives them by hand.
 
-Major: what code relies on changed. Minor: who gets what. Patch: words about the flag. The environments count together,
-in the order of time. Numbers only grow: going back to what was served before is the next minor version.
+Major: what code relies on changed. Minor: who gets what. Patch: nobody gets anything else. The environments count
+together, in the order of time. Numbers only grow: going back to what was served before is the next minor version.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Part(StrEnum):
 _WORDS: Final = {
     Part.MAJOR: "what code relies on changed",
     Part.MINOR: "who gets what changed",
-    Part.PATCH: "words changed",
+    Part.PATCH: "nobody gets anything else",
 }
 # Fields of the flag itself that code relies on. Everything else about it is words.
 CONTRACT_FIELDS: Final = frozenset({"value_schema", "value_type"})

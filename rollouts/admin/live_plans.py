@@ -28,4 +28,13 @@ def share_served(plan: RolloutPlan) -> str:
 def _shown(plan: RolloutPlan) -> LivePlan:
     state = state_of(plan)
     address = reverse("admin:rollouts_rolloutplan_change", args=[plan.pk])
-    return LivePlan(plan.environment_id, plan.label, share_served(plan), state.text, state.tone, state.symbol, address)
+    return LivePlan(
+        environment_id=plan.environment_id,
+        label=plan.label,
+        share=share_served(plan),
+        state=state.text,
+        tone=state.tone,
+        symbol=state.symbol,
+        address=address,
+        since=plan.started_at,
+    )

@@ -1,0 +1,169 @@
+"""What happened to a flag from the beginning: its semantic versions, and its stages in each environment.
+
+Every version of every config is looked at, so what was found is kept: by the contents, which never change.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from audits.actions import Action
+from audits.models import AuditEvent
+from flags.lifecycle.life_strip import Segment, segments_of
+from flags.lifecycle.semantic_versions import (
+    Change,
+    Part,
+    Release,
+    classify,
+    classify_details,
+    contract_of,
+    is_served,
+    versions_of,
+)
+from flags.lifecycle.shapes import Shape, shape_of
+from flags.lifecycle.stages import Version
+from flags.models import Environment, Flag, FlagConfig
+
+MOST_KEPT = 20_000
+_CONFIG, _EVENT = "config", "event"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A version of a config without its document. `former` is the one before it, `last`: none came after it."""
+
+    id: int
+    place: uuid.UUID
+    at: datetime
+    digest: str
+    former: "_Row | None" = None
+    last: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, datetime]:
+        """What all that is found about the row depends on."""
+        return (self.former.digest if self.former else "", self.digest, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known about a row: the change it was, None for no change, and its shape then."""
+
+    change: Change | None
+    shape: Shape | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagHistory:
+    """The semantic versions of a flag, oldest first, and the versions of its config by environment."""
+
+    releases: Sequence[Release]
+    versions: Mapping[uuid.UUID, Sequence[Version]]
+
+    @property
+    def newest(self) -> Release | None:
+        """The newest semantic version, None before anything was ever said."""
+        return self.releases[-1] if self.releases else None
+
+    def segments(self, environment: Environment, kind: str, now: datetime) -> tuple[Segment, ...]:
+        """The stages in an environment."""
+        return segments_of(self.versions.get(environment.pk, ()), kind=kind, now=now)
+
+
+_kept: dict[tuple[str, str, datetime], _Found] = {}
+
+
+def flag_history(flag: Flag, *, now: datetime) -> FlagHistory:
+    """Everything that happened to a flag: three queries."""
+    rows = _rows(flag)
+    found = _looked_at(rows, now)
+    versions: dict[uuid.UUID, list[Version]] = {}
+    changes: list[Change] = []
+    for row in rows:
+        known = found[row.id]
+        if known.shape is not None:
+            versions.setdefault(row.place, []).append(Version(row.at, known.shape))
+        if known.change is not None:
+            changes.append(replace(known.change, place=str(row.place), source=f"{_CONFIG}:{row.id}"))
+    changes = sorted([*changes, *_details(flag)], key=lambda change: change.at)
+    return FlagHistory(versions_of(changes), versions)
+
+
+def row_ids(releases: Iterable[Release]) -> tuple[list[int], list[uuid.UUID]]:
+    """Where releases are found again: rows of the history of configs, and audit events."""
+    configs: list[int] = []
+    events: list[uuid.UUID] = []
+    for release in releases:
+        kind, _, found = release.change.source.partition(":")
+        if kind == _CONFIG:
+            configs.append(int(found))
+        else:
+            events.append(uuid.UUID(found))
+    return configs, events
+
+
+def _rows(flag: Flag) -> list[_Row]:
+    history: Any = FlagConfig.history
+    names = ("history_id", "environment_id", "updated_at", "digest")
+    newest: dict[uuid.UUID, int] = {}
+    rows: list[_Row] = []
+    for found in history.filter(flag_id=flag.pk).order_by("history_id").values_list(*names):
+        place = found[1]
+        former = rows[newest[place]] if place in newest else None
+        newest[place] = len(rows)
+        rows.append(_Row(*found, former=replace(former, former=None) if former else None))
+    last = set(newest.values())
+    return [replace(row, last=number in last) for number, row in enumerate(rows)]
+
+
+def _looked_at(rows: Sequence[_Row], now: datetime) -> dict[int, _Found]:
+    """What is known about each row. What is served now is looked at anew: its shape may change by the clock."""
+    found = {row.id: known for row in rows if not row.last and (known := _kept.get(row.key)) is not None}
+    missing = [row for row in rows if row.id not in found]
+    wanted = {row.id for row in missing} | {row.former.id for row in missing if row.former}
+    documents: dict[uuid.UUID, Any] = {}
+    by_id = {row.id: row for row in missing}
+    for row_id, place, document in _documents(wanted):
+        row = by_id.get(row_id)
+        if row is not None:
+            found[row_id] = _look(row, documents.get(place), document, now)
+            _keep(row, found[row_id])
+        documents[place] = document
+    return found
+
+
+def _documents(row_ids: set[int]) -> Iterator[tuple[int, uuid.UUID, Any]]:
+    """Documents by row, oldest first, let go of one by one: some are long."""
+    history: Any = FlagConfig.history
+    rows = history.filter(history_id__in=row_ids).order_by("history_id")
+    yield from rows.values_list("history_id", "environment_id", "document").iterator(chunk_size=20)
+
+
+def _look(row: _Row, before: Any, document: Any, now: datetime) -> _Found:
+    shape = shape_of(document, now if row.last else row.at)
+    if shape is None or (row.former and shape_of(before, row.at) is None):
+        # What it said is not kept any longer; something about it changed all the same.
+        return _Found(Change(row.at, Part.MINOR), shape)
+    part = classify(before, document)
+    if part is None:
+        return _Found(None, shape)
+    return _Found(Change(row.at, part, "", contract_of(document), is_served(document)), shape)
+
+
+def _keep(row: _Row, found: _Found) -> None:
+    if row.last:
+        return
+    if len(_kept) >= MOST_KEPT:
+        _kept.clear()
+    _kept[row.key] = found
+
+
+def _details(flag: Flag) -> Iterator[Change]:
+    """Edits of the flag itself."""
+    events = AuditEvent.objects.filter(target_type="flag", target_id=str(flag.pk), action=Action.FLAG_UPDATED.value)
+    for event in events.order_by("occurred_at", "sequence"):
+        part = classify_details(event.details.get("changed", {}))
+        if part is not None:
+            yield Change(event.occurred_at, part, source=f"{_EVENT}:{event.pk}")
