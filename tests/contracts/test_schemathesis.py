@@ -71,6 +71,8 @@ MET = {
         ("project_drift", 404),
         ("ask_impact", 404),
         ("read_impact", 404),
+        ("flag_releases", 404),
+        ("flag_releases", 400),
     },
     "telemetry": {("report_telemetry", 202), ("report_telemetry", 400)},
     "references": {("report_code_references", 400), ("flag_keys", 404)},
