@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("flags.api.reference_urls")),
     path("v1/", include("flags.api.release_urls")),
     path("v1/", include("rollouts.api.urls")),
+    path("v1/", include("rollouts.api.staleness_urls")),
     path("v1/evaluate/explain", ExplainView.as_view(), name="evaluate-explain"),
     path("v1/telemetry", TelemetryView.as_view(), name="report-telemetry"),
     path("v1/otlp/v1/logs", OtlpLogsView.as_view(), name="otlp-logs"),

@@ -255,6 +255,8 @@ SPECTACULAR_SETTINGS = {
             "expired",
             "rolled_back",
         ],
+        "FlagKindEnum": ["release", "experiment", "operational", "kill_switch", "permission"],
+        "TimelineStateEnum": ["draft", "proposed", "running", "paused", "undone", "done", "ended"],
         "DriftStateEnum": ["same", "differs", "intended", "unexplained", "missing"],
         "PlanStateEnum": ["draft", "proposed", "running", "paused", "rolled_back", "completed", "aborted"],
         "TrainStateEnum": ["draft", "running", "paused", "rolled_back", "completed", "aborted"],

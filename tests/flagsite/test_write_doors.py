@@ -217,6 +217,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "bundle_id": [str(_bundle(world))],
         "act": [act.value for act in Act],
         "flag_key": [flag.key],
+        "flag": [flag.key],
         "key": [flag.key, world.project.key, world.production.key],
         "app_label": ["flags"],
         "content_type_id": ["1"],

@@ -1,0 +1,205 @@
+"""Lives of flags, for programs: what is stale, how far one flag has come, and what it all comes to. Reading only."""
+
+from typing import Any, cast
+
+from django.contrib.auth.models import AbstractUser
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audits.api.problems import problems
+from flags.api.authentication import TokenAuthentication
+from flags.errors import NotFound
+from flags.lifecycle.lives import Life
+from flags.models import Flag, Project
+from flags.permissions import visible_projects
+from flags.services.keys import problem
+from flags.snapshots import TokenFacts
+from rollouts.api.reading import (
+    LARGEST_PAGE,
+    PAGE_SIZE,
+    REFUSALS,
+    ReadingView,
+    next_address,
+    refuse_no_key,
+    refuse_unknown,
+    whole_number,
+)
+from rollouts.api.staleness_shapes import (
+    CONFIDENCES,
+    KINDS,
+    READINESSES,
+    REASONS,
+    DebtSerializer,
+    LifecycleSerializer,
+    StalePageSerializer,
+)
+from rollouts.models import StaleVerdict
+from rollouts.selectors.staleness.facts import life_of_flag
+from rollouts.selectors.staleness.verdicts import StaleQuery, debt_trend, stale_part
+from rollouts.services.verdict_rows import matters_as_json, reasons_as_json, stages_as_json
+
+_WHO = (TokenAuthentication, SessionAuthentication)
+_READS = {**REFUSALS, 401: "No valid token and no session."}
+_PROJECT = OpenApiParameter("key", str, OpenApiParameter.PATH, description="The key of a project.")
+_UNREADABLE = "There is no such project, or the caller may not read it."
+_FILTERS = {"reason": REASONS, "readiness": READINESSES, "kind": KINDS, "confidence": CONFIDENCES}
+USUAL_DAYS, MOST_DAYS = 90, 400
+
+
+class StaleFlagsView(ReadingView):
+    """Stale flags of a project."""
+
+    authentication_classes = _WHO
+
+    @extend_schema(
+        operation_id="stale_flags",
+        summary="List stale flags",
+        description="Flags past their life as the nightly look found them, by key: why, how sure that is, and whether "
+        "they can be removed. For a token of the project, or a person with a role in it.",
+        tags=["Management"],
+        parameters=[
+            _PROJECT,
+            OpenApiParameter("reason", str, enum=REASONS, description="Only flags with this reason."),
+            OpenApiParameter("readiness", str, enum=READINESSES, description="Only flags that are this ready to go."),
+            OpenApiParameter("kind", str, enum=KINDS, description="Only flags of this kind."),
+            OpenApiParameter("confidence", str, enum=CONFIDENCES, description="Only where one is this sure."),
+            OpenApiParameter("cursor", str, description="From `next` of the page before."),
+            OpenApiParameter("page_size", int, description=f"1 to {LARGEST_PAGE}; {PAGE_SIZE} unless given."),
+        ],
+        responses={
+            200: OpenApiResponse(StalePageSerializer, description="A page."),
+            **problems({**_READS, 400: "A parameter cannot be used; nothing was read.", 404: _UNREADABLE}),
+        },
+    )
+    def get(self, request: Request, key: str) -> Response:
+        project = _project(request, key)
+        refuse_unknown(request, (*_FILTERS, "cursor", "page_size"))
+        refuse_no_key(request, "cursor")
+        asked = {name: _choice(request, name, known) for name, known in _FILTERS.items()}
+        size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
+        after = request.query_params.get("cursor", "")
+        part = stale_part(project, StaleQuery(**asked), after=after, size=size)
+        return Response(
+            {"results": [_line(each) for each in part.verdicts], "next": next_address(request, part.next_key)}
+        )
+
+
+class FlagLifecycleView(ReadingView):
+    """The life of one flag."""
+
+    authentication_classes = _WHO
+
+    @extend_schema(
+        operation_id="flag_lifecycle",
+        summary="Read the life of a flag",
+        description="Judged afresh: its stages with since when and why, what is stale about it, whether it can be "
+        "removed, and what stands in code then.",
+        tags=["Management"],
+        parameters=[
+            _PROJECT,
+            OpenApiParameter("flag", str, OpenApiParameter.PATH, description="The key of a flag."),
+        ],
+        responses={
+            200: OpenApiResponse(LifecycleSerializer, description="The life as of now."),
+            **problems({**_READS, 404: "There is no such flag, or the caller may not read its project."}),
+        },
+    )
+    def get(self, request: Request, key: str, flag: str) -> Response:
+        project = _project(request, key)
+        found = Flag.objects.select_related("project").filter(project=project, key=flag).first()
+        if found is None:
+            raise NotFound("This project has no such flag.")
+        return Response(_detail(found, life_of_flag(found, now=timezone.now())))
+
+
+class FlagDebtView(ReadingView):
+    """What stale flags come to."""
+
+    authentication_classes = _WHO
+
+    @extend_schema(
+        operation_id="flag_debt",
+        summary="Read what stale flags come to by day",
+        description="A stale flag counts 10, and 1 more for each week, 30 at most; less where one cannot be sure.",
+        tags=["Management"],
+        parameters=[
+            _PROJECT,
+            OpenApiParameter("days", int, description=f"1 to {MOST_DAYS}; {USUAL_DAYS} unless given."),
+        ],
+        responses={
+            200: OpenApiResponse(DebtSerializer, description="Days that were looked at, oldest first."),
+            **problems({**_READS, 400: "A parameter cannot be used; nothing was read.", 404: _UNREADABLE}),
+        },
+    )
+    def get(self, request: Request, key: str) -> Response:
+        project = _project(request, key)
+        unknown = [name for name in request.query_params if name != "days"]
+        if unknown:
+            raise problem(unknown[0][:60], "This parameter is not known. Known is “days”.")
+        days = whole_number(request, "days", largest=MOST_DAYS) or USUAL_DAYS
+        scores = debt_trend(project, until=timezone.now().date(), days=days)
+        names = ("day", "score", "flags", "stale", "parts")
+        return Response({"results": [{name: getattr(each, name) for name in names} for each in scores]})
+
+
+def _project(request: Request, key: str) -> Project:
+    """The project, where the caller may read it. Raises NotFound."""
+    if request.auth is not None:
+        token = cast(TokenFacts, request.auth)
+        found = Project.objects.filter(key=key, environments=token.environment_id).first()
+    else:
+        found = visible_projects(cast(AbstractUser, request.user)).filter(key=key).first()
+    if found is None:
+        raise NotFound(_UNREADABLE)
+    return found
+
+
+def _choice(request: Request, name: str, known: list[str]) -> str:
+    """A parameter that is one of `known`, empty where it is not there. Raises InvalidInput."""
+    text = request.query_params.get(name, "")
+    if name in request.query_params and text not in known:
+        raise problem(name, f"Choose one of: {', '.join(known)}.")
+    return text
+
+
+def _line(verdict: StaleVerdict) -> dict[str, Any]:
+    return {
+        "flag": verdict.flag.key,
+        "name": verdict.flag.name,
+        "kind": verdict.flag.kind,
+        "stage": verdict.stage,
+        "staleSince": verdict.stale_since,
+        "confidence": verdict.confidence,
+        "reasons": verdict.reasons,
+        "readiness": verdict.readiness,
+        "blockers": verdict.blockers,
+        "cautions": verdict.cautions,
+        "judgedAt": verdict.judged_at,
+    }
+
+
+def _detail(flag: Flag, life: Life) -> dict[str, Any]:
+    forward = life.removal.forward
+    return {
+        "flag": flag.key,
+        "kind": flag.kind,
+        "bornAt": life.facts.born_at,
+        "stage": {"stage": life.stage.stage.value, "since": life.stage.since, "sentence": life.stage.sentence},
+        "stages": [{"environment": name, **stage} for name, stage in stages_as_json(life).items()],
+        "isStale": life.staleness.is_stale,
+        "staleSince": life.staleness.since,
+        "reasons": reasons_as_json(life.staleness),
+        "guards": [{"code": each.code, "sentence": each.sentence, "environment": ""} for each in life.staleness.guards],
+        "readiness": life.removal.readiness.value,
+        "blockers": matters_as_json(life.removal.blockers),
+        "cautions": matters_as_json(life.removal.cautions),
+        "forwardValue": {
+            "isKnown": forward.is_known,
+            "variant": forward.variant,
+            "value": forward.value,
+            "sentence": forward.sentence,
+        },
+    }

@@ -1,0 +1,11 @@
+"""Addresses of the lives of flags; included under `/api/v1/`."""
+
+from django.urls import path
+
+from rollouts.api.staleness import FlagDebtView, FlagLifecycleView, StaleFlagsView
+
+urlpatterns = [
+    path("projects/<str:key>/stale", StaleFlagsView.as_view(), name="stale-flags"),
+    path("projects/<str:key>/debt", FlagDebtView.as_view(), name="flag-debt"),
+    path("projects/<str:key>/flags/<str:flag>/lifecycle", FlagLifecycleView.as_view(), name="flag-lifecycle"),
+]
