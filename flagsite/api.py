@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("audits.api.urls")),
     path("v1/", include("flags.api.definition_urls")),
     path("v1/", include("flags.api.reference_urls")),
+    path("v1/", include("flags.api.use_urls")),
     path("v1/", include("flags.api.release_urls")),
     path("v1/", include("rollouts.api.urls")),
     path("v1/", include("rollouts.api.staleness_urls")),

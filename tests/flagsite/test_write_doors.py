@@ -23,9 +23,19 @@ from django.utils import timezone
 from audits.models import AuditEvent
 from flags.changes import ChangeSet, ConfigEdit
 from flags.guards import FLAGS_GUARDS
-from flags.models import CodeRepository, ContextAttribute, Environment, EnvironmentToken, Flag, FlagConfig, Segment
+from flags.models import (
+    CodeRepository,
+    ContextAttribute,
+    Environment,
+    EnvironmentToken,
+    Flag,
+    FlagConfig,
+    Segment,
+    Tombstone,
+)
 from flags.permissions import Role
 from flags.services.configs import edit_segment
+from flags.services.retirement import note_archived
 from flags.services.tokens import issue_token
 from rollouts.guards import ROLLOUTS_GUARDS
 from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule, RolloutPlan
@@ -192,6 +202,8 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "flags_environmenttoken": [token_id],
         "flags_project": [str(world.project.pk)],
         "flags_coderepository": [_repository(world)],
+        "flags_tombstone": [_tombstone(world)],
+        "flags_serviceowner": [str(uuid4())],
         "flags_contextattribute": [str(ContextAttribute.objects.values_list("pk", flat=True).first())],
         "flagsite_user": [str(world.rita.pk)],
         "rollouts_changerequest": request_ids,
@@ -260,6 +272,14 @@ def _repository(world: World) -> str:
     """A repository that is scanned."""
     facts: dict[str, Any] = {"name": "shop", "default_branch": "main", "created_at": NOW}
     return str(CodeRepository.objects.create(project=world.project, **facts).pk)
+
+
+def _tombstone(world: World) -> str:
+    """The key of a flag that was archived before anything served it."""
+    facts: dict[str, Any] = {"name": "Gone", "kind": "release", "value_type": "boolean", "created_at": NOW}
+    gone = Flag.objects.create(project=world.project, key="gone", **facts)
+    note_archived(gone, actor=actor_of(world.rita), now=NOW)
+    return str(Tombstone.objects.get(flag=gone).pk)
 
 
 def _guard_metric(world: World) -> str:
