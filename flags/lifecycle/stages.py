@@ -134,9 +134,10 @@ def _overall_draft(places: Sequence[PlaceStage], weighing: Sequence[PlaceStage])
 
 
 def _was_on(versions: Sequence[Version]) -> list[bool]:
+    """Whether it was on at each version or before it in the same life: archiving ends one."""
     found, on = [], False
     for version in versions:
-        on = on or version.shape.is_enabled
+        on = not version.shape.is_archived and (on or version.shape.is_enabled)
         found.append(on)
     return found
 
@@ -149,7 +150,7 @@ def _sentence(stage: LifecycleStage, shape: Shape, now: datetime, is_in_plan: bo
     if stage is LifecycleStage.DEPRECATED:
         return _deprecated(shape, now)
     if stage is LifecycleStage.DRAFT:
-        return "It was never switched on here."
+        return "It was not switched on here yet."
     if stage is LifecycleStage.SETTLED:
         lead = "Everybody gets" if shape.is_enabled else "It is switched off: everybody gets"
         return f"{lead} {outcome_words(shape.outcomes)}."

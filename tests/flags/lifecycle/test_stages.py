@@ -42,6 +42,8 @@ GONE = {"weight": 100_000, "serves": None}
         ("sunset", [(40, ending(plain(), withdrawal=SHARE)), (7, ending(plain(), withdrawal=GONE))], "sunset", 7),
         ("archived", [(7, ending(plain(), withdrawal=GONE)), (2, ending(plain(), is_archived=True))], "archived", 2),
         ("undone", [(40, ending(plain())), (7, plain())], "settled", 7),
+        ("revived", [(40, plain()), (9, ending(plain(), is_archived=True)), (3, off())], "draft", 3),
+        ("revived and on again", [(40, plain()), (9, ending(off(), is_archived=True)), (3, plain())], "settled", 3),
     ],
 )
 def test_place_stage__history__is_the_stage_since(
