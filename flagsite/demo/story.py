@@ -20,6 +20,7 @@ from flagsite.demo.cast import ALL, CAST
 from flagsite.demo.catalogue import ATTRIBUTES, FLAGS, SEGMENTS, DemoFlag, share, split
 from flagsite.demo.drills import tell_drills
 from flagsite.demo.emergencies import tell_emergencies
+from flagsite.demo.endings import introduce_old_flags, tell_endings
 from flagsite.demo.impact import tell_impacts
 from flagsite.demo.promotions import tell_promotions
 from flagsite.demo.reviews import tell_reviews
@@ -48,10 +49,11 @@ class Story:
         """Everything, oldest first."""
         self.people = {member.username: _person(member) for member in CAST}
         with correlation():
-            self._found(self.now - timedelta(days=30))
+            self._found(self.now - timedelta(days=180))
         for number, flag in enumerate(FLAGS):
             with correlation():
                 self.introduce(flag, self.now - timedelta(days=28) + timedelta(hours=9 * number))
+        introduce_old_flags(self)
         self._past()
         tell_rules(self)
         self._present()
@@ -63,6 +65,7 @@ class Story:
         tell_access(self)
         tell_promotions(self)
         tell_rollouts(self)
+        tell_endings(self)
 
     def actor(self, username: str) -> Actor:
         """One of the cast, acting in the admin."""

@@ -24,6 +24,9 @@ SYMBOLS = {
     "request": "schedule",
     "stage": "trending_up",
     "stage_ahead": "radio_button_unchecked",
+    "milestone": "flag_circle",
+    "milestone_ahead": "event_upcoming",
+    "sunset": "wb_twilight",
 }
 KINDS = {
     "freeze": "Freeze",
@@ -31,6 +34,9 @@ KINDS = {
     "request": "Scheduled change",
     "stage": "Stage of a plan",
     "stage_ahead": "Stage to come",
+    "milestone": "Milestone of an end",
+    "milestone_ahead": "Milestone to come",
+    "sunset": "Sunset",
 }
 
 

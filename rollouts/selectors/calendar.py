@@ -14,6 +14,7 @@ from rollouts.models import CalendarWindow, ChangeRequest, FreezeException, Judg
 from rollouts.schedules import Hold, Window, holds, occurrences
 from rollouts.selectors.calendar_kinds import CalendarEntry
 from rollouts.selectors.plan_calendar import plan_stages
+from rollouts.selectors.timeline_calendar import timeline_milestones
 from rollouts.transitions import AWAITING_STATES
 
 FROZEN = "frozen"
@@ -176,7 +177,7 @@ def _requests(environments: Sequence[Environment], starts_at: datetime, ends_at:
 
 
 # What a month shows; each asks a constant number of queries.
-SOURCES: tuple[Source, ...] = (_windows, _requests, plan_stages)
+SOURCES: tuple[Source, ...] = (_windows, _requests, plan_stages, timeline_milestones)
 
 
 def _active(hold: Hold) -> ActiveFreeze:

@@ -1,4 +1,4 @@
-"""What waits for somebody beside requests to approve: emergencies, drift, drills, plans, settings to confirm."""
+"""What waits for somebody beside requests to approve: emergencies, drift, drills, plans, endings, settings."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -9,6 +9,7 @@ from rollouts.selectors.desk_kinds import DeskTask
 from rollouts.selectors.drift_tasks import drift_tasks
 from rollouts.selectors.drills import drill_tasks
 from rollouts.selectors.emergencies import review_tasks
+from rollouts.selectors.ending_tasks import ending_tasks
 from rollouts.selectors.freeze_tasks import exceptions_to_decide
 from rollouts.selectors.plan_tasks import plan_tasks
 from rollouts.selectors.settings import proposals_to_confirm
@@ -25,6 +26,7 @@ SOURCES: tuple[Source, ...] = (
     exceptions_to_decide,
     drift_tasks,
     plan_tasks,
+    ending_tasks,
 )
 
 

@@ -15,6 +15,7 @@ from rollouts.admin.panels.break_glass import break_glass_panel
 from rollouts.admin.panels.bundle import bundle_panel
 from rollouts.admin.panels.calendar import calendar_panel
 from rollouts.admin.panels.dissent import dissent_panel
+from rollouts.admin.panels.ending import ending_panel
 from rollouts.admin.panels.impact import impact_panel
 from rollouts.admin.panels.merge import merge_panel
 from rollouts.admin.panels.plan import plan_panel
@@ -37,6 +38,7 @@ PANELS: Mapping[str, Panel] = {
     "policies": policies_panel,
     "since_looked": since_looked_panel,
     "source": source_panel,
+    "ending": ending_panel,
 }
 
 
