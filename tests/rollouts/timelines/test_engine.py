@@ -1,6 +1,6 @@
 """What the engine does with a timeline as time goes by."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +9,13 @@ from django.core import mail
 from audits.models import AuditEvent
 from flags.models import Flag, FlagConfig, ServiceOwner, Tombstone
 from flags.services.tickets import governed_write
+from rollouts.deprecations.schedules import fill
+from rollouts.deprecations.templates import template_for
 from rollouts.deprecations.transitions import TimelineState
 from rollouts.models import DeprecationTimeline, TimelineStep
+from rollouts.services.incidents import close_incident, open_incident
 from rollouts.services.timelines import acting
+from rollouts.services.timelines.drafting import create_timelines
 from rollouts.services.timelines.engine import advance_due
 from tests.factories import NOW, actor_of
 from tests.rollouts.calendars import freeze
@@ -272,3 +276,62 @@ def test_one_broken_timeline__does_not_stop_the_others(bench: TimelineBench) -> 
 
     assert reloaded(timeline).milestone == ANNOUNCED
     assert reloaded(broken).milestone == 0
+
+
+@pytest.mark.parametrize(
+    ("minutes", "acts"),
+    [
+        (-1, []),
+        (0, ["reach"]),
+        (59, ["reach"]),
+        (60, ["miss"]),
+        (24 * 60, ["miss"]),
+        (8 * 24 * 60, ["miss", "reach"]),
+    ],
+)
+def test_next_tick__so_long_after_a_brownout_began__runs_it_only_inside_its_window(
+    bench: TimelineBench, minutes: int, acts: list[str]
+) -> None:
+    timeline = brought_to(bench.started(), WARNED)
+
+    advance_due(at_day(14) + minutes * MINUTE)
+
+    assert acts_of(timeline)[3:] == acts
+    ending = RUNNING_BROWNOUT if acts == ["reach"] else DATES
+    assert {**bench.ending(), "withdrawal": None} == {**ending, "withdrawal": None}
+    assert ("until" in str(bench.ending())) == (acts == ["reach"])
+
+
+@pytest.mark.parametrize(("reached", "now", "is_held"), [(ANNOUNCED, 7, False), (WARNED, 14, True), (SUNSET, 42, True)])
+def test_open_incident__holds_what_changes_answers__and_nothing_else(
+    bench: TimelineBench, reached: int, now: int, is_held: bool
+) -> None:
+    timeline, ada = brought_to(bench.started(), reached), actor_of(bench.world.ada)
+    told: dict[str, Any] = {"title": "Payments are slow", "severity": "major", "link": "", "actor": ada}
+    incident = open_incident(bench.world.project.pk, environment_id=bench.staging.pk, now=at_day(now), **told)
+
+    advance_due(at_day(now))
+
+    assert (reloaded(timeline).blocked_code == "incident_open") == is_held
+    assert (reloaded(timeline).milestone == reached) == is_held
+    close_incident(incident.pk, actor=ada, reason="Over", now=at_day(now))
+    advance_due(at_day(now) + 5 * MINUTE)
+    assert (reloaded(timeline).milestone, reloaded(timeline).blocked_code) == (reached + 1, "")
+
+
+def test_dates__by_the_clocks_of_a_zone__stay_so_when_they_change(bench: TimelineBench) -> None:
+    definition = fill(
+        template_for("release"), flag_key=bench.flag.key, starts_on=date(2026, 3, 3), zone="Europe/Berlin"
+    )
+    [timeline] = create_timelines(
+        bench.flag.pk, [bench.staging.pk], definition, actor=actor_of(bench.world.rita), now=NOW
+    )
+    acting.start_timeline(timeline.pk, actor=actor_of(bench.world.rita), now=NOW, digest=timeline.digest)
+    brownout = definition.milestones[2]
+
+    # Clocks go forward on 29 March, so 09:00 in Berlin is 08:00 UTC before and 07:00 UTC after.
+    assert [item.at.hour for item in definition.milestones[:4]] == [8, 8, 9, 7]
+    for milestone in definition.milestones[:3]:
+        advance_due(milestone.at - MINUTE)
+        advance_due(milestone.at)
+    assert bench.ending()["withdrawal"]["until"] == f"{brownout.at + 10 * MINUTE:%Y-%m-%dT%H:%M:%SZ}"
