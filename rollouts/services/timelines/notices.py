@@ -39,7 +39,7 @@ def tell_about(
             _use_words(timeline, services, now=now),
             f"{timeline.label}, project {timeline.project.name}, environment {timeline.environment.name}.",
         ],
-        address=reverse("admin:flags_flag_change", args=[timeline.flag_id]),
+        address=reverse("admin:rollouts_deprecationtimeline_change", args=[timeline.pk]),
     )
     return {"told": sorted(str(person.pk) for person in people), "services": services[:MOST_NAMED]}
 
