@@ -38,12 +38,14 @@ from flags.services.configs import edit_segment
 from flags.services.retirement import note_archived
 from flags.services.tokens import issue_token
 from rollouts.guards import ROLLOUTS_GUARDS
+from rollouts.manifest.writing import write_manifest
 from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule, RolloutPlan
 from rollouts.plans.definition import MetricKind, PlanDefinition, Strategy
 from rollouts.plans.strategies import custom
 from rollouts.plans.templates import BUILT_IN
 from rollouts.plans.trains import TrainAct
 from rollouts.plans.transitions import PlanAct
+from rollouts.selectors.manifests import present_state
 from rollouts.services.bundles import create_bundle, submit_bundle
 from rollouts.services.change_requests import create_change_request, submit_change_request
 from rollouts.services.drills import DrillPlan, add_drill
@@ -376,8 +378,17 @@ def forms(doors: Doors) -> list[dict[str, Any]]:
         "form-INITIAL_FORMS": "1",
         "form-0-id": str(doors.flag.pk),
         "form-0-document": wanted,
+        "manifest": manifest_of(doors.world),
     }
     return [{**base, "digest": request.digest, "request": str(request.pk)} for request in doors.requests.values()]
+
+
+def manifest_of(world: World) -> str:
+    """The world as a manifest, in which production serves what nobody approved."""
+    manifest: Any = present_state(world.project).manifest
+    served = manifest["environments"]["production"]["flags"]["checkout-redesign"]
+    served["config"] = percent_document("checkout-redesign", WANTED)
+    return write_manifest(manifest)
 
 
 def plan_forms(doors: Doors) -> list[dict[str, Any]]:
@@ -458,6 +469,8 @@ def test_every_api_route__with_a_service_token__leaves_production_alone(scope, d
         "context": {"targetingKey": "x"},
         "document": percent_document(doors.flag.key, WANTED),
         "severity": "minor",
+        "manifest": manifest_of(doors.world),
+        "reason": "Forged",
     }
     statuses: set[int] = set()
     for route, url in all_urls(doors):
@@ -503,10 +516,14 @@ def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
     definition = folder / "flags.json"
     served = {"state": "ENABLED", "variants": {"on": True, "off": False}, "defaultVariant": "on"}
     definition.write_text(json.dumps({"flags": {"checkout-redesign": served, "another": served}}))
+    manifest = folder / "flags.yaml"
+    manifest.write_text(manifest_of(world))
+    applied = ["apply", "--file", str(manifest), "--as", world.anna.username, "--reason", "Forged"]
     return {
         "dry_run_plan": ["999", "--project", world.project.key],
         "export_flagd": place,
         "import_flagd": [str(definition), *place, "--as", world.anna.username],
+        "manifest": applied,
         "replay_verdict": [str(uuid4())],
         "scan_code": [str(folder), "--project", world.project.key, "--branch", "main"],
         "simulate_traffic": ["--flag", "checkout-redesign", "--tokens", str(definition)],
@@ -524,6 +541,7 @@ def test_every_command__run__leaves_production_alone(doors, tmp_path):
             call_command(name, *arguments.get(name, []))
         assert doors.digest() == before
     assert ChangeRequest.objects.filter(title__contains="flagd").count() == 1
+    assert ChangeRequest.objects.filter(source__kind="manifest").count() == 1
 
 
 def test_every_governed_model__bare_orm_update__is_refused(doors):
