@@ -18,7 +18,9 @@ class FlagsConfig(AppConfig):
         """
         from flags import snapshots
         from flags.api.metrics import meters
+        from flags.api.unanswered import unanswered
         from flags.guards import reinstall_guards
+        from flags.services.asked_in_vain import AskedInVain
         from flags.services.kills import settle_this_host
         from flags.services.own_evaluations import OwnEvaluations
         from flags.services.samples import gather_samples
@@ -27,3 +29,4 @@ class FlagsConfig(AppConfig):
         snapshots.on_settled(settle_this_host)
         snapshots.after_looks(gather_samples)
         snapshots.after_looks(OwnEvaluations(meters.evaluations).write_if_due)
+        snapshots.after_looks(AskedInVain(unanswered.take).write_if_due)

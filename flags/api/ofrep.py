@@ -21,6 +21,7 @@ from flags.api.deprecations import deprecation_headers
 from flags.api.edge import Edge
 from flags.api.refusals import length_required, refused, too_many, unavailable
 from flags.api.tokens import presented_secret
+from flags.api.unanswered import unanswered
 from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response, to_json
 from flags.evaluation.compile import CompiledSnapshot
 from flags.evaluation.plans import Plan
@@ -131,6 +132,8 @@ def _answer(
         resolution = snapshot.evaluate(_NO_FLAG_KEY if is_hidden else flag_key, context, now)
         decided = course.decided = (resolution,)
         metrics.answered(snapshot, decided, stale=stale_seconds is not None)
+        if resolution.error_code is ErrorCode.FLAG_NOT_FOUND and not is_hidden:
+            unanswered.note(token.environment_id, flag_key)
         body = render(snapshot, flag_key, resolution, stale_seconds=stale_seconds)
         told = deprecation_headers(snapshot, flag_key, resolution, prefix=SINGLE_PREFIX)
         headers = {**_SINGLE_HEADERS, **told} if told else _SINGLE_HEADERS

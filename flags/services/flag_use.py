@@ -66,7 +66,7 @@ def use_of_unknown(deliveries: Iterable[tuple[Delivery, Source]]) -> Uses:
         if not marks:
             continue
         if delivery.environment_id not in keys:
-            keys[delivery.environment_id] = _keys_by_mark(delivery.environment_id)
+            keys[delivery.environment_id] = keys_by_mark(delivery.environment_id)
         by_mark, at = keys[delivery.environment_id], minute_of(delivery.received_at)
         for mark in marks & by_mark.keys():
             place = UseKey(delivery.environment_id, by_mark[mark], *source)
@@ -85,7 +85,8 @@ def _place(item: tuple[UseKey, Use]) -> UseKey:
     return item[0]
 
 
-def _keys_by_mark(environment_id: uuid.UUID) -> Mapping[str, str]:
+def keys_by_mark(environment_id: uuid.UUID) -> Mapping[str, str]:
+    """The keys of all flags of an environment's project by their marks: one query."""
     keys = Flag.objects.filter(project__environments=environment_id).values_list("key", flat=True)
     return {flag_mark(key): key for key in keys}
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError
@@ -11,8 +12,10 @@ from structlog.testing import capture_logs
 
 from flags import snapshots
 from flags.api.metrics import Meters, Series, meters
-from flags.models import EvaluationCount
+from flags.api.unanswered import MOST, Unanswered, unanswered
+from flags.models import EvaluationCount, Flag, FlagUse
 from flags.services import own_evaluations as service
+from flags.services.asked_in_vain import AskedInVain
 from flags.services.own_evaluations import EVERY, LONGEST_GAP, OwnEvaluations
 from flags.snapshots import following
 from flags.telemetry.labels import EVALUATED_HERE
@@ -121,3 +124,33 @@ def test_forked_child__counts_from_zero():
 
 def test_polling__every_look__is_followed():
     assert [one for one in following._followers if isinstance(getattr(one, "__self__", None), OwnEvaluations)]
+
+
+def test_asked_in_vain__flag_of_the_project_that_is_not_served__is_kept_as_unknown(plane: Plane):
+    Flag.objects.create(
+        project=plane.environment.project, key="gone", name="Gone", kind="release", value_type="boolean", created_at=NOW
+    )
+    writer = AskedInVain(unanswered.take)
+    unanswered.forget()
+    plane.post("a-boolean", CONTEXT)
+    plane.post("MARKER-person", CONTEXT)
+    plane.post("gone", CONTEXT)
+
+    writer.write_if_due(snapshots.store, NOW)
+
+    use = FlagUse.objects.get()
+    assert (use.flag_key, use.service, use.is_unknown, use.last_at) == ("gone", EVALUATED_HERE, True, NOW)
+    plane.post("gone", CONTEXT)
+    writer.write_if_due(snapshots.store, NOW + timedelta(seconds=59))
+    assert FlagUse.objects.get().last_at == NOW
+    writer.write_if_due(snapshots.store, NOW + timedelta(seconds=60))
+    assert FlagUse.objects.get().last_at == NOW + timedelta(seconds=60)
+
+
+def test_asked_in_vain__more_keys_than_fit__are_left_out():
+    noted, place = Unanswered(), uuid4()
+    for number in range(MOST + 5):
+        noted.note(place, f"key-{number}")
+
+    assert len(noted.take()[place]) == MOST
+    assert not noted.take()
