@@ -109,11 +109,11 @@ def _rows(flag: Flag) -> list[_Row]:
     names = ("history_id", "environment_id", "updated_at", "digest")
     newest: dict[uuid.UUID, int] = {}
     rows: list[_Row] = []
-    for found in history.filter(flag_id=flag.pk).order_by("history_id").values_list(*names):
-        place = found[1]
-        former = rows[newest[place]] if place in newest else None
+    written = history.filter(flag_id=flag.pk).order_by("history_id").values_list(*names)
+    for row_id, place, at, digest in written:
+        former = replace(rows[newest[place]], former=None) if place in newest else None
         newest[place] = len(rows)
-        rows.append(_Row(*found, former=replace(former, former=None) if former else None))
+        rows.append(_Row(row_id, place, at, digest, former))
     last = set(newest.values())
     return [replace(row, last=number in last) for number, row in enumerate(rows)]
 
