@@ -99,6 +99,7 @@ class FlagAdmin(GovernedAdmin):
             live_plans=plans,
             strip=life_strip(flag, environments, history, plans=plans, milestones=milestones, now=now),
             release=history.newest,
+            ending=panels.ending(user, flag, environments),
             open_requests=[item for found in requests.values() for item in found],
             events=[(event, sentence_of(event)) for event in events],
             snippets=snippets_for(flag, base_url=request.build_absolute_uri("/")),

@@ -4,7 +4,7 @@ The composition root plugs the sources in; none shows nothing.
 """
 
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -63,6 +63,30 @@ class PlannedMilestone:
 
 
 @dataclass(frozen=True, slots=True)
+class EndingLine:
+    """How a flag ends in one environment: the timeline and what it is at, or what its config says of the end."""
+
+    environment: Any
+    text: str
+    state: str = ""
+    tone: str = ""
+    symbol: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEnding:
+    """What is known of the end of a flag. `stale` are the reasons why it may go; `plan_address` is empty for those who
+    may not plan its end.
+    """
+
+    lines: Sequence[EndingLine]
+    stale: Sequence[str]
+    stale_address: str
+    plan_address: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFacts:
     """What an environment's approval policy asks for. `named_approvers` None admits every approver."""
 
@@ -87,6 +111,10 @@ def _no_milestones(environment_ids: Collection[uuid.UUID], flag_key: str, now: d
     return []
 
 
+def _no_ending(user: Any, flag: Any, environments: Sequence[Any]) -> FlagEnding | None:
+    return None
+
+
 class ChangeSetting(Protocol):
     """Changes what rules look at, or proposes to where that takes two people."""
 
@@ -106,6 +134,7 @@ class Panels:
     policies: Callable[[Collection[uuid.UUID]], Mapping[uuid.UUID, PolicyFacts]] = field(default=_no_policies)
     live_plans: Callable[[Collection[uuid.UUID], str], list[LivePlan]] = field(default=_no_plans)
     milestones: Callable[[Collection[uuid.UUID], str, datetime], list[PlannedMilestone]] = field(default=_no_milestones)
+    ending: Callable[[Any, Any, Sequence[Any]], FlagEnding | None] = field(default=_no_ending)
     change_details: ChangeSetting = field(default=_no_settings)
     add_member: ChangeSetting = field(default=_no_settings)
 

@@ -9,7 +9,7 @@ from flags.admin.panels import panels
 from flagsite import desk
 from flagsite.admin.people import PersonAdmin
 from flagsite.models import User
-from rollouts.admin import details, live_plans, planned_milestones
+from rollouts.admin import details, flag_endings, live_plans, planned_milestones
 
 # Not done by the packages themselves: their pure modules are also imported by template libraries, while the theme's own
 # admin classes are only half loaded.
@@ -21,6 +21,7 @@ panels.open_requests = desk.open_requests
 panels.policies = desk.policies
 panels.live_plans = live_plans.live_plans
 panels.milestones = planned_milestones.planned_milestones
+panels.ending = flag_endings.flag_ending
 panels.change_details = details.change_details
 panels.add_member = details.add_member
 admin.site.register(User, PersonAdmin)

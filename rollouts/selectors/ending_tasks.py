@@ -75,7 +75,7 @@ def _task(timeline: DeprecationTimeline, now: datetime) -> DeskTask | None:
     definition = definition_of(timeline)
     if timeline.in_brownout:
         until = local(brownout_ends_at(definition.milestones[timeline.milestone - 1]), definition.zone)
-        return _made(timeline, f"{name} is in a brownout in {where}", f"Until {until}. Look who notices.", "bad")
+        return _made(timeline, f"{name} is in a brownout in {where}", f"Until {until}. Look who notices.", "wait")
     if state is TimelineState.UNDONE:
         return _made(timeline, f"The end of {name} was undone", f"Resume it in {where}, or give it up.", "bad")
     if state is TimelineState.PAUSED:
@@ -98,7 +98,7 @@ def _brownout_ahead(timeline: DeprecationTimeline, definition: TimelineDefinitio
 def _made(
     timeline: DeprecationTimeline, title: str, text: str, tone: Tone, *, due_at: datetime | None = None
 ) -> DeskTask:
-    symbols = {"bad": "flash_off" if timeline.in_brownout else "restore", "wait": "pan_tool", "quiet": "flash_off"}
+    symbols = {"bad": "restore", "wait": "flash_off" if timeline.in_brownout else "pan_tool", "quiet": "flash_off"}
     return DeskTask(
         title=title,
         text=text,
