@@ -11,6 +11,7 @@ from audits.context import Actor
 from flags import permissions
 from flags.changes import ChangeSet, ConfigEdit
 from flags.documents.schema import Document
+from flags.errors import PermissionMissing
 from flags.lifecycle.shapes import Shape, shape_of
 from flags.models import Environment, Flag, FlagConfig, Project
 from flags.services.attempts import attempt
@@ -73,7 +74,10 @@ def propose_clean_up(
             raise problem("flags", f"Choose at most {MOST_FLAGS} flags at once, so that somebody can still review it.")
         places = [one for one in Environment.objects.filter(project=project) if _may(actor, one)]
         if not places:
-            permissions.require(actor, permissions.PROPOSE, Environment.objects.filter(project=project).first())
+            raise PermissionMissing(
+                f"This takes the role editor in an environment of {project.name}. Ask an administrator for it.",
+                permission=permissions.PROPOSE,
+            )
         edits, left_out = _edits(flags, places, how, now=now)
         if not edits:
             first = f" {left_out[0].words}" if left_out else ""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.urls import reverse
 
@@ -155,7 +156,7 @@ ACTS: Mapping[str, Callable[[Call], Outcome]] = {
 }
 
 
-def _told(call: Call) -> dict[str, object]:
+def _told(call: Call) -> dict[str, Any]:
     return {"actor": call.actor, "now": call.now, "sequence": call.sequence, "reason": call.text("reason")}
 
 
