@@ -257,6 +257,7 @@ SPECTACULAR_SETTINGS = {
         ],
         "FlagKindEnum": ["release", "experiment", "operational", "kill_switch", "permission"],
         "TimelineStateEnum": ["draft", "proposed", "running", "paused", "undone", "done", "ended"],
+        "ManifestStateEnum": ["done", "pending", "refused"],
         "DriftStateEnum": ["same", "differs", "intended", "unexplained", "missing"],
         "PlanStateEnum": ["draft", "proposed", "running", "paused", "rolled_back", "completed", "aborted"],
         "TrainStateEnum": ["draft", "running", "paused", "rolled_back", "completed", "aborted"],
