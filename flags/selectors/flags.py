@@ -130,8 +130,8 @@ class FlagCard:
 def matrix(user: AbstractUser, project: Project, query: MatrixQuery, *, now: datetime) -> Matrix:
     """One page of a project's flags with what each serves in every environment the person may look at: 8 queries."""
     environments = list(visible_environments(user).filter(project=project).order_by("position", "key"))
-    rows = Flag.objects.filter(project=project, archived_at__isnull=query.state != ARCHIVED)
-    flags = list(rows.select_related("owner").defer("value_schema", "links"))
+    wanted = Flag.objects.filter(project=project, archived_at__isnull=query.state != ARCHIVED)
+    flags = list(wanted.select_related("owner").defer("value_schema", "links"))
     proposes = environments_with(user, PROPOSE)
     chosen = _sorted([flag for flag in flags if _matches(flag, query)], query.sort, environments)
     if query.state and query.state != ARCHIVED:

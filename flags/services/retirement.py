@@ -3,6 +3,7 @@
 The single write path keeps this up, so it holds whoever archives or revives, and on whatever word.
 """
 
+import uuid
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
@@ -44,7 +45,7 @@ def keep_up(locked: Iterable[Flag], *, actor: Actor, now: datetime, reason: str)
             _revive(flag, actor=actor, now=now, reason=reason)
 
 
-def lock_flags(keys: Collection[str], project_id: object) -> list[Flag]:
+def lock_flags(keys: Collection[str], project_id: uuid.UUID) -> list[Flag]:
     """Flags by key, locked until the transaction ends: after their environments, before the audit chain.
 
     Two environments that archive a flag at the same moment see each other by it.

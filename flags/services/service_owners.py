@@ -40,15 +40,20 @@ def set_service_owner(
     _check(project, person_id, team_id)
     with transaction.atomic():
         rows = ServiceOwner.objects.select_for_update().filter(project=project, service=service)
-        before = rows.values("person_id", "team_id").first() or {"person_id": None, "team_id": None}
-        after = {"person_id": person_id, "team_id": team_id}
+        known = rows.first()
+        before = _as_told(known.person_id, known.team_id) if known else _as_told(None, None)
+        after = _as_told(person_id, team_id)
         if before == after:
-            return rows.first()
+            return known
         owner = None
         if person_id is None and team_id is None:
             rows.delete()
         else:
-            owner, _ = rows.update_or_create(project=project, service=service, defaults={**after, "changed_at": now})
+            owner, _ = rows.update_or_create(
+                project=project,
+                service=service,
+                defaults={"person_id": person_id, "team_id": team_id, "changed_at": now},
+            )
         _record(project, service, before, after, actor=actor, now=now)
     return owner
 
@@ -69,11 +74,16 @@ def _require_editor(actor: Actor, project: Project) -> None:
         )
 
 
+def _as_told(person_id: uuid.UUID | None, team_id: uuid.UUID | None) -> dict[str, str | None]:
+    """An owner as the trail keeps it."""
+    return {"person_id": str(person_id) if person_id else None, "team_id": str(team_id) if team_id else None}
+
+
 def _record(
     project: Project,
     service: str,
-    before: dict[str, uuid.UUID | None],
-    after: dict[str, uuid.UUID | None],
+    before: dict[str, str | None],
+    after: dict[str, str | None],
     *,
     actor: Actor,
     now: datetime,
@@ -85,9 +95,5 @@ def _record(
         now=now,
         project_id=project.pk,
         project_key=project.key,
-        data={"before": _plain(before), "after": _plain(after)},
+        data={"before": before, "after": after},
     )
-
-
-def _plain(owner: dict[str, uuid.UUID | None]) -> dict[str, str | None]:
-    return {name: str(value) if value else None for name, value in owner.items()}

@@ -5,7 +5,7 @@ A flag that gave its key away stays with its history; what it served is deleted,
 
 import uuid
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import connection
 
@@ -146,8 +146,8 @@ def _replace(flag: Flag, *, actor: Actor, now: datetime) -> None:
 
 
 def _release(tombstone: Tombstone, *, actor: Actor, now: datetime, reason: str) -> None:
-    tombstone.released_at, tombstone.released_by = now, permissions.person_of(actor)
-    tombstone.release_reason = reason
+    person: Any = permissions.person_of(actor)
+    tombstone.released_at, tombstone.released_by, tombstone.release_reason = now, person, reason
     with governed_write(tombstone.project_id):
         tombstone.save(update_fields=["released_at", "released_by", "release_reason"])
 

@@ -104,11 +104,11 @@ def test_residual_use__minutes_and_hours__count_each_evaluation_once(world, djan
     with django_assert_num_queries(2):
         found = residual_use([world.production.pk], [key], since=now - timedelta(days=36), now=now)
 
-    days = {each: (NOW + timedelta(days=each)).date() for each in (5, 20, 39)}
+    on = {each: (NOW + timedelta(days=each)).date() for each in (5, 20, 39)}
     assert [(row.service, row.count) for row in found] == [("billing-api", 64), ("shop", 3)]
-    assert found[0].days == {days[5]: 5, days[20]: 20, days[39]: 39}
-    assert found[0].count_since(days[20]) == 59
-    assert burn_down(found)["shop"] == {day: 1 for day in days.values()}
+    assert found[0].days == {on[5]: 5, on[20]: 20, on[39]: 39}
+    assert found[0].count_since(on[20]) == 59
+    assert burn_down(found)["shop"] == {day: 1 for day in on.values()}
 
 
 def test_residual_use__other_environments_and_flags__are_left_out(world):
