@@ -128,7 +128,7 @@ class ApplyManifestView(_ManifestView):
     def post(self, request: Request, key: str) -> Response:
         reading, only, told = _command(request, key, ManifestApplyInput)
         done = apply_manifest(reading, actor=_actor(request), reason=str(told["reason"]), now=timezone.now(), only=only)
-        return Response(done.as_json(), status=202 if done.requests else 200)
+        return Response(done.as_json(), status=202 if done.waits else 200)
 
 
 def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Reading, Collection[str], dict[str, Any]]:

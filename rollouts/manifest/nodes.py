@@ -44,12 +44,12 @@ class Node:
         node, place = self, (self.line, self.column)
         for part in path:
             if isinstance(node.value, dict) and part in node.value:
-                place = node.places[str(part)]
-            elif not (isinstance(node.value, list) and isinstance(part, int) and part < len(node.value)):
-                break
-            node = node.value[part]
-            if isinstance(part, int):
+                place, node = node.places[str(part)], node.value[part]
+            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
                 place = node.line, node.column
+            else:
+                break
         return place
 
 
@@ -137,7 +137,7 @@ def _take_key(holder: _Open, event: Any) -> None:
         first = holder.node.places[event.value][0]
         raise _refused(event, f"“{event.value[:100]}” is there already, on line {first}. Keep one of the two.")
     holder.key = event.value
-    holder.node.places[event.value] = (event.start_mark.line + 1, event.start_mark.column + 1)
+    holder.node.places[event.value] = _start(event)
 
 
 def _place(node: Node, holder: _Open | None) -> None:
@@ -150,7 +150,7 @@ def _place(node: Node, holder: _Open | None) -> None:
 
 
 def _node(event: Any) -> Node:
-    place = event.start_mark.line + 1, event.start_mark.column + 1
+    place = _start(event)
     if isinstance(event, yaml.MappingStartEvent):
         return Node({}, *place)
     if isinstance(event, yaml.SequenceStartEvent):
@@ -174,4 +174,9 @@ def _resolved(event: Any) -> Any:
 
 
 def _refused(event: Any, message: str) -> Exception:
-    return invalid([Problem((), message, event.start_mark.line + 1, event.start_mark.column + 1)])
+    return invalid([Problem((), message, *_start(event))])
+
+
+def _start(event: Any) -> tuple[int, int]:
+    """Line and column at which an event begins, from 1."""
+    return event.start_mark.line + 1, event.start_mark.column + 1

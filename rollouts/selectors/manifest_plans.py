@@ -1,6 +1,7 @@
 """What applying a manifest would do: every difference, and which way it goes. Reads only."""
 
 import hashlib
+import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ class Way(StrEnum):
     REQUEST = "change_request"
     SECOND = "second_administrator"
     DRAFT = "draft"
+    WAITS = "waits"
     NOT_POSSIBLE = "not_possible"
     NOT_APPLIED = "not_applied"
 
@@ -92,7 +94,7 @@ class ManifestPlan:
             step
             for step in self.steps
             if step.difference.subject in subjects
-            and step.way not in (Way.NOT_APPLIED, Way.NOT_POSSIBLE)
+            and step.way not in (Way.NOT_APPLIED, Way.NOT_POSSIBLE, Way.WAITS)
             and environment in (None, step.difference.environment)
         ]
 
@@ -140,7 +142,7 @@ def content_digest(change_set: ChangeSet) -> str:
 def pending_request(change_set: ChangeSet) -> ChangeRequest | None:
     """The open request that a manifest made of exactly these edits."""
     rows = ChangeRequest.objects.filter(
-        environment=change_set.environment_id,
+        environment=uuid.UUID(change_set.environment_id),
         state__in=[state.value for state in OPEN_STATES],
         source__kind=SOURCE_KIND,
         source__digest=content_digest(change_set),
@@ -156,16 +158,18 @@ def _narrowed(manifest: Mapping[str, Any], only: Collection[str] | None) -> dict
 
 
 def _unknown_people(manifest: Mapping[str, Any], present: Present) -> list[Problem]:
-    """User names and teams that nobody has."""
+    """User names and teams that nobody has; who stands there already may stay, also when he has left."""
     found = []
     for key, entry in manifest.get("flags", {}).items():
-        if entry.get("owner") and entry["owner"] not in present.people:
+        before = present.manifest["flags"].get(key, {})
+        if entry.get("owner") and entry["owner"] != before.get("owner") and entry["owner"] not in present.people:
             found.append(Problem(("flags", key, "owner"), "Nobody with an active account has this user name."))
         if entry.get("team") and entry["team"] not in present.teams:
             found.append(Problem(("flags", key, "team"), "The project has no team with this key."))
     for place, environment in manifest.get("environments", {}).items():
+        known = present.manifest["environments"].get(place, {}).get("policy", {}).get("named_approvers", ())
         for number, name in enumerate((environment.get("policy") or {}).get("named_approvers", ())):
-            if name not in present.people:
+            if name not in known and name not in present.people:
                 path = ("environments", place, "policy", "named_approvers", number)
                 found.append(Problem(path, "Nobody with an active account has this user name."))
     return found
@@ -221,7 +225,7 @@ class _Judge:
     def _served(self, one: Difference) -> Step:
         place = self._place(one)
         if one.subject is Subject.CONFIG and (one.environment, one.key) in self.held:
-            return Step(one, Way.NOT_POSSIBLE, self.held[one.environment, one.key])
+            return Step(one, Way.WAITS, self.held[one.environment, one.key])
         if not self.edits[one.environment]:
             return self._if_editor(one, False, Step(one, Way.NOT_POSSIBLE, ""))
         if not place.is_protected:
@@ -293,12 +297,12 @@ def _held(present: Present) -> dict[tuple[str, str], str]:
     places = present.environments.values()
     plans = PlanFlag.objects.filter(environment__in=places, is_live=True)
     held = {
-        (place, key): f"Plan {number} works on it. End the plan first, or leave the config to it."
+        (place, key): f"Plan {number} works on it. Its config is applied once that has ended."
         for place, key, number in plans.values_list("environment__key", "flag__key", "plan__number")
     }
     timelines = DeprecationTimeline.objects.filter(
         environment__in=places, state__in=[state.value for state in LIVE_TIMELINES]
     )
     for place, key, number in timelines.values_list("environment__key", "flag__key", "number"):
-        held[place, key] = f"Timeline {number} ends it. End the timeline first, or leave the config to it."
+        held[place, key] = f"Timeline {number} ends it. Its config is applied once that has ended."
     return held

@@ -57,6 +57,11 @@ class Applied:
         return next((state for state in (State.REFUSED, State.PENDING) if state in states), State.DONE)
 
     @property
+    def waits(self) -> bool:
+        """Whether any part waits for people."""
+        return any(outcome.result.state is State.PENDING for outcome in self.outcomes)
+
+    @property
     def requests(self) -> tuple[ChangeRequest, ...]:
         """The change requests that have to be approved and applied."""
         found = (outcome.result.request for outcome in self.outcomes)

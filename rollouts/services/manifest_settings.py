@@ -60,7 +60,7 @@ def write_setting(plan: ManifestPlan, step: Step, *, actor: Actor, reason: str, 
     match step.difference.subject:
         case Subject.POLICY:
             entry = plan.wanted["environments"][key]["policy"]
-            named = [plan.present.people[name] for name in entry["named_approvers"]]
+            named = [plan.present.people.get(name, name) for name in entry["named_approvers"]]
             scope = Scope.of_environment(plan.present.environments[key])
             after = {**entry, "named_approvers": named}
             return _proposed("approval_policy", scope, after, actor=actor, reason=reason, now=now)

@@ -65,7 +65,7 @@ def apply_manifest(
     told: _Told = {"actor": actor, "reason": checked_prose(reason, field="reason", required=True), "now": now}
     with correlation(open_correlation_id()):
         plan = first = plan_manifest(reading, actor=actor, only=only)
-        outcomes = [*_refused(plan), *_flags(plan, told), *_settings(plan, told)]
+        outcomes = [*_untried(plan), *_flags(plan, told), *_settings(plan, told)]
         if outcomes:
             # New flags are set up, switched off, where that is open: what differs now is another thing.
             plan = plan_manifest(reading, actor=actor, only=only)
@@ -77,11 +77,13 @@ def apply_manifest(
     return Applied(first, tuple(outcomes))
 
 
-def _refused(plan: ManifestPlan) -> list[Outcome]:
+def _untried(plan: ManifestPlan) -> list[Outcome]:
+    """What is not possible, or not as long as a plan or a timeline is at work."""
+    states = {Way.NOT_POSSIBLE: State.REFUSED, Way.WAITS: State.PENDING}
     return [
-        Outcome((step.difference.address,), Result(State.REFUSED, step.sentence))
+        Outcome((step.difference.address,), Result(states[step.way], step.sentence))
         for step in plan.steps
-        if step.way is Way.NOT_POSSIBLE
+        if step.way in states
     ]
 
 

@@ -72,7 +72,7 @@ def test_word_without_quotes__read__is_what_yaml_1_2_says(text: str, value: Any)
     assert repr(compose(f"a: {text}").plain()) == repr({"a": value})
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "a bomb of aliases": ("a: &a [x]\nb: [*a, *a]\n", 1, "Anchors"),
     "an alias of nothing": ("a: *nobody\n", 1, "Anchors"),
     "a tag that would make objects": ("a: !!python/object/apply:os.system [ls]\n", 1, "Tags"),
