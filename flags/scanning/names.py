@@ -90,7 +90,7 @@ def _spelling(kind: str) -> Callable[[tuple[str, ...]], str]:
     return ALIAS_KINDS[kind]
 
 
-def _identifier(alias: str, key: str) -> str:
+def _identifier(alias: object, key: str) -> str:
     if not isinstance(alias, str) or not _IDENTIFIER.fullmatch(alias):
         raise UnusableAlias(
             f"“{alias}” of “{key}” cannot be an alias: it needs letters, digits and underscores, and no digit first."

@@ -6,7 +6,7 @@ What was cut off on its way lacks its last line, so it is told from what is comp
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from flags.scanning.matching import LONGEST_TEXT
 from flags.scanning.scans import FileReferences, Found, Scan
@@ -205,5 +205,5 @@ def _found(document: Any, number: int) -> Found:
     return Found(flag, alias, line, column, text)
 
 
-def _is_count(value: object, *, least: int) -> bool:
+def _is_count(value: object, *, least: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_LINE_NUMBER

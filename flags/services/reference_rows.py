@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Field
 
 from flags.models import CodeReference, CodeScan
 from flags.scanning.scans import FileReferences
@@ -96,24 +98,25 @@ def _insert(cursor: CursorWrapper, rows: Iterator[_Row]) -> None:
         cursor.executemany(_INSERT, batch)
 
 
-def _branch(arrived: Arrived) -> list[object]:
+def _branch(arrived: Arrived) -> list[Any]:
     """The repository and the branch, as the database's driver wants them."""
     return [_prepared("repository_id", arrived.scan.repository_id), arrived.scan.branch]
 
 
-def _prepared(field: str, value: object) -> object:
-    return CodeReference._meta.get_field(field).get_db_prep_value(value, connection)
+def _prepared(name: str, value: object) -> Any:
+    field: Field[Any, Any] = getattr(CodeReference, name).field
+    return field.get_db_prep_value(value, connection)
 
 
 def _let_vanish(cursor: CursorWrapper, arrived: Arrived) -> int:
     scan = arrived.scan
     instants = [_prepared("vanished_at", scan.scanned_at), scan.commit, _prepared("last_seen_at", arrived.looked_at)]
     cursor.execute(_LET_VANISH, [*instants, *_branch(arrived), len(scan.root), scan.root, *_branch(arrived)])
-    return cursor.rowcount
+    return int(cursor.rowcount)
 
 
 def _add(cursor: CursorWrapper, arrived: Arrived) -> int:
     scan = arrived.scan
     first_seen = [_prepared("first_seen_at", scan.scanned_at), scan.commit]
     cursor.execute(_ADD, [*_branch(arrived), *first_seen, *_branch(arrived)])
-    return cursor.rowcount
+    return int(cursor.rowcount)

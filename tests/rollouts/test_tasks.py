@@ -127,7 +127,10 @@ def test_tick__does_what_beat_does__and_says_so(bench: Bench, capsys: pytest.Cap
     with _at(SOON):
         call_command("tick")
 
-    assert capsys.readouterr().out == "Applied 1 due change, ended 1 expired, moved 0 plans, reached 0 milestones of timelines.\n"
+    assert (
+        capsys.readouterr().out
+        == "Applied 1 due change, ended 1 expired, moved 0 plans, reached 0 milestones of timelines.\n"
+    )
 
 
 def test_tasks__signature__carries_nothing() -> None:

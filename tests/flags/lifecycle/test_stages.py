@@ -52,10 +52,11 @@ def test_place_stage__history__is_the_stage_since(
     found = place_stage(place(*history).versions, kind="release", now=NOW)
 
     assert found.stage == stage
-    if since is None or found.since is None:
-        assert (since, found.since) == (None, None)
+    expected = None if since is None else ago(since)
+    if expected is None or found.since is None:
+        assert (expected, found.since) == (None, None)
     else:
-        assert abs((found.since - ago(since)).total_seconds()) < 60
+        assert abs((found.since - expected).total_seconds()) < 60
     assert found.sentence.endswith(".")
 
 
