@@ -90,6 +90,13 @@ class DirectEdit:
 
 
 @dataclass(frozen=True, slots=True)
+class Retirement(DirectEdit):
+    """A person archives or revives a flag in an environment that is not protected, after a look at who needs it."""
+
+    kind: ClassVar[str] = "retirement"
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovedChange:
     """A change request whose approvals were judged sufficient for exactly this content.
 

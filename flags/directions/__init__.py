@@ -6,7 +6,7 @@ off, or an error, which serves nothing; it is neutral when nobody's answer can d
 stays what it is. Everything that cannot be shown to narrow widens.
 """
 
-from .kinds import Direction, Document, FlagMovement, Movement
+from .kinds import PREPARES, Direction, Document, FlagMovement, Movement
 from .moving import movement_of
 
-__all__ = ["Direction", "Document", "FlagMovement", "Movement", "movement_of"]
+__all__ = ["PREPARES", "Direction", "Document", "FlagMovement", "Movement", "movement_of"]

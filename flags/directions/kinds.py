@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Any
 
 Document = Mapping[str, Any]
+# What a change does to a flag that serves nobody for now.
+PREPARES = "is switched off or withdrawn, but this prepares something new for when it is served again."
 
 
 class Direction(StrEnum):
@@ -35,8 +37,9 @@ class FlagMovement:
     Shares are the largest part of the flag's traffic in hundred-thousandths that one split or serve gives to variants
     other than the one it serves switched off; individual targets are left out. `jump` is the largest part of one and
     the same people that gets something new, and nothing where the flag does not widen. None is not known: where it
-    widens by anything but its rules and its default. `latent` is the direction as if the flag were switched on,
-    `prepares` what that would do. `is_indirect` says that the change does not edit the flag itself.
+    widens by anything but its rules and its default. `latent` is the direction as if the flag were switched on, or not
+    deprecated where that widens, `prepares` what that would do. `is_indirect` says that the change does not edit the
+    flag itself.
     """
 
     flag_key: str
@@ -55,7 +58,7 @@ class FlagMovement:
         if self.direction is Direction.WIDENS:
             return self.why
         if self.latent is Direction.WIDENS:
-            return f"It is switched off, but this prepares something new for when it is switched on. {self.prepares}"
+            return f"It {PREPARES} {self.prepares}".strip()
         return ""
 
 

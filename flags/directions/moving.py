@@ -135,13 +135,21 @@ class _Change:
     def _latent(self, key: str, step: Step) -> tuple[Direction, str]:
         """Which way the flag would move if it were switched on, before where it was set up and after, and why.
 
+        Where it is deprecated it counts as well which way it would move if it were not: a sunset hides all the rest.
         Only what the change does to its content and its segments counts: switching off prepares nothing.
         """
         before, after = self._before.get(key), self._after[key]
-        if before is not None and before["enabled"] and after["enabled"]:
-            return _DIRECTIONS[step.level], ""
-        was, becomes = before and _switched_on(before), _switched_on(after)
-        if was == becomes and not self._audiences.moved_in(after):
+        found = _DIRECTIONS[step.level], ""
+        if before is None or not before["enabled"] or not after["enabled"]:
+            found = self._between(key, before and _switched_on(before), _switched_on(after))
+        if found[0] is Direction.WIDENS or not (_is_deprecated(before) or _is_deprecated(after)):
+            return found
+        hidden = self._between(key, before and _undeprecated(before), _undeprecated(after))
+        return hidden if hidden[0] is Direction.WIDENS else found
+
+    def _between(self, key: str, was: Document | None, becomes: Document) -> tuple[Direction, str]:
+        """Which way the flag would move from one document to the other, and why."""
+        if was == becomes and not self._audiences.moved_in(becomes):
             return Direction.NEUTRAL, ""
         try:
             worst, old, new = self._compared(key, was, becomes)
@@ -156,6 +164,14 @@ class _Change:
 
 def _switched_on(document: Document) -> Document:
     return {**document, "enabled": True}
+
+
+def _is_deprecated(document: Document | None) -> bool:
+    return document is not None and "deprecation" in document
+
+
+def _undeprecated(document: Document) -> Document:
+    return {name: part for name, part in _switched_on(document).items() if name != "deprecation"}
 
 
 def _level(step: Step) -> Level:

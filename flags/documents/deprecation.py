@@ -13,6 +13,7 @@ from .schema import Document, Problem, field_problems, has_hidden_characters, is
 __all__ = [
     "Deprecation",
     "Withdrawal",
+    "announces",
     "deprecation_of",
     "deprecation_problems",
     "is_archived",
@@ -40,6 +41,16 @@ def is_withdrawn(document: Mapping[str, Any], now: datetime) -> bool:
     """Whether a withdrawal is in force at an instant for everybody: a brownout or the sunset, not a share."""
     withdrawal = withdrawal_at(document, now)
     return withdrawal is not None and withdrawal.is_for_everyone
+
+
+def announces(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+    """Whether services are told something else of the end of a flag, whoever is withdrawn."""
+    return _told(before or {}) != _told(after)
+
+
+def _told(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = document.get("deprecation")
+    return None if found is None else {name: part for name, part in found.items() if name != "withdrawal"}
 
 
 def with_deprecation(document: Mapping[str, Any], deprecation: Deprecation | None) -> Document:

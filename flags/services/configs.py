@@ -16,13 +16,14 @@ from flags import permissions, snapshots
 from flags.authority import Authority, DirectEdit, NotNarrowing, ProtectedEnvironment
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit, change_digest
 from flags.differences import recorded_sentences
-from flags.directions import Movement
+from flags.directions import PREPARES, Movement
 from flags.documents import Problem, normalise_config, normalise_segment, validate_config, validate_segment
 from flags.documents.deprecation import is_archived
 from flags.errors import InvalidDocument, InvalidInput, NotFound, StaleChange
 from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.selectors.movements import movement_of_change_set
 from flags.services.attempts import attempted
+from flags.services.endings import refuse_ending, revival_problems
 from flags.services.gates import pass_gates
 from flags.services.keys import checked_key, checked_text
 from flags.services.locks import lock_environment
@@ -71,6 +72,7 @@ def apply_change_set(
         state = _load(change_set, environment, lock=True)
         _refuse_stale(change_set, state)
         change_set = _validated(change_set, state)
+        refuse_ending(change_set, state.configs, environment, authority)
         movement = movement_of_change_set(change_set, environment)
         _refuse_widening(movement, environment, authority)
         pass_gates(change_set, environment, actor=actor, authority=authority, movement=movement, now=now)
@@ -158,8 +160,7 @@ def _refuse_widening(movement: Movement, environment: Environment, authority: Au
     what = (
         f"“{first.flag_key}” would show something to people who do not get it now. {first.why}"
         if widening
-        else f"“{first.flag_key}” is switched off, but this prepares something new for when it is switched on. "
-        f"{first.prepares}"
+        else f"“{first.flag_key}” {PREPARES} {first.prepares}"
     )
     more = len(widening or movement.held) - 1
     raise NotNarrowing(
@@ -253,7 +254,7 @@ def _examine(
     found = validate_config(
         document, value_type=flag.value_type, value_schema=flag.value_schema, segment_keys=segment_keys
     )
-    return found, document
+    return found or revival_problems(state.configs.get(edit.flag_key), document), document
 
 
 def _name_problems(edit: SegmentEdit) -> list[Problem]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from audits.context import Actor, correlation
 from flags import permissions
-from flags.authority import DirectEdit
+from flags.authority import Retirement
 from flags.changes import ChangeSet, ConfigEdit
 from flags.documents.deprecation import Deprecation, deprecation_of, with_deprecation
 from flags.documents.schema import Document
@@ -121,7 +121,7 @@ def _carry_out(order: _Order, places: Iterable[PlacePreview], change: Callable[[
         if place.environment.is_protected:
             asked[place.environment.pk] = change_set
             continue
-        apply_change_set(change_set, actor=order.actor, authority=DirectEdit(), now=order.now, reason=order.reason)
+        apply_change_set(change_set, actor=order.actor, authority=Retirement(), now=order.now, reason=order.reason)
         written.append(place.environment)
     requests = _ask(order, asked)
     order.flag.refresh_from_db()

@@ -16,12 +16,14 @@ from flags.authority import (
     NotProtected,
     PlanStage,
     ProtectedEnvironment,
+    Retirement,
     Reversal,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRUCTORS = {
     "DirectEdit": {"flags/services/configs.py", "flags/services/flags.py"},
+    "Retirement": {"rollouts/services/retirement.py"},
     "ApprovedChange": {"rollouts/services/applying.py"},
     "Narrowing": {"rollouts/services/narrowing.py"},
     "Reversal": {"rollouts/services/versions.py"},
@@ -86,6 +88,8 @@ def staged(**facts: Any) -> PlanStage:
         (staged(request_id="", goes_back=True), True, "c", None),
         (DirectEdit(), False, "anything", None),
         (DirectEdit(), True, "anything", ProtectedEnvironment),
+        (Retirement(), False, "anything", None),
+        (Retirement(), True, "anything", ProtectedEnvironment),
         (Narrowing("switch_off"), True, "anything", None),
         (Reversal("flag", "version 3"), True, "anything", None),
         (BreakGlass("use"), True, "anything", None),

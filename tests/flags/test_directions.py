@@ -412,9 +412,18 @@ def test_movement_of__segment_grows_to_everybody__jump_is_not_known():
         (flag(share(50_000)), flag(share(10_000)), NARROWS, NARROWS),
         (OFF_ALWAYS, flag(on()), WIDENS, WIDENS),
         (None, flag(on(), enabled=False, off_variant=None), NEUTRAL, WIDENS),
+        (flag(SHARED, **GONE), flag(on(), **GONE), NEUTRAL, WIDENS),
+        (flag(SHARED, **GONE), TESTER | GONE, NEUTRAL, WIDENS),
+        (flag(SHARED, **GONE), flag(share(5_000), **GONE), NEUTRAL, NEUTRAL),
+        (flag(SHARED, **GONE), flag(SHARED, enabled=False, **GONE), NEUTRAL, NEUTRAL),
+        (flag(SHARED, **ends(is_archived=True)), TESTER | ends(is_archived=True), NEUTRAL, WIDENS),
+        (flag(SHARED), flag(on(), **GONE), NARROWS, WIDENS),
+        (flag(SHARED), flag(SHARED, **GONE), NARROWS, NARROWS),
+        (flag(SHARED, enabled=False, **GONE), flag(on(), enabled=False, **GONE), NEUTRAL, WIDENS),
+        (None, flag(on(), off_variant=None, **ends(is_archived=True)), NEUTRAL, WIDENS),
     ],
 )
-def test_movement_of__switched_off__says_what_is_prepared(before, after, direction, latent):
+def test_movement_of__serving_nobody__says_what_is_prepared(before, after, direction, latent):
     [found] = movement(before, after, parent=flag(share(50_000))).flags
 
     assert (found.direction, found.latent) == (direction, latent)

@@ -139,7 +139,7 @@ def test_apply_narrowing__content_for_a_switched_off_flag__is_for_review(bench):
     edit = ConfigEdit(bench.flag.key, bench.version(), percent_document(bench.flag.key, 90, enabled=False))
     content = ChangeSet(str(bench.production.pk), (edit,))
 
-    with pytest.raises(NotNarrowing, match="is switched off, but this prepares something new"):
+    with pytest.raises(NotNarrowing, match="is switched off or withdrawn, but this prepares something new"):
         apply_narrowing(bench.production.pk, change_set=content, actor=actor_of(bench.world.rita), reason="x", now=NOW)
     assert served(bench) == off
 

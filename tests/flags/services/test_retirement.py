@@ -7,9 +7,11 @@ import pytest
 from django.db import connection
 
 from audits.models import AuditEvent
+from flags.authority import Retirement
+from flags.changes import ChangeSet, ConfigEdit
 from flags.documents.deprecation import Deprecation, with_deprecation
 from flags.models import Environment, Flag, FlagConfig, Tombstone
-from flags.services.configs import edit_config
+from flags.services.configs import apply_change_set
 from flags.services.retirement import note_archived
 from tests.factories import NOW, SOON, World, actor_of, make_world
 
@@ -25,15 +27,9 @@ def write(world: World, flag: Flag, environment: Environment, *, is_archived: bo
     config = FlagConfig.objects.get(flag=flag, environment=environment)
     end = Deprecation(deprecated_at=NOW, is_archived=True) if is_archived else None
     document: dict[str, Any] = with_deprecation(config.document, end)
-    edit_config(
-        flag.pk,
-        environment.pk,
-        actor=actor_of(world.rita),
-        document=document,
-        base_version=config.version,
-        reason="Nobody needs it",
-        now=SOON,
-    )
+    change_set = ChangeSet(str(environment.pk), (ConfigEdit(flag.key, config.version, document),))
+    reason = "Nobody needs it"
+    apply_change_set(change_set, actor=actor_of(world.rita), authority=Retirement(), now=SOON, reason=reason)
 
 
 def events(flag: Flag) -> list[str]:
