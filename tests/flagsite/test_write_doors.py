@@ -37,9 +37,10 @@ from flags.permissions import Role
 from flags.services.configs import edit_segment
 from flags.services.retirement import note_archived
 from flags.services.tokens import issue_token
+from rollouts.deprecations.transitions import TimelineAct
 from rollouts.guards import ROLLOUTS_GUARDS
 from rollouts.manifest.writing import write_manifest
-from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, PolicyRule, RolloutPlan
+from rollouts.models import ApprovalPolicy, BundleMember, ChangeRequest, DeprecationTimeline, PolicyRule, RolloutPlan
 from rollouts.plans.definition import MetricKind, PlanDefinition, Strategy
 from rollouts.plans.strategies import custom
 from rollouts.plans.templates import BUILT_IN
@@ -56,12 +57,15 @@ from rollouts.services.plans.drafting import create_plan, propose_plan
 from rollouts.services.plans.templates import save_template
 from rollouts.services.policies import set_approval_policy
 from rollouts.services.rules import set_rule
+from rollouts.services.timelines.acting import start_timeline
+from rollouts.services.timelines.drafting import create_timelines, propose_timeline
 from rollouts.services.trains import Seat, create_train
 from rollouts.transitions import Act
 from tests.factories import NOW, World, actor_of, make_served_world, percent_document
 from tests.flagsite.write_doors import Route, addresses, routes
 from tests.rollouts.calendars import freeze
 from tests.rollouts.rule_support import condition, rule
+from tests.rollouts.timelines.support import definition_of as ending_of
 from tests.support.remembered import remembered
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +93,7 @@ class Doors:
     segment: Segment
     requests: dict[str, ChangeRequest]
     plans: list[RolloutPlan]
+    timelines: list[DeprecationTimeline]
     tokens: dict[str, str]
     values: dict[str, list[str]]
     questions: list[tuple[str, Any]] = field(default_factory=list)
@@ -176,7 +181,7 @@ def _make_doors() -> Doors:
         "draft": request_of(world, "Draft", submitted=False, now=now),
         "in_review": request_of(world, "In review", submitted=True, now=now),
     }
-    plans = _plans(world, now)
+    plans, timelines = _plans(world, now), _timelines(world, now)
     places = {"evaluate": world.production, "audit": world.production, "manage": world.production}
     tokens = {scope: _token(world, environment, scope) for scope, environment in places.items()}
     tokens["manage elsewhere"] = _token(world, world.staging, "manage")
@@ -184,7 +189,9 @@ def _make_doors() -> Doors:
     values = _values(world, flag, segment, requests)
     values["plan_id"] = values["rollouts_plan"] = values["rollouts_rolloutplan"] = [str(plan.pk) for plan in plans]
     values["train_id"] = values["rollouts_train"] = values["rollouts_releasetrain"] = [_train(world, plans[0], now)]
-    return Doors(world, flag, segment, requests, plans, tokens, values)
+    endings = [str(timeline.pk) for timeline in timelines]
+    values["timeline_id"] = values["rollouts_timeline"] = values["rollouts_deprecationtimeline"] = endings
+    return Doors(world, flag, segment, requests, plans, timelines, tokens, values)
 
 
 def _token(world: World, environment: Environment, scope: str) -> str:
@@ -251,6 +258,22 @@ def _plans(world: World, now: Any) -> list[RolloutPlan]:
     running = create_plan(world.staging.pk, **told)
     proposed = propose_plan(proposed.pk, actor=rita, now=now, digest=proposed.digest)
     return [draft, proposed, start_plan(running.pk, actor=rita, now=now, digest=running.digest)]
+
+
+def _timelines(world: World, now: Any) -> list[DeprecationTimeline]:
+    """A draft and a proposed timeline for production, and one that runs in staging."""
+    rita, flag = actor_of(world.rita), world.flag("ended")
+    world.serve(flag, world.production)
+    told: dict[str, Any] = {"actor": rita, "now": now, "reason": "Everybody has the new one"}
+    definition = ending_of(starts=now)
+    made = [
+        one
+        for place in (world.production, world.production, world.staging)
+        for one in create_timelines(flag.pk, [place.pk], definition, **told)
+    ]
+    draft, proposed, running = made
+    proposed = propose_timeline(proposed.pk, actor=rita, now=now, digest=proposed.digest)
+    return [draft, proposed, start_timeline(running.pk, actor=rita, now=now, digest=running.digest)]
 
 
 def _train(world: World, plan: RolloutPlan, now: Any) -> str:
@@ -397,6 +420,18 @@ def plan_forms(doors: Doors) -> list[dict[str, Any]]:
     return [{**base, "digest": plan.digest, "sequence": str(plan.sequence)} for plan in doors.plans]
 
 
+def timeline_forms(doors: Doors) -> list[dict[str, Any]]:
+    """The same for pages of timelines."""
+    base = {**forms(doors)[-1], "to_milestone": "0", "number": "1", "to": "2199-01-01T09:00"}
+    return [{**base, "digest": one.digest, "sequence": str(one.sequence)} for one in doors.timelines]
+
+
+def stale_forms(doors: Doors) -> list[dict[str, Any]]:
+    """The same for the inbox of stale flags: all of its fields at once, about a flag that production serves."""
+    fields = {"flag": str(doors.flag.pk), "how": "switch_off", "until": "2026-04-01", "starts_on": "2026-05-01"}
+    return [{**forms(doors)[-1], **fields}]
+
+
 def taken_back(attempt: Any) -> None:
     """Run an attempt in a transaction of its own and take it back, so that every attempt meets the same state."""
     with transaction.atomic():
@@ -430,6 +465,10 @@ def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
         values = {**doors.values, "object_id": doors.values.get(things, doors.values["flags_flag"])}
         if "plan" in route.name:
             values["act"] = [act.value for act in PlanAct]
+        if "timeline" in route.name:
+            values["act"] = [act.value for act in TimelineAct]
+        if "stale" in route.name:
+            values["act"] = ["snooze", "wake", "clean_up", "plan_endings"]
         if "train" in route.name:
             values["act"] = [act.value for act in TrainAct]
         for url in addresses(route, values, _url):
@@ -446,9 +485,11 @@ def test_every_route__get__leaves_production_alone(role, doors):
 
 @pytest.mark.parametrize("role", PEOPLE)
 def test_every_route__forged_post__leaves_production_alone(role, doors):
-    answers, client, sent, about_plans = [], doors.client(role), forms(doors), plan_forms(doors)
+    answers, client, sent = [], doors.client(role), forms(doors)
+    endings = {"timeline": timeline_forms(doors), "stale": stale_forms(doors)}
+    named = {"plan": plan_forms(doors), **endings, "changerequest": sent}
     for route, url in all_urls(doors):
-        for form in about_plans if "plan" in route.name else sent if "changerequest" in route.name else sent[-1:]:
+        for form in next((found for name, found in named.items() if name in route.name), sent[-1:]):
             answers.append(knock(doors, client, "post", url, form))
 
     assert len(answers) > 40, "The matrix has lost its routes."
