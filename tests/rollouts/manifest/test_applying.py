@@ -16,16 +16,20 @@ from flags.snapshots.encoding import encoded, snapshot_lines
 from rollouts.manifest.errors import InvalidManifest
 from rollouts.manifest.reading import Reading, read_manifest
 from rollouts.manifest.writing import write_manifest
-from rollouts.models import ChangeRequest, DeprecationTimeline, RolloutPlan
+from rollouts.models import ChangeRequest, DeprecationTimeline, PolicyRule, RolloutPlan
 from rollouts.plans.definition import PlanDefinition, Strategy
 from rollouts.plans.strategies import custom
+from rollouts.policies import Effect, Rule
+from rollouts.policies.requirements import PeopleDemand, Requirement
 from rollouts.selectors.manifest_plans import Way, plan_manifest
 from rollouts.selectors.manifests import present_state
 from rollouts.services.change_requests import approve_change_request
 from rollouts.services.manifest_outcomes import Applied, State
 from rollouts.services.manifests import apply_manifest
 from rollouts.services.plans.drafting import create_plan
+from rollouts.services.rules import set_rule
 from tests.factories import NOW, World, actor_of, make_world, percent_document
+from tests.rollouts.rule_support import condition
 from tests.rollouts.timelines.support import TimelineBench
 
 pytestmark = pytest.mark.django_db
@@ -281,3 +285,23 @@ def test_present_state__of_many_flags__takes_as_many_queries_as_of_one(bench, dj
         bench.world.flag(f"flag-{number}")
     with django_assert_num_queries(11):
         present_state(bench.world.project)
+
+
+def test_rule__exported_into_a_new_project__name_the_same_people(bench):
+    world, other = bench.world, make_world("other-shop")
+    demand = Requirement(people=(PeopleDemand((str(world.abel.pk), str(world.anna.pk)), 1),))
+    about = condition("environment_kind", kinds=["production"])
+    document = Rule("x", 1, "Abel or Anna", "They know the checkout", Effect.REQUIRE, (about,), demand, True).as_json()
+    set_rule(world.project.pk, key="either", document=document, actor=actor_of(world.ada), reason="Care", now=NOW)
+    manifest = exported(world)
+    rules = {"policy_rules": manifest["policy_rules"]}
+    text = write_manifest({"version": 1, "project": {"key": other.project.key}, **rules})
+
+    done = apply_manifest(read_manifest(text), actor=actor_of(other.ada), reason="Moved", now=NOW)
+
+    names = sorted([world.abel.username, world.anna.username])
+    assert manifest["policy_rules"]["either"]["requirement"]["people"] == [{"ids": names, "count": 1}]
+    assert done.state is State.DONE
+    assert (
+        PolicyRule.objects.get(project=other.project).document == PolicyRule.objects.get(project=world.project).document
+    )
