@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import patch
 
@@ -42,41 +43,40 @@ def main(runs: int) -> None:
     print(json.dumps({"runs": driver.runs, "problems": driver.problems, "seconds": time.monotonic() - began}))
 
 
-def _die(*_: Any, **__: Any) -> None:
+def die(*_: Any, **__: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager
-def _before(target: str) -> Iterator[None]:
+def before(target: str) -> Iterator[None]:
     """Die where `target` would be called."""
-    with patch(target, _die):
+    with patch(target, die):
         yield
 
 
 @contextmanager
-def _after(target: str) -> Iterator[None]:
+def after(target: str) -> Iterator[None]:
     """Die once `target` has returned."""
     module, name = target.rsplit(".", 1)
     real = getattr(sys.modules[module], name)
 
     def call(*args: Any, **kwargs: Any) -> None:
         real(*args, **kwargs)
-        _die()
+        die()
 
     with patch(target, call):
         yield
 
 
 @contextmanager
-def _commit(*, is_done: bool) -> Iterator[None]:
+def commit(step_of_a_move: str, *, is_done: bool) -> Iterator[None]:
     """Die at the commit that would keep the move: before the database hears of it, or once it has answered."""
     from django.db import connections
 
-    from rollouts.services.plans.writing import step
-
+    step = resolve_name(step_of_a_move)
     moved: list[bool] = []
     connection: Any = connections["default"]
-    commit = connection._commit
+    keep = connection._commit
 
     def noting(*args: Any, **kwargs: Any) -> Any:
         moved.append(True)
@@ -84,30 +84,30 @@ def _commit(*, is_done: bool) -> Iterator[None]:
 
     def dying() -> None:
         if moved and not is_done:
-            _die()
-        commit()
+            die()
+        keep()
         if moved:
-            _die()
+            die()
 
-    with patch("rollouts.services.plans.stages.step", noting), patch.object(connection, "_commit", dying):
+    with patch(step_of_a_move, noting), patch.object(connection, "_commit", dying):
         yield
 
 
 @contextmanager
-def _nowhere() -> Iterator[None]:
+def nowhere() -> Iterator[None]:
     yield
 
 
-_ENGINE = "rollouts.services.plans.engine"
+_ENGINE, _STEP = "rollouts.services.plans.engine", "rollouts.services.plans.stages.step"
 # Name: what dies where, and whether the move is in the database by then.
 POINTS: dict[str, tuple[Callable[[], Any], bool]] = {
-    "before the lock": (lambda: _before(f"{_ENGINE}.lock_plan"), False),
-    "after the lock": (lambda: _after(f"{_ENGINE}.lock_plan"), False),
-    "in the middle of writing": (lambda: _before("rollouts.services.plans.stages.step"), False),
-    "before the commit": (lambda: _commit(is_done=False), False),
-    "after the commit": (lambda: _commit(is_done=True), True),
-    "before it is published": (lambda: _before("flags.snapshots.publish"), True),
-    "before the acknowledgement": (_nowhere, True),
+    "before the lock": (lambda: before(f"{_ENGINE}.lock_plan"), False),
+    "after the lock": (lambda: after(f"{_ENGINE}.lock_plan"), False),
+    "in the middle of writing": (lambda: before(_STEP), False),
+    "before the commit": (lambda: commit(_STEP, is_done=False), False),
+    "after the commit": (lambda: commit(_STEP, is_done=True), True),
+    "before it is published": (lambda: before("flags.snapshots.publish"), True),
+    "before the acknowledgement": (nowhere, True),
 }
 
 
@@ -200,7 +200,7 @@ class _Driver:
         try:
             with patched():
                 advance_due(self.now)
-            _die()
+            die()
         finally:
             os._exit(1)
 

@@ -16,6 +16,7 @@ import redis
 
 from tests import servers
 from tests.faults.installation import Installation
+from tests.faults.milestone_driver import POINTS as MILESTONE_POINTS
 from tests.faults.plan_crowd import DUE
 from tests.faults.plan_driver import POINTS
 from tests.journeys.demos import LEFT_OUT, ROOT
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.redis
 
 # At each of the points; the nightly number is in docs/development.md.
 RUNS = int(os.environ.get("PLAN_FAULT_RUNS", "5"))
+MILESTONE_RUNS = int(os.environ.get("MILESTONE_FAULT_RUNS", "2"))
 
 PROGRESS_SECONDS = 60
 
@@ -34,6 +36,14 @@ def test_tick__killed_at_every_point__converges_and_nothing_happens_twice(tmp_pa
     print(f"{found['runs']} killed ticks in {found['seconds']:.0f} s")
     assert found["problems"] == []
     assert found["runs"] == RUNS * len(POINTS)
+
+
+def test_tick__of_timelines_killed_at_every_point__converges_and_nothing_happens_twice(tmp_path: Path) -> None:
+    found = _driven("tests.faults.milestone_driver", str(MILESTONE_RUNS), folder=tmp_path)
+
+    print(f"{found['runs']} killed ticks in {found['seconds']:.0f} s")
+    assert found["problems"] == []
+    assert found["runs"] == MILESTONE_RUNS * len(MILESTONE_POINTS)
 
 
 def test_stages__that_three_beats_and_four_workers_look_at__are_applied_once_each(tmp_path: Path) -> None:
