@@ -10,12 +10,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audits.people import ERASED_LABEL, erase_label
+from flags.authority import Retirement
+from flags.changes import ChangeSet, ConfigEdit
 from flags.lifecycle.stages import LifecycleStage
 from flags.models import Flag, FlagConfig
 from flags.selectors import flag_history as kept
 from flags.selectors.flag_history import flag_history
 from flags.selectors.release_notes import told_releases, visible_releases
-from flags.services.configs import edit_config
+from flags.services.configs import apply_change_set, edit_config
 from flags.services.flags import update_flag
 from tests.factories import NOW, SOON, World, actor_of, make_served_world, percent_document
 from tests.rollouts.support import Bench
@@ -49,6 +51,15 @@ def edit(world: World, fields: dict[str, Any], *, hours: int = 1, reason: str = 
         reason=reason,
         now=NOW + timedelta(hours=hours),
     )
+
+
+def archive(world: World, *, hours: int) -> None:
+    """The flag is archived in staging, as its page does it."""
+    config = FlagConfig.objects.get(flag=world.first_flag, environment=world.staging)
+    document = {**config.document, "deprecation": {**config.document["deprecation"], "is_archived": True}}
+    change_set = ChangeSet(str(world.staging.pk), (ConfigEdit(world.first_flag.key, config.version, document),))
+    now = NOW + timedelta(hours=hours)
+    apply_change_set(change_set, actor=actor_of(world.rita), authority=Retirement(), now=now, reason="Over")
 
 
 def describe(world: World, hours: int = 1, **fields: Any) -> None:
@@ -192,7 +203,7 @@ def test_history__of_a_share_and_an_end__goes_through_its_stages(world: World) -
     edit(world, percent_document(world.first_flag.key, 25), hours=1)
     end = {"deprecated_at": "2026-03-02T12:00:00Z", "withdrawal": {"weight": 100_000, "serves": None}}
     edit(world, {"deprecation": end}, hours=2)
-    edit(world, {"deprecation": {**end, "is_archived": True}}, hours=3)
+    archive(world, hours=3)
 
     segments = flag_history(world.first_flag, now=SOON + timedelta(days=1)).segments(
         world.staging, "release", SOON + timedelta(days=1)
