@@ -233,7 +233,7 @@ def test_desk__more_requests__same_number_of_queries(bench: Bench, django_assert
     for _ in range(12):
         bench.submitted(now=timezone.now())
 
-    with django_assert_max_num_queries(47):
+    with django_assert_max_num_queries(53):
         client.get(reverse("admin:index"))
 
     assert ChangeRequest.objects.count() == 12

@@ -18,7 +18,15 @@ from tests.factories import NOW, SOON, actor_of, make_world
 from tests.rollouts.support import Bench
 
 # They decide nothing: what somebody has seen, what is worked out anew.
-OPEN_TABLES = {"rollouts_look", "rollouts_drift", "rollouts_guardwatch", "rollouts_stagecheck"}
+OPEN_TABLES = {
+    "rollouts_look",
+    "rollouts_drift",
+    "rollouts_guardwatch",
+    "rollouts_stagecheck",
+    "rollouts_staleverdict",
+    "rollouts_debtscore",
+    "rollouts_ownernudge",
+}
 MODELS: tuple[type[models.Model], ...] = (ChangeRequest, Approval, Comment, ApprovalPolicy)
 
 
