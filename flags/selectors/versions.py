@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from audits.actions import Action
 from audits.models import AuditEvent
@@ -97,13 +97,22 @@ def numbers_in(flag: Flag, environments: Collection[Environment]) -> dict[UUID, 
     return numbers
 
 
+def owners_of(project_id: UUID, keys: Collection[str], *, at: datetime) -> dict[str, Flag]:
+    """The flags that keys belonged to at an instant; of a key without a flag then, its first one since: one query."""
+    rows = Flag.everything.filter(project=project_id, key__in=list(keys))
+    since = rows.filter(Q(replaced_at=None) | Q(replaced_at__gt=at))
+    return {flag.key: flag for flag in since.order_by("-created_at")}
+
+
 def environment_at(environment: Environment, instant: datetime) -> EnvironmentPast:
     """Every flag and segment of an environment as it was served at an instant: three queries.
 
-    A change made at the instant itself is part of it. What did not exist then is missing.
+    A change made at the instant itself is part of it. What did not exist then is missing, and so is a flag whose key
+    belongs to another one now.
     """
     flags = {flag.pk: flag for flag in Flag.objects.filter(project=environment.project_id)}
-    configs = [_past(row, flags[row.flag_id]) for row in _newest(FlagConfig, environment, instant)]
+    written = _newest(FlagConfig, environment, instant)
+    configs = [_past(row, flags[row.flag_id]) for row in written if row.flag_id in flags]
     segments = [_past(row, None) for row in _newest(Segment, environment, instant)]
     return EnvironmentPast(
         instant, {config.key: config for config in configs}, {segment.key: segment for segment in segments}

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from flags.changes import ConfigEdit, Difference, SegmentEdit, diff_configs, diff_segments
 from flags.documents import Summary, summarise
-from flags.models import Environment, Flag, FlagConfig, Segment
+from flags.models import Environment, FlagConfig, Segment
+from flags.selectors.versions import owners_of
 from rollouts.models import ChangeRequest
 from rollouts.transitions import OPEN_STATES
 
@@ -60,7 +62,8 @@ class _Served:
 def edits_of(request: ChangeRequest) -> tuple[EditView, ...]:
     """Every edit of `request` with its differences: five queries, whatever the number of edits."""
     edits = request.content.edits
-    configs = _configs(request.environment, [edit for edit in edits if isinstance(edit, ConfigEdit)])
+    asked_at = request.created_at
+    configs = _configs(request.environment, [edit for edit in edits if isinstance(edit, ConfigEdit)], asked_at)
     segments = _segments(request.environment, [edit for edit in edits if isinstance(edit, SegmentEdit)])
     is_open = request.current_state in OPEN_STATES
     return tuple(_view(edit, configs if isinstance(edit, ConfigEdit) else segments, is_open=is_open) for edit in edits)
@@ -103,13 +106,14 @@ def _view(edit: ConfigEdit | SegmentEdit, served: _Served, *, is_open: bool) -> 
     )
 
 
-def _configs(environment: Environment, edits: list[ConfigEdit]) -> _Served:
+def _configs(environment: Environment, edits: list[ConfigEdit], asked_at: datetime) -> _Served:
     keys, versions = [edit.flag_key for edit in edits], [edit.base_version for edit in edits]
-    flags = Flag.objects.filter(project=environment.project_id, key__in=keys)
-    rows = FlagConfig.objects.filter(environment=environment, flag__key__in=keys)
-    history = FlagConfig.history.filter(environment=environment, flag__key__in=keys, version__in=versions)
+    flags = owners_of(environment.project_id, keys, at=asked_at)
+    ids = [flag.pk for flag in flags.values()]
+    rows = FlagConfig.objects.filter(environment=environment, flag__in=ids)
+    history = FlagConfig.history.filter(environment=environment, flag__in=ids, version__in=versions)
     return _Served(
-        {flag.key: (flag.pk, flag.name) for flag in flags},
+        {key: (flag.pk, flag.name) for key, flag in flags.items()},
         {key: (version, document) for key, version, document in rows.values_list("flag__key", "version", "document")},
         _by_version(history.values_list("flag__key", "version", "document")),
     )

@@ -149,7 +149,7 @@ def _rows(environment: Environment, keys: Collection[str]) -> dict[str, Flag]:
 
 def _applied_at(environment: Environment, keys: Collection[str], *, now: datetime) -> dict[str, tuple[datetime, ...]]:
     rows = FlagConfig.history.filter(
-        environment=environment, flag__key__in=list(keys), history_date__gt=now - LOOK_BACK
+        environment=environment, flag__key__in=list(keys), flag__replaced_at=None, history_date__gt=now - LOOK_BACK
     )
     found: dict[str, list[datetime]] = defaultdict(list)
     for key, moment in rows.order_by("-history_date").values_list("flag__key", "history_date"):

@@ -88,7 +88,9 @@ def _configs_live(
     required = {key: _required(key, there) if document["enabled"] else set() for key, document in proposed.items()}
     keys = set(proposed).union(*required.values())
     served = {key: there[key] for key in keys & there.keys()}
-    recent = FlagConfig.history.filter(environment=before, flag__key__in=keys, updated_at__gt=now - LOOK_BACK)
+    recent = FlagConfig.history.filter(
+        environment=before, flag__key__in=keys, flag__replaced_at=None, updated_at__gt=now - LOOK_BACK
+    )
     _extend(served, recent.order_by("-version").values_list("flag__key", "updated_at", "document")[:MOST_VERSIONS])
     live = [
         (key, _since(served.get(key, []), _ConfigMatch(document, present.get(key), _needs(there.get(key)))))

@@ -23,10 +23,11 @@ from flags.changes import (
 )
 from flags.directions import FlagMovement, Movement, movement_of
 from flags.documents import normalise_config, normalise_segment
+from flags.documents.deprecation import announces
 from flags.errors import NotFound
 from flags.merging import Conflict, merge_documents
 from flags.models import Environment, FlagConfig, Segment
-from flags.selectors.versions import Past, environment_at, past_version, past_versions
+from flags.selectors.versions import Past, environment_at, owners_of, past_version, past_versions
 from rollouts.models import ChangeRequest
 from rollouts.selectors.contents import kind_and_key, touched_keys
 from rollouts.transitions import OPEN_STATES
@@ -110,8 +111,14 @@ class Plan:
 
     @property
     def is_at_once(self) -> bool:
-        """Whether it needs no approval: nothing is protected, or nobody is exposed to anything new, now or later."""
-        return not self.environment.is_protected or not self.movement.held
+        """Whether it needs no approval: nothing is protected, or nobody is exposed to anything new, now or later, nor
+        told anything else about the end of a flag.
+        """
+        return not self.environment.is_protected or not (self.movement.held or self._announces)
+
+    @property
+    def _announces(self) -> bool:
+        return any(line.kind == "flag" and line.after and announces(line.before, line.after) for line in self.lines)
 
     @property
     def is_back(self) -> bool:
@@ -150,13 +157,17 @@ def plan_undo_request(request: ChangeRequest, *, leave: Collection[str] = ()) ->
     """Undo what an applied request changed, edit by edit; `leave` holds addresses (`flag:key`) to be left alone."""
     environment, rows = request.environment, _rows(request.environment)
     found = [(edit, rows[address]) for edit in request.content.edits if (address := kind_and_key(edit)) in rows]
+    other = _given_away(request, found)
     # An edit is applied on top of its base version only, so it made the version after that.
     numbers = {number for edit, _ in found for number in (edit.base_version, edit.base_version + 1)}
     past = past_versions([row for _, row in found], numbers)
     lines = []
     for edit, row in found:
         made, before = (past.get((row.pk, edit.base_version + offset)) for offset in (1, 0))
-        if made is None or ":".join(kind_and_key(edit)) in leave:
+        if row.pk in other:
+            note = "Its key belongs to another flag now, which this request was never about, so it is left alone."
+            lines.append(_line(row, Fate.KEPT, target_version=0, note=note))
+        elif made is None or ":".join(kind_and_key(edit)) in leave:
             lines.append(_line(row, Fate.KEPT, target_version=edit.base_version))
         else:
             lines.append(_undone(row, made, before))
@@ -169,6 +180,13 @@ def plan_undo_request(request: ChangeRequest, *, leave: Collection[str] = ()) ->
     }
     target = f"before #{request.number}"
     return _planned(environment, f"Roll back #{request.number} {request.title}", target, source, lines, rows=rows)
+
+
+def _given_away(request: ChangeRequest, found: Collection[tuple[Edit, Row]]) -> set[UUID]:
+    """The configs of flags that are not those the request was about, though they have their keys: one query."""
+    keys = [edit.flag_key for edit, _ in found if isinstance(edit, ConfigEdit)]
+    owners = owners_of(request.environment.project_id, keys, at=request.created_at)
+    return {row.pk for _, row in found if isinstance(row, FlagConfig) and owners[row.flag.key].pk != row.flag_id}
 
 
 def plan_restore(

@@ -21,7 +21,7 @@ from flags.services.configs import AppliedChange, apply_change_set
 from flags.services.locks import lock_environment
 from rollouts.errors import NothingToRestore, RestoreConflict
 from rollouts.models import ChangeRequest
-from rollouts.selectors.versions import Plan, plan_restore, plan_roll_back, plan_undo, plan_undo_request
+from rollouts.selectors.versions import Fate, Plan, plan_restore, plan_roll_back, plan_undo, plan_undo_request
 from rollouts.services.checks import LONGEST_TITLE, checked_prose, refuse_planned
 from rollouts.services.drafting import create_change_request
 from rollouts.services.reversals import mark_rolled_back
@@ -236,6 +236,9 @@ def _refuse(plan: Plan, order: _Order, environment: Environment) -> None:
         )
     if plan.is_before_everything:
         raise NothingToRestore("Nothing existed then. Tick what is to be switched off; everything else stays.")
+    notes = dict.fromkeys(f"{line.key}: {line.note}" for line in plan.lines if line.fate is Fate.KEPT and line.note)
+    if not plan.change_set.edits and notes:
+        raise NothingToRestore(f"Nothing was changed. {' '.join(list(notes)[:_NAMED])}")
     if not plan.change_set.edits:
         raise NothingToRestore(f"{environment.name} serves exactly this already. Nothing was changed.")
     if order.seen is not None and order.seen != plan.digest:

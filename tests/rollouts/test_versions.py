@@ -352,7 +352,7 @@ def test_plan_undo_request__many_edits__constant_number_of_queries(
     request = bench.approved(change_set=ChangeSet(str(bench.production.pk), edits))
     request = ChangeRequest.objects.select_related("environment__project").get(pk=request.pk)
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         plan = plan_undo_request(request)
 
     assert [line.fate for line in plan.lines] == [Fate.CHANGES] * 4

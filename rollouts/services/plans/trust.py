@@ -44,7 +44,8 @@ def _served(plan: RolloutPlan, keys: Collection[str]) -> dict[str, set[str]]:
             numbers[key].add(version)
     wanted = {key: numbers[key] | {min(numbers[key]) - 1} for key in keys if numbers[key]}
     found: dict[str, set[str]] = defaultdict(set)
-    rows = FlagConfig.history.filter(environment=plan.environment_id, flag__key__in=list(wanted))
+    flags = plan.flags.values("flag")
+    rows = FlagConfig.history.filter(environment=plan.environment_id, flag__in=flags, flag__key__in=list(wanted))
     versions = {version for each in wanted.values() for version in each}
     for key, version, digest in rows.filter(version__in=versions).values_list("flag__key", "version", "digest"):
         if version in wanted[key]:
