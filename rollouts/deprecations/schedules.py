@@ -7,9 +7,11 @@ from rollouts.schedules.zones import instant_in, zone_of
 
 from .checking import schedule_problems
 from .codec import invalid
-from .definition import Milestone, TimelineDefinition
+from .definition import Milestone, MilestoneKind, TimelineDefinition
 from .templates import TimelineTemplate
 from .words import local, milestone_name
+
+LEAST_NOTICE = timedelta(hours=24)
 
 
 def dates_of(template: TimelineTemplate, starts_on: date, zone: str) -> tuple[datetime, ...]:
@@ -67,6 +69,18 @@ def postponed(
     if problems:
         raise invalid(problems)
     return result
+
+
+def short_notice(former: TimelineDefinition, later: TimelineDefinition, *, now: datetime) -> str:
+    """Why new dates come too soon: a brownout is an outage, and people hear of it a day before. Empty where they do."""
+    for number, (was, becomes) in enumerate(zip(former.milestones, later.milestones, strict=True), 1):
+        if becomes.kind is MilestoneKind.BROWNOUT and becomes.at != was.at and becomes.at < now + LEAST_NOTICE:
+            return (
+                f"Milestone {number}, {milestone_name(becomes).lower()}, would come on "
+                f"{local(becomes.at, later.zone)}. People have to hear of its new date 24 hours before: choose "
+                f"{local(now + LEAST_NOTICE, later.zone)} or later."
+            )
+    return ""
 
 
 def _moved(milestone: Milestone, distance: timedelta, definition: TimelineDefinition) -> Milestone:

@@ -63,15 +63,16 @@ def calendar_gate(
 
 
 def _held_keys(change_set: ChangeSet, authority: Authority, movement: Movement) -> list[str]:
-    """The flags for which the calendar is asked. A milestone that changes what people get is asked for either way: a
-    freeze is for quiet.
+    """The flags for which the calendar is asked: those that widen, also by way of a prerequisite. A milestone that
+    changes what people get is asked for either way: a freeze is for quiet.
     """
     if isinstance(authority, BreakGlass) or (isinstance(authority, PlanStage | Milestone) and authority.goes_back):
         return []
-    if isinstance(authority, Milestone):
+    widened = widened_keys(movement)
+    if isinstance(authority, Milestone) and authority.disrupts:
         edits = [edit.flag_key for edit in change_set.edits if isinstance(edit, ConfigEdit)]
-        return edits if authority.disrupts else []
-    return widened_keys(movement)
+        return sorted({*edits, *widened})
+    return widened
 
 
 def _leave(authority: Authority) -> tuple[str | None, str]:

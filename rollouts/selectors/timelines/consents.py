@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
-from rollouts.models import DeprecationTimeline, MilestoneApproval
+from rollouts.deprecations.transitions import TimelineAct
+from rollouts.models import DeprecationTimeline, MilestoneApproval, TimelineStep
 from rollouts.policies import Approver
 from rollouts.selectors.timelines.ground import definition_of
 from rollouts.selectors.verdicts import name_of, policy_of, role_holders
+
+# What decides when a milestone comes; whoever did it does not say yes to it as well.
+_SHAPING = (TimelineAct.POSTPONE, TimelineAct.RESUME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class MilestoneConsents:
 
 
 def milestone_consents(timeline: DeprecationTimeline) -> MilestoneConsents:
-    """The approvals for going on to the next milestone: up to four queries, none where it can ask for none."""
+    """The approvals for going on to the next milestone: up to five queries, none where it can ask for none."""
     if not can_be_approved(timeline):
         return MilestoneConsents(0)
     eligible = _eligible(timeline)
@@ -57,8 +61,13 @@ def can_be_approved(timeline: DeprecationTimeline) -> bool:
 
 
 def involved_ids(timeline: DeprecationTimeline) -> frozenset[str]:
-    """Everybody who shaped or started the timeline or asked for it; none of them approves a milestone of it."""
+    """Everybody who shaped, started, postponed or resumed the timeline or asked for it: one query.
+
+    None of them approves a milestone of it.
+    """
+    moved = TimelineStep.objects.filter(timeline=timeline, act__in=[act.value for act in _SHAPING])
     people = {str(timeline.created_by_id), timeline.started_by_id, *map(str, timeline.contributors)}
+    people |= set(moved.values_list("actor_id", flat=True))
     return frozenset(people | (timeline.request.contributor_ids if timeline.request else frozenset()))
 
 
@@ -67,12 +76,20 @@ def milestone_refusal(timeline: DeprecationTimeline, person_id: str) -> str:
     if not can_be_approved(timeline):
         return "The next milestone asks for nobody's approval."
     if person_id in involved_ids(timeline):
-        return "You shaped, asked for or started this timeline, so somebody else has to approve its milestones."
+        return (
+            "You shaped, asked for, started, postponed or resumed this timeline, so somebody else has to approve its "
+            "milestones."
+        )
     if person_id not in _eligible(timeline):
         name = timeline.environment.name
         return f"You are not among the people who approve in {name}. Ask an administrator of {name}."
     is_given = _given(timeline).filter(approver__pk=person_id).exists()
     return "You approved this milestone already." if is_given else ""
+
+
+def is_approved_by_anybody(timeline: DeprecationTimeline) -> bool:
+    """Whether somebody said yes to the next milestone in this attempt, whether or not it counts still."""
+    return _given(timeline).exists()
 
 
 def _given(timeline: DeprecationTimeline) -> QuerySet[MilestoneApproval]:

@@ -17,11 +17,11 @@ from flags.services.tickets import governed_write
 from rollouts.deprecations.codec import from_json
 from rollouts.deprecations.documents import is_over
 from rollouts.deprecations.postponing import later_dates
-from rollouts.deprecations.schedules import postponed
+from rollouts.deprecations.schedules import postponed, short_notice
 from rollouts.deprecations.transitions import LIVE_STATES, TimelineAct, TimelineState, next_timeline_state
 from rollouts.errors import ApprovalRefused, TimelineMovedOn
 from rollouts.models import DeprecationTimeline, MilestoneApproval, TimelineStep
-from rollouts.selectors.timelines.consents import milestone_refusal
+from rollouts.selectors.timelines.consents import is_approved_by_anybody, milestone_refusal
 from rollouts.selectors.timelines.facts import residual_facts
 from rollouts.selectors.timelines.ground import definition_of, ground_of
 from rollouts.selectors.timelines.rights import needs_reason, require_right
@@ -87,7 +87,8 @@ def postpone(
 ) -> DeprecationTimeline:
     """Put a milestone that lies ahead off, and by default all after it by as much. Services are told the new sunset.
 
-    What was approved stays so: everybody gets more time. Raises InvalidTimeline for a date that is not later or past.
+    What was approved with the request stays so: everybody gets more time. Whoever said yes to this milestone is asked
+    anew. Raises InvalidTimeline for a date that is not later or past, InvalidInput for a brownout at short notice.
     """
 
     def act() -> DeprecationTimeline:
@@ -98,10 +99,15 @@ def postpone(
         if to <= now:
             raise problem("to", "Choose a date that lies ahead.")
         definition = postponed(former, number, to, with_later=with_later)
+        if unannounced := short_notice(former, definition, now=now):
+            raise problem("to", unannounced)
         dates = later_dates(from_json(timeline.definition), definition)
         coming = coming_words(definition, timeline.milestone, reached_at=timeline.reached_at, now=now)
         told = tell_about(timeline, what="postponed", lines=[why, *coming], now=now)
-        look = {"next_look_at": now} if timeline.current_state is TimelineState.RUNNING else {}
+        look: dict[str, Any] = {"next_look_at": now} if timeline.current_state is TimelineState.RUNNING else {}
+        if number == timeline.milestone + 1 and is_approved_by_anybody(timeline):
+            # Who said yes said it to the former date: this is another attempt, which asks anew.
+            look["attempt"] = timeline.attempt + 1
         was = former.milestones[number - 1].at
         write_back(
             timeline,
