@@ -29,7 +29,7 @@ from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
 from rollouts.services.plans.consent import refuse_own_opening
 from rollouts.services.timelines.drafting import end_request, refuse_other_timeline_digest
-from rollouts.services.timelines.milestones import begin, refuse_moved, write_back
+from rollouts.services.timelines.milestones import LEFT_WORDS, begin, refuse_moved, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
 from rollouts.services.timelines.preparing import refuse_outdated
 from rollouts.services.timelines.writing import lock_timeline, step
@@ -272,10 +272,13 @@ def _go_back(
     if timeline.milestone == len(definition_of(timeline).milestones):
         raise problem("to_milestone", "The flag is archived here. That is not undone: revive the flag instead.")
     where = f"milestone {to_milestone}" if to_milestone else "how it was before"
-    evidence: dict[str, Any] = {"ended_attempt": timeline.attempt}
-    if timeline.milestone:
-        what = "undone" if act is TimelineAct.UNDO else "given up"
-        evidence |= tell_about(timeline, what=what, lines=[reason, f"It went back to {where}."], now=now)
+    what = "undone" if act is TimelineAct.UNDO else "given up"
+    was_at = timeline.milestone
+
+    def telling(why_alone: str) -> dict[str, list[str]]:
+        happened = LEFT_WORDS[why_alone] if why_alone else f"It went back to {where}."
+        return tell_about(timeline, what=what, lines=[reason, happened], now=now) if was_at else {}
+
     write_back(
         timeline,
         act,
@@ -283,7 +286,8 @@ def _go_back(
         actor=actor,
         now=now,
         reason=reason,
-        evidence=evidence,
+        evidence={"ended_attempt": timeline.attempt},
+        telling=telling,
         milestone=to_milestone,
         attempt=timeline.attempt + 1,
         in_brownout=False,

@@ -2,9 +2,11 @@
 constructs `Milestone`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+
+from django.db import transaction
 
 from audits.context import Actor, ActorKind, correlation
 from flags import permissions
@@ -30,6 +32,20 @@ from rollouts.services.timelines.consent import (
 )
 from rollouts.services.timelines.preparing import refuse_outdated
 from rollouts.services.timelines.writing import lock_timeline, step
+
+MOVED, ALTERED, NOT_NARROWING = "moved", "altered", "not_narrowing"
+# What a step and a mail say where a way back wrote nothing.
+LEFT_WORDS = {
+    MOVED: "Somebody else changed the flag since, so it was left as it is now. Look at it and change it by hand.",
+    ALTERED: "What is stored of this timeline was neither approved nor served, so the flag was left as it is now. "
+    "Look at it and change it by hand.",
+    NOT_NARROWING: "The environment is protected now and nobody approved this timeline, so the flag was left as it is "
+    "now. Propose a change request to give it back to people.",
+}
+# Acts that nothing may keep from happening, with or without a write.
+_OPEN_ANYWAY = frozenset({TimelineAct.END, TimelineAct.END_BROWNOUT})
+# Columns that say where the timeline stands, which it does not leave where nothing was written.
+_WHERE = frozenset({"milestone", "reached_at"})
 
 
 def reach_milestone(
@@ -93,20 +109,59 @@ def write_back(
     reason: str = "",
     definition: TimelineDefinition | None = None,
     evidence: Mapping[str, Any] | None = None,
+    telling: Callable[[str], Mapping[str, Any]] | None = None,
     **fields: Any,
 ) -> TimelineStep:
     """Write the document of a milestone that was reached before, 0 for how it was before, or of the present one anew.
 
     Open at any time: nothing is judged again and no freeze holds it. A flag that somebody else changed is left alone,
-    as is one for which something is stored that was neither approved nor served; the step says so. `definition` is
-    that with new dates, `fields` are further columns of the timeline. Raises NotNarrowing for those who may not widen.
+    as is one for which something is stored that was neither approved nor served; the step says so, and the timeline
+    stays at its milestone. So it does where nobody approved the timeline, the environment is protected since and it
+    ends. `definition` is that with new dates, `fields` are further columns of the timeline; `telling` is asked for more
+    evidence once it is clear why the flag was left alone, if it was. Raises NotNarrowing for those who may not widen.
     """
     next_timeline_state(timeline.current_state, act)
-    definition, ground = definition or definition_of(timeline), ground_of(timeline)
-    document = document_at(definition, base_document(timeline), number, now=now)
-    why_alone = _why_left_alone(timeline, document, ground)
-    consent = consent_back(timeline)
-    content = _content(timeline, document, ground)
+    definition = definition or definition_of(timeline)
+    with correlation(timeline.correlation_id):
+        try:
+            with transaction.atomic():
+                applied, why_alone = _back(timeline, act, number, definition, actor=actor, now=now, reason=reason)
+        except NotNarrowing:
+            if timeline.request is not None or act not in _OPEN_ANYWAY:
+                raise
+            applied, why_alone = AppliedChange(timeline.environment.revision, {}), NOT_NARROWING
+        told = {**(evidence or {}), **(telling(why_alone) if telling else {})}
+        if why_alone:
+            told |= {"what_to_do": LEFT_WORDS[why_alone]}
+            fields = {name: value for name, value in fields.items() if name not in _WHERE}
+        return step(
+            timeline,
+            act,
+            actor=actor,
+            now=now,
+            reason=reason,
+            revision=applied.revision if applied.versions else None,
+            evidence={"versions": dict(applied.versions), "left_alone": why_alone, **told},
+            written=_written(timeline, applied),
+            **fields,
+        )
+
+
+def _back(
+    timeline: DeprecationTimeline,
+    act: TimelineAct,
+    number: int,
+    definition: TimelineDefinition,
+    *,
+    actor: Actor,
+    now: datetime,
+    reason: str,
+) -> tuple[AppliedChange, str]:
+    """Write the document of a milestone anew; what was written, or why nothing was."""
+    ground, document = ground_of(timeline), document_at(definition, base_document(timeline), number, now=now)
+    if why_alone := _why_left_alone(timeline, document, ground):
+        return AppliedChange(timeline.environment.revision, {}), why_alone
+    content, consent = _content(timeline, document, ground), consent_back(timeline)
     authority = Milestone(
         timeline_id=str(timeline.pk),
         milestone=number,
@@ -117,21 +172,7 @@ def write_back(
         must_narrow=_must_narrow(timeline, actor),
         disrupts=False,
     )
-    with correlation(timeline.correlation_id):
-        applied = AppliedChange(timeline.environment.revision, {})
-        if not why_alone:
-            applied = _apply(timeline, content, authority, definition, actor=actor, now=now, reason=reason)
-        return step(
-            timeline,
-            act,
-            actor=actor,
-            now=now,
-            reason=reason,
-            revision=applied.revision if applied.versions else None,
-            evidence={"versions": dict(applied.versions), "left_alone": why_alone, **(evidence or {})},
-            written=_written(timeline, applied),
-            **fields,
-        )
+    return _apply(timeline, content, authority, definition, actor=actor, now=now, reason=reason), ""
 
 
 def start_approved_timeline(request: ChangeRequest, *, actor: Actor, now: datetime, reason: str = "") -> AppliedChange:
@@ -212,11 +253,11 @@ def _written(timeline: DeprecationTimeline, applied: AppliedChange) -> dict[str,
 def _why_left_alone(timeline: DeprecationTimeline, document: Document, ground: Ground) -> str:
     """Why a way back writes nothing: a word for the evidence, empty where it writes."""
     if ground.is_moved:
-        return "moved"
+        return MOVED
     if is_as_approved(timeline):
         return ""
     rows = FlagConfig.history.filter(environment=timeline.environment_id, flag=timeline.flag_id)
-    return "" if rows.filter(digest=document_digest(document)).exists() else "altered"
+    return "" if rows.filter(digest=document_digest(document)).exists() else ALTERED
 
 
 def _must_narrow(timeline: DeprecationTimeline, actor: Actor) -> bool:
