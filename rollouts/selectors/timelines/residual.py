@@ -10,15 +10,18 @@ from flags.selectors.residual import has_figures
 
 # Minutes are kept for 30 days; what is older is known by the hour.
 _MINUTES_KEPT = timedelta(days=29)
+# Services report every few minutes: after so long without any figures nobody knows what goes on.
+_STOPPED_AFTER = timedelta(hours=24)
 
 
 def residual_evaluations(environment_id: uuid.UUID, flag_key: str, *, days: int, now: datetime) -> int | None:
     """Evaluations of a flag by every service in the last days: two queries.
 
-    None where the environment reported no evaluation of any flag in that time: missing figures are not zero.
+    None where the environment reported no evaluation of any flag in the last day: figures that are missing, or that
+    stopped on the way, are not zero.
     """
     since = now - timedelta(days=days)
-    if not has_figures(environment_id, since):
+    if not has_figures(environment_id, now - _STOPPED_AFTER):
         return None
     rows = _reported(environment_id, since=since, now=now).filter(flag_key=flag_key)
     total: int | None = rows.aggregate(total=Sum("count"))["total"]
