@@ -8,8 +8,8 @@ from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
 from flags.models import CodeReference, Environment, Flag, FlagUse, Project, Tombstone
-from flags.selectors.references import references_of
-from flags.selectors.residual import last_use
+from flags.selectors.references import is_scanned, references_of
+from flags.selectors.residual import has_figures, last_use
 
 QUIET_FOR = timedelta(days=30)
 MOST_NAMED = 5
@@ -18,13 +18,16 @@ RELEASING = (permissions.ADMINISTER, permissions.APPROVE)
 
 @dataclass(frozen=True, slots=True)
 class KeptBack:
-    """Why the key of an archived flag is not free: uses of the last 30 days and lines of default branches."""
+    """Why the key of an archived flag is not free: uses of the last 30 days, lines of default branches, and what nobody
+    can know, in sentences.
+    """
 
     uses: tuple[FlagUse, ...]
     references: tuple[CodeReference, ...]
+    unknowns: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.uses or self.references)
+        return bool(self.uses or self.references or self.unknowns)
 
     @property
     def sentences(self) -> list[str]:
@@ -37,17 +40,33 @@ class KeptBack:
         if self.references:
             named = [f"{row.path}:{row.line} in {row.repository.name}" for row in self.references[:MOST_NAMED]]
             found.append(f"Code still names it: {', '.join(named)}{_more(len(self.references))}.")
-        return found
+        return [*found, *self.unknowns]
 
 
 def kept_back(flag: Flag, *, now: datetime) -> KeptBack:
-    """Who still asks for an archived flag, or names it in code: three queries."""
+    """Who still asks for an archived flag, or names it in code. Missing figures are not taken for nobody."""
     environments = Environment.objects.filter(project=flag.project_id).values_list("pk", flat=True)
     uses = last_use(flag.key, list(environments), since=now - QUIET_FOR)
     references = [
         row for row in references_of(flag) if row.vanished_at is None and row.branch == row.repository.default_branch
     ]
-    return KeptBack(tuple(uses), tuple(references))
+    return KeptBack(tuple(uses), tuple(references), tuple(_unknowns(flag, now)))
+
+
+def _unknowns(flag: Flag, now: datetime) -> list[str]:
+    found = []
+    if flag.archived_at is not None and now < flag.archived_at + QUIET_FOR:
+        found.append(f"It has been archived for less than {QUIET_FOR.days} days.")
+    served = Environment.objects.filter(configs__flag=flag).order_by("position", "key")
+    silent = [environment.name for environment in served if not has_figures(environment.pk, now - QUIET_FOR)]
+    if silent:
+        found.append(
+            f"No service reported evaluations in {', '.join(silent)} in the last {QUIET_FOR.days} days, so nobody can "
+            "say whether it is still asked for."
+        )
+    if not is_scanned(flag.project_id):
+        found.append("No code of this project was ever scanned, so nobody can say where it is named.")
+    return found
 
 
 def tombstone_of(flag: Flag) -> Tombstone | None:

@@ -83,6 +83,7 @@ def free_key(flag: Flag, *, actor: Actor, now: datetime) -> None:
         raise AlreadyExists(
             f"{flag.project.name} has a flag with the key {flag.key} already. Choose another key for the new one."
         )
+    _refuse_held(flag)
     tombstone = tombstone_of(flag)
     if tombstone is not None and tombstone.released_at is None:
         _refuse_used(flag, now=now)
@@ -92,7 +93,6 @@ def free_key(flag: Flag, *, actor: Actor, now: datetime) -> None:
             f"You let the key {flag.key} go yourself, so somebody else makes the new flag. Ask another editor.",
             key=flag.key,
         )
-    _refuse_held(flag)
     _replace(flag, actor=actor, now=now)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Sum
 
-from flags.documents.deprecation import is_archived, is_withdrawn
+from flags.documents.deprecation import is_archived, withdrawal_at
 from flags.models import CodeReference, Environment, Flag, FlagConfig, FlagUse
 from flags.selectors.prerequisites import Dependent, dependents_by_place
 from flags.selectors.references import references_of
@@ -139,13 +139,22 @@ def held_by(flag: Flag) -> list[str]:
     timelines = DeprecationTimeline.objects.filter(flag=flag).exclude(
         state__in=[state.value for state in ENDED_TIMELINES]
     )
-    return found + [f"timeline {number}" for number in timelines.order_by("number").values_list("number", flat=True)]
+    found += [f"timeline {number}" for number in timelines.order_by("number").values_list("number", flat=True)]
+    leading = DeprecationTimeline.objects.filter(project=flag.project_id, definition__successor=flag.key).exclude(
+        state__in=[state.value for state in ENDED_TIMELINES]
+    )
+    return found + [
+        f"timeline {number}, which names it as successor,"
+        for number in leading.order_by("number").values_list("number", flat=True)
+    ]
 
 
 def _serves(config: FlagConfig | None, now: datetime) -> bool:
     if config is None or is_archived(config.document):
         return False
-    return bool(config.document["enabled"]) and not is_withdrawn(config.document, now)
+    withdrawal = withdrawal_at(config.document, now)
+    is_over = withdrawal is not None and withdrawal.is_for_everyone and withdrawal.until is None
+    return bool(config.document["enabled"]) and not is_over
 
 
 def _counts(row: CodeReference) -> bool:

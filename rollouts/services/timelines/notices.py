@@ -56,12 +56,16 @@ def coming_words(
 
 
 def concerned(timeline: DeprecationTimeline, services: Iterable[str]) -> list[Any]:
-    """Who owns the flag, made or started the timeline, releases in its environment or answers for these services."""
+    """Who owns the flag, made or started the timeline, releases in its environment or answers for these services.
+
+    Who made, started or owns it is told only while he may see the environment; owners of services are told in any case.
+    """
     releasing = permissions.people_with(timeline.environment, permissions.APPLY)
     owners = ServiceOwner.objects.filter(project=timeline.project_id, service__in=list(services))
     answering = list(owners.values_list("person_id", "team_id"))
-    ids = [timeline.created_by_id, *_person_ids(timeline.started_by_id), timeline.flag.owner_id]
-    ids += [person_id for person_id, _ in answering]
+    seeing = {person.pk for person in permissions.people_with(timeline.environment, permissions.VIEW)}
+    made_by = [timeline.created_by_id, *_person_ids(timeline.started_by_id), timeline.flag.owner_id]
+    ids = [pk for pk in made_by if pk in seeing] + [person_id for person_id, _ in answering]
     involved = get_user_model().objects.filter(pk__in=[one for one in ids if one], is_active=True)
     teams = [one for one in (timeline.flag.owner_team_id, *(team_id for _, team_id in answering)) if one]
     grouped = [person for group in members(teams).values() for person in group] if teams else []

@@ -8,10 +8,11 @@ import pytest
 from audits.models import AuditEvent
 from flags.documents.deprecation import Deprecation, with_deprecation
 from flags.errors import AlreadyExists, KeyKeptBack, PermissionMissing
-from flags.models import CodeReference, CodeRepository, Flag, FlagConfig, FlagUse, Tombstone
+from flags.models import CodeReference, CodeRepository, CodeScan, EvaluationCount, Flag, FlagConfig, FlagUse, Tombstone
 from flags.permissions import Role
 from flags.selectors.tombstones import people_who_release
 from flags.services import tombstones
+from flags.services.tickets import governed_write
 from flags.services.tombstones import override_tombstone, register_hold
 from tests.factories import NOW, World, actor_of, make_world
 
@@ -45,6 +46,40 @@ def used(world: World, key: str = "old-basket", *, ago: timedelta) -> None:
     )
 
 
+def let_time_pass(flag: Flag, days: int = 31) -> None:
+    """As if the flag had been archived that many days ago."""
+    flag.archived_at = NOW - days * DAY
+    with governed_write(flag.project_id):
+        flag.save(update_fields=["archived_at"])
+
+
+def report(world: World) -> None:
+    """Services reported evaluations of another flag everywhere."""
+    for environment in world.project.environments.all():
+        EvaluationCount.objects.create(
+            environment=environment, span="hour", at=NOW - DAY, flag_key="another", variant="on", reason="STATIC",
+            service="shop", version="1", count=5,
+        )  # fmt: skip
+
+
+def scan(world: World) -> None:
+    """The code was looked through once."""
+    repository, _ = CodeRepository.objects.get_or_create(
+        project=world.project, name="shop", defaults={"default_branch": "main", "created_at": NOW}
+    )
+    CodeScan.objects.create(
+        repository=repository, branch="main", scanned_at=NOW, received_at=NOW, files_read=1, references=0,
+        added=0, vanished=0, left_out=0, reported_by="ci",
+    )  # fmt: skip
+
+
+def known(world: World, flag: Flag) -> None:
+    """Whatever can be known of who needs the key is known."""
+    let_time_pass(flag)
+    report(world)
+    scan(world)
+
+
 def named(world: World, key: str = "old-basket", *, branch: str = "main", is_gone: bool = False) -> None:
     repository = CodeRepository.objects.create(
         project=world.project, name="shop", default_branch="main", created_at=NOW
@@ -66,13 +101,14 @@ def test_create_flag__key_of_an_archived_flag_nobody_uses__takes_it(world):
     old = archived(world)
     used(world, ago=31 * DAY)
     named(world, branch="somebody's")
+    known(world, old)
 
     new = world.flag("old-basket", value_type="string", variants=[{"name": "a", "value": "x"}])
 
     assert new.pk != old.pk
     assert Flag.objects.get(key="old-basket") == new
     old = Flag.everything.get(pk=old.pk)
-    assert (old.replaced_at, old.archived_at) == (NOW, NOW)
+    assert (old.replaced_at, old.archived_at) == (NOW, NOW - 31 * DAY)
     assert not FlagConfig.objects.filter(flag=old).exists()
     assert set(FlagConfig.history.filter(flag=old).values_list("version", "history_type")) == {(1, "+"), (2, "~")}
     assert Tombstone.objects.get().released_by == world.rita
@@ -101,10 +137,34 @@ def test_create_flag__key_somebody_still_uses__says_who_and_where(world, reason)
 
 
 def test_create_flag__code_no_longer_names_it__takes_it(world):
-    archived(world)
+    old = archived(world)
     named(world, is_gone=True)
+    known(world, old)
 
     assert world.flag("old-basket").archived_at is None
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        ("time", "archived for less than 30 days"),
+        ("figures", "No service reported evaluations in Development, Staging"),
+        ("scan", "No code of this project was ever scanned"),
+    ],
+)
+def test_create_flag__what_nobody_can_know__keeps_the_key_back(world, missing, sentence):
+    flag = archived(world)
+    let_time_pass(flag, days=10 if missing == "time" else 31)
+    if missing != "figures":
+        report(world)
+    if missing != "scan":
+        scan(world)
+
+    with pytest.raises(KeyKeptBack, match=sentence) as caught:
+        world.flag("old-basket")
+
+    others = {"time": "less than", "figures": "reported evaluations", "scan": "ever scanned"}
+    assert [word for name, word in others.items() if name != missing and word in str(caught.value)] == []
 
 
 def test_create_flag__key_of_a_flag_that_lives__is_taken(world):
