@@ -229,7 +229,7 @@ def test_entries__windows_and_scheduled_requests__in_order(bench: Bench) -> None
 
 def test_entries__more_windows__same_number_of_queries(world: World, django_assert_num_queries: Any) -> None:
     freeze(world)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         calendar_entries(world.environments, NOW, NOW + timedelta(days=31))
     for number in range(5):
         freeze(world, title=f"Window {number}")
