@@ -12,6 +12,7 @@ from flags.models import Flag, FlagUse, Tombstone
 from flags.services.service_owners import set_service_owner
 from flags.services.telemetry import accept
 from flags.services.telemetry_ages import roll_up
+from flags.services.tombstones import override_tombstone
 from flags.telemetry.reading import read_batch
 from rollouts.models import ChangeRequest
 from rollouts.services.retirement import archive_flag
@@ -159,6 +160,8 @@ def test_key__still_asked_for__is_let_go_by_an_approver(world):
 
 def test_replaced_flag__page_keeps_its_history(world):
     old = archived(world)
+    tombstone = Tombstone.objects.get()
+    override_tombstone(tombstone.pk, actor=actor_of(world.abel), reason="Nobody asks", now=tombstone.archived_at)
     world.flag(name="The new one")
 
     told: Any = text_of(signed_in(world.rita).get(reverse("admin:flags_flag_change", args=[old.pk])))
