@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
+from .deprecation import deprecation_of
 from .deprecation_words import ARCHIVED, describe_withdrawal, told_words
 from .schema import TOTAL_WEIGHT, named, quoted
-from .words import describe_prerequisite, percent, shown
+from .words import describe_prerequisite, instant_words, percent, shown
 
 State = Literal["off", "on", "partial", "targeted"]
 
@@ -26,24 +28,45 @@ class Summary:
     off_means: str
 
 
-def summarise(document: Mapping[str, Any]) -> Summary:
-    """Return the summary of a valid config document. It knows no clock: a withdrawal is told with its end."""
+def summarise(document: Mapping[str, Any], *, now: datetime | None = None) -> Summary:
+    """Return the summary of a valid config document. Given `now`, a withdrawal that is over by then is not told."""
     found = document.get("deprecation")
     if found is None:
         return _summarised(document)
     if found.get("is_archived"):
         return Summary("off", "Archived", f"{ARCHIVED}.", None, _off_means(document))
-    withdrawal, told = found.get("withdrawal"), f"Services are told that it is deprecated {told_words(found)}."
-    if not withdrawal or not document["enabled"]:
-        rest = _summarised(document)
+    rest, told = _summarised(document), f"Services are told that it is deprecated {told_words(found)}."
+    withdrawal = found.get("withdrawal")
+    if not withdrawal or not document["enabled"] or _is_over(document, now):
         return replace(rest, headline=f"{rest.headline}, deprecated", sentence=f"{rest.sentence} {told}")
     words = describe_withdrawal(withdrawal)
-    if withdrawal["weight"] == TOTAL_WEIGHT and not withdrawal.get("until"):
-        state, headline = _one_variant(document, withdrawal["serves"])
-        headline = f"Withdrawn: {_lower(headline)}"
-        return Summary(state, headline, f"{words}. {told}", None, _off_means(document))
-    rest = _summarised(document)
-    return replace(rest, headline=f"{rest.headline}, deprecated", sentence=f"{words}. {rest.sentence} {told}")
+    if withdrawal["weight"] < TOTAL_WEIGHT:
+        return _withdrawn_from_some(document, rest, withdrawal, f"{words}. {rest.sentence} {told}")
+    state, headline = _one_variant(document, withdrawal["serves"])
+    if not withdrawal.get("until"):
+        return Summary(state, f"Withdrawn: {_lower(headline)}", f"{words}. {told}", None, rest.off_means)
+    headline = f"Brownout until {instant_words(withdrawal['until'])}: {_lower(headline)}"
+    return Summary(state, headline, f"{words}. Then again: {_lower(rest.sentence)} {told}", None, rest.off_means)
+
+
+def _is_over(document: Mapping[str, Any], now: datetime | None) -> bool:
+    deprecation = deprecation_of(document) if now else None
+    until = deprecation.withdrawal.until if deprecation and deprecation.withdrawal else None
+    return now is not None and until is not None and until <= now
+
+
+def _withdrawn_from_some(
+    document: Mapping[str, Any], rest: Summary, withdrawal: Mapping[str, Any], sentence: str
+) -> Summary:
+    """Some have lost the flag already: `share` is who would still get what everyone did."""
+    weight, (_, headline) = withdrawal["weight"], _one_variant(document, withdrawal["serves"])
+    if headline == rest.headline:
+        return replace(rest, headline=f"{headline}, deprecated", sentence=sentence)
+    what = _lower(headline).removesuffix(" for everyone")
+    state: State = "partial" if rest.state in {"on", "off"} else rest.state
+    share = TOTAL_WEIGHT - weight if rest.state == "on" else None
+    otherwise = _lower(rest.headline).removesuffix(" for everyone")
+    return Summary(state, f"{percent(weight)} {what}, else {otherwise}", sentence, share, rest.off_means)
 
 
 def _summarised(document: Mapping[str, Any]) -> Summary:

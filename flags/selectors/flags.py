@@ -136,12 +136,12 @@ def matrix(user: AbstractUser, project: Project, query: MatrixQuery, *, now: dat
     chosen = _sorted([flag for flag in flags if _matches(flag, query)], query.sort, environments)
     if query.state and query.state != ARCHIVED:
         about = [item for item in environments if query.where in {"", item.key}]
-        rows = [row for row in _rows(chosen, environments, proposes) if _in_state(row, query.state, about)]
+        rows = [row for row in _rows(chosen, environments, proposes, now) if _in_state(row, query.state, about)]
         found, pages = len(rows), _pages(len(rows))
         rows = rows[_slice(query.page, pages)]
     else:
         found, pages = len(chosen), _pages(len(chosen))
-        rows = _rows(chosen[_slice(query.page, pages)], environments, proposes)
+        rows = _rows(chosen[_slice(query.page, pages)], environments, proposes, now)
     return Matrix(
         environments=environments,
         rows=_with_neighbours(rows, project.pk, now=now),
@@ -194,21 +194,23 @@ def _in_state(row: Row, state: str, about: Collection[Environment]) -> bool:
     )
 
 
-def _rows(flags: Sequence[Flag], environments: Sequence[Environment], proposes: Collection[uuid.UUID]) -> list[Row]:
+def _rows(
+    flags: Sequence[Flag], environments: Sequence[Environment], proposes: Collection[uuid.UUID], now: datetime
+) -> list[Row]:
     configs = {
         (config.flag_id, config.environment_id): config
         for config in FlagConfig.objects.filter(flag__in=flags, environment__in=environments)
     }
     return [
-        Row(flag, [_cell(item, configs.get((flag.pk, item.pk)), item.pk in proposes) for item in environments])
+        Row(flag, [_cell(item, configs.get((flag.pk, item.pk)), item.pk in proposes, now) for item in environments])
         for flag in flags
     ]
 
 
-def _cell(environment: Environment, config: FlagConfig | None, may_propose: bool) -> Cell:
+def _cell(environment: Environment, config: FlagConfig | None, may_propose: bool, now: datetime) -> Cell:
     if config is None:
         return Cell(environment, None, 0, None, may_propose)
-    summary = summarise(config.document)
+    summary = summarise(config.document, now=now)
     return Cell(
         environment,
         summary,
@@ -252,7 +254,7 @@ def flag_cards(user: AbstractUser, flag: Flag, *, now: datetime) -> list[FlagCar
     proposes, applies = environments_with(user, PROPOSE), environments_with(user, APPLY)
     configs = {config.environment_id: config for config in flag.configs.filter(environment__in=environments)}
     changes = _current_changes(configs.values())
-    cells = [_cell(item, configs.get(item.pk), item.pk in proposes) for item in environments]
+    cells = [_cell(item, configs.get(item.pk), item.pk in proposes, now) for item in environments]
     cards = []
     for cell in _with_neighbours([Row(flag, cells)], flag.project_id, now=now)[0].cells:
         config = configs.get(cell.environment.pk)

@@ -52,8 +52,15 @@ def test_describe_deprecation__every_kind__is_read_by_anybody(fields: dict[str, 
     ("fields", "state", "headline", "begins"),
     [
         (ends(), "on", "On for everyone, deprecated", "Switched on: on for everyone. Services are told"),
-        (ends(25_000), "on", "On for everyone, deprecated", "25 % of people get “off”. Switched on"),
-        (ends(100_000, "off", JUNE), "on", "On for everyone, deprecated", "Brownout until 2027-06-01 00:00 UTC"),
+        (ends(25_000), "partial", "25 % off, else on", "25 % of people get “off”. Switched on"),
+        (ends(25_000, None), "partial", "25 % code default, else on", "25 % of people get the code default."),
+        (ends(25_000) | {"default_variant": "off"}, "off", "Off for everyone, deprecated", "25 % of people get “off”."),
+        (
+            ends(100_000, "off", JUNE),
+            "off",
+            "Brownout until 2027-06-01 00:00 UTC: off for everyone",
+            "Brownout until 2027-06-01 00:00 UTC: everybody gets “off”. Then again: switched on: on for everyone.",
+        ),
         (ends(100_000), "off", "Withdrawn: off for everyone", "Withdrawn: everybody gets “off”."),
         (ends(100_000, None), "on", "Withdrawn: code default for everyone", "Withdrawn: everybody gets the code"),
         (ends(100_000) | {"enabled": False}, "off", "Off, deprecated", "Switched off."),
@@ -64,6 +71,21 @@ def test_summarise__flag_that_ends__says_so(fields: dict[str, Any], state: str, 
     summary = summarise(flag(**fields))
     assert (summary.state, summary.headline) == (state, headline)
     assert summary.sentence.startswith(begins)
+
+
+def test_summarise__ramp_down__has_the_share_that_is_left() -> None:
+    assert summarise(flag(**ends(25_000))).share == 75_000
+
+
+@pytest.mark.parametrize(
+    ("until", "headline"),
+    [
+        ("2027-04-01T12:00:00Z", "On for everyone, deprecated"),
+        ("2027-04-01T12:00:01Z", "Brownout until 2027-04-01 12:00:01 UTC: off for everyone"),
+    ],
+)
+def test_summarise__brownout_that_is_over__is_not_told(until: str, headline: str) -> None:
+    assert summarise(flag(**ends(100_000, "off", until)), now=NOW).headline == headline
 
 
 CONFIGS = {"old": flag(**ends(sunset_at=JUNE, successor="new")), "new": flag(), "plain": flag(**ends())}
