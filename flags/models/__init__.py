@@ -5,7 +5,7 @@ from flags.models.configs import FlagConfig
 from flags.models.environments import Environment, EnvironmentUserGrant
 from flags.models.flags import Flag
 from flags.models.kills import LocalKill
-from flags.models.lifecycles import FlagUse, ServiceOwner, Tombstone
+from flags.models.lifecycles import FlagUse, ServiceOwner, Tombstone, UnknownKey
 from flags.models.projects import Project
 from flags.models.references import CodeReference, CodeRepository, CodeScan
 from flags.models.roles import CustomRole, RoleGrant
@@ -42,4 +42,5 @@ __all__ = [
     "TeamMember",
     "TelemetryBatch",
     "Tombstone",
+    "UnknownKey",
 ]

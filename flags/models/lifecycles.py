@@ -1,4 +1,4 @@
-"""The end of flags: who still asks for them, who answers for a service, and keys that are kept back."""
+"""The end of flags: who still asks for them, keys that are no flag's, who answers for a service, and tombstones."""
 
 import uuid
 
@@ -27,6 +27,30 @@ class FlagUse(models.Model):
 
     def __str__(self) -> str:
         return f"{self.flag_key} by {self.service}"
+
+
+class UnknownKey(models.Model):
+    """A key that services ask for and that is no flag's, by service and version. `count` is of evaluations.
+
+    What stands here in clear passed `flags.telemetry.unknown_keys`; it is forgotten after 30 days.
+    """
+
+    environment = models.ForeignKey("flags.Environment", on_delete=models.PROTECT, related_name="+")
+    key = models.CharField(max_length=100)
+    service = models.CharField(max_length=100)
+    version = models.CharField(max_length=100)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    count = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["key", "service", "version"]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "key", "service", "version"], name="unknown_key_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} by {self.service}"
 
 
 class ServiceOwner(models.Model):
