@@ -7,7 +7,7 @@ from rollouts.plans.words import span
 
 from .definition import TimelineDefinition
 from .documents import is_over
-from .gating import least_rest
+from .gating import Reached, least_rest
 from .words import local, milestone_name, milestone_sentence
 
 
@@ -27,19 +27,19 @@ class MilestoneAhead:
 
 
 def milestones_ahead(
-    definition: TimelineDefinition, number: int, *, reached_at: datetime | None, now: datetime
+    definition: TimelineDefinition, number: int, *, reached: Reached | None, now: datetime
 ) -> tuple[MilestoneAhead, ...]:
-    """Every milestone after that number, the last one that was not missed having been reached at `reached_at`."""
+    """Every milestone after that number; `reached` is the last one that was not missed, None before the first."""
     found = []
     for ahead in range(number + 1, len(definition.milestones) + 1):
         milestone = definition.milestones[ahead - 1]
         earliest_at = max(milestone.at, now)
-        if reached_at is not None:
-            earliest_at = max(earliest_at, reached_at + least_rest(definition, ahead))
+        if reached is not None:
+            earliest_at = max(earliest_at, reached.at + least_rest(definition, ahead, reached.number))
         is_missed = is_over(milestone, now=earliest_at)
         sentence = _sentence(definition, ahead, None if is_missed else earliest_at)
         found.append(MilestoneAhead(ahead, milestone.at, None if is_missed else earliest_at, sentence))
-        reached_at = reached_at if is_missed else earliest_at
+        reached = reached if is_missed else Reached(ahead, earliest_at)
     return tuple(found)
 
 

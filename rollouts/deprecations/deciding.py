@@ -12,10 +12,20 @@ from rollouts.plans.words import span
 
 from .definition import MilestoneKind, TimelineDefinition
 from .documents import brownout_ends_at, is_over
-from .gating import DATE, REST, GateState, MilestoneFacts, gates_of, least_rest
+from .gating import DATE, REST, GateState, MilestoneFacts, Reached, gates_of, least_rest
 from .words import local, milestone_name
 
-__all__ = ["LONGEST_WAIT", "Decision", "GateState", "MilestoneFacts", "Move", "decide", "gates_of", "least_rest"]
+__all__ = [
+    "LONGEST_WAIT",
+    "Decision",
+    "GateState",
+    "MilestoneFacts",
+    "Move",
+    "Reached",
+    "decide",
+    "gates_of",
+    "least_rest",
+]
 
 LONGEST_WAIT = timedelta(hours=1)
 _A_MINUTE = timedelta(minutes=1)

@@ -14,17 +14,24 @@ _A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """A milestone that a timeline really came to, and when; number 0 is how it was before."""
+
+    number: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MilestoneFacts:
     """What is known when a timeline is looked at.
 
-    `reached_at` is when it really came to the last milestone that it did not miss, None before the first. `approvals`
-    and `residual` are about the next milestone: people who approved it, and evaluations in the days that its gate
-    asks about, None where the environment reported no figures in them. `blocked_by` is the sentence of what stands in
-    the way.
+    `reached` is the last milestone that it did not miss, None before the first. `approvals` and `residual` are about the
+    next milestone: people who approved it, and evaluations in the days that its gate asks about, None where the
+    environment reported no figures in them. `blocked_by` is the sentence of what stands in the way.
     """
 
     now: datetime
-    reached_at: datetime | None = None
+    reached: Reached | None = None
     in_brownout: bool = False
     approvals: int = 0
     residual: int | None = None
@@ -47,15 +54,15 @@ def gates_of(definition: TimelineDefinition, number: int, facts: MilestoneFacts)
     return tuple(_gates(definition, number, facts))
 
 
-def least_rest(definition: TimelineDefinition, number: int) -> timedelta:
-    """How long the milestone before it is served at least, however late that was.
+def least_rest(definition: TimelineDefinition, number: int, reached: int) -> timedelta:
+    """How long the last milestone that was really reached is served before the next, however late it was.
 
     Half the time that was planned between the two, a day at most, or what the gate asks for. So what was missed in an
-    outage does not come all at once.
+    outage does not come all at once. A brownout that was missed in between is not what people had.
     """
-    if number < 2:
+    if not reached:
         return timedelta(0)
-    before, milestone = definition.milestones[number - 2], definition.milestones[number - 1]
+    before, milestone = definition.milestones[reached - 1], definition.milestones[number - 1]
     asked = timedelta(minutes=milestone.gates.not_before_rest_minutes)
     return max(asked, min((milestone.at - before.at) / 2, _A_DAY))
 
@@ -84,17 +91,19 @@ def _date(definition: TimelineDefinition, milestone: Milestone, facts: Milestone
 
 def _rest(definition: TimelineDefinition, number: int, facts: MilestoneFacts) -> GateState | None:
     """The rest where the milestone asks for one, or where it is what keeps the milestone from coming."""
-    if facts.reached_at is None or facts.reached_at > facts.now + _A_DAY:
+    reached = facts.reached
+    if reached is None or reached.at > facts.now + _A_DAY:
         # The clock was far ahead when it was reached, and is put right: nobody is to wait for that time to come.
         return None
-    milestone, ends_at = definition.milestones[number - 1], facts.reached_at + least_rest(definition, number)
+    milestone = definition.milestones[number - 1]
+    ends_at = reached.at + least_rest(definition, number, reached.number)
     if facts.now >= ends_at:
         asked = milestone.gates.not_before_rest_minutes
         return GateState(REST, True, f"Rested for {span(timedelta(minutes=asked))}.") if asked else None
     if ends_at <= milestone.at and not milestone.gates.not_before_rest_minutes:
         return None
     sentence = (
-        f"The last milestone came on {local(facts.reached_at, definition.zone)}; people get time until "
+        f"The last milestone came on {local(reached.at, definition.zone)}; people get time until "
         f"{local(ends_at, definition.zone)} before the next one."
     )
     return GateState(REST, False, sentence, ends_at)

@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ),
                 ("milestone", models.PositiveIntegerField(default=0)),
                 ("in_brownout", models.BooleanField(default=False)),
+                ("reached_number", models.PositiveIntegerField(default=0)),
                 ("reached_at", models.DateTimeField(blank=True, null=True)),
                 ("attempt", models.PositiveIntegerField(default=1)),
                 ("sequence", models.PositiveIntegerField(default=0)),

@@ -15,8 +15,9 @@ class DeprecationTimeline(models.Model):
     `definition` is a `TimelineDefinition` as JSON, `base` what the config was when it was prepared (document, version,
     digest), `written` version and digest as the timeline last left it. `digest` covers definition and base, and stays
     when milestones are postponed: their later dates stand in `postponed`, by number.
-    `milestone` is the last one that was reached, 0 none; `attempt` counts up whenever it is undone, `sequence` with
-    every step. `in_brownout`: the document of a brownout is written, and the tidy one is not yet. `request` asks for
+    `milestone` is the last one behind it, 0 none; `reached_number` the last that was not missed, at `reached_at`.
+    `attempt` counts up whenever it is undone, and where a milestone that somebody approved is postponed; `sequence`
+    with every step. `in_brownout`: the document of a brownout is written, and the tidy one is not yet. `request` asks for
     the approval.
     """
 
@@ -37,6 +38,7 @@ class DeprecationTimeline(models.Model):
     state = models.CharField(max_length=20, choices=[(state.value, state.label) for state in TimelineState])
     milestone = models.PositiveIntegerField(default=0)
     in_brownout = models.BooleanField(default=False)
+    reached_number = models.PositiveIntegerField(default=0)
     reached_at = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveIntegerField(default=1)
     sequence = models.PositiveIntegerField(default=0)

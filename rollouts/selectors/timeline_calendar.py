@@ -12,7 +12,7 @@ from rollouts.deprecations.words import milestone_name
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.selectors.calendar_kinds import CalendarEntry
 from rollouts.selectors.timelines.endings import readable
-from rollouts.selectors.timelines.ground import definition_of
+from rollouts.selectors.timelines.ground import definition_of, reached_of
 
 TIMELINE = "admin:rollouts_deprecationtimeline_change"
 REACHED, AHEAD, SUNSET = "milestone", "milestone_ahead", "sunset"
@@ -38,7 +38,7 @@ def timeline_milestones(
 
 def _ahead(timeline: DeprecationTimeline, starts_at: datetime, ends_at: datetime) -> Iterable[CalendarEntry]:
     definition = definition_of(timeline)
-    for one in milestones_ahead(definition, timeline.milestone, reached_at=timeline.reached_at, now=starts_at):
+    for one in milestones_ahead(definition, timeline.milestone, reached=reached_of(timeline), now=starts_at):
         milestone = definition.milestones[one.number - 1]
         if one.earliest_at is None or not starts_at <= one.earliest_at < ends_at:
             continue

@@ -25,7 +25,7 @@ from rollouts.deprecations.words import final_answer
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.schedules.zones import zone_of
 from rollouts.selectors.timelines.facts import reading_of
-from rollouts.selectors.timelines.ground import definition_of, ground_of
+from rollouts.selectors.timelines.ground import definition_of, ground_of, reached_of
 from rollouts.selectors.timelines.rights import PossibleAct, possible_acts
 
 ENDINGS = "admin:rollouts_deprecationtimeline_changelist"
@@ -39,7 +39,7 @@ def timeline_context(
     steps = list(TimelineStep.objects.filter(timeline=timeline).order_by("sequence"))
     is_running = timeline.current_state is TimelineState.RUNNING
     reading = reading_of(timeline, now=now) if is_running else None
-    ahead = milestones_ahead(definition, timeline.milestone, reached_at=timeline.reached_at, now=now)
+    ahead = milestones_ahead(definition, timeline.milestone, reached=reached_of(timeline), now=now)
     acts = possible_acts(timeline, user)
     return {
         "timeline": timeline,

@@ -13,7 +13,7 @@ from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.incidents import open_incidents
 from rollouts.selectors.timelines.consents import milestone_consents
-from rollouts.selectors.timelines.ground import Ground, definition_of, ground_of
+from rollouts.selectors.timelines.ground import Ground, definition_of, ground_of, reached_of
 from rollouts.selectors.timelines.residual import residual_evaluations
 
 MOVED_GROUND = "timeline_moved_ground"
@@ -62,7 +62,7 @@ def reading_of(timeline: DeprecationTimeline, *, now: datetime) -> Reading:
     signal = signal_of(timeline, definition, ground_of(timeline), now=now)
     facts = MilestoneFacts(
         now=now,
-        reached_at=timeline.reached_at,
+        reached=reached_of(timeline),
         in_brownout=timeline.in_brownout,
         approvals=len(milestone_consents(timeline).counted),
         residual=residual_facts(timeline, definition, now=now),
@@ -74,7 +74,7 @@ def reading_of(timeline: DeprecationTimeline, *, now: datetime) -> Reading:
 
 def ahead_of(timeline: DeprecationTimeline, *, now: datetime) -> tuple[MilestoneAhead, ...]:
     """When the milestones ahead come at the earliest, if nobody and nothing holds the timeline."""
-    return milestones_ahead(definition_of(timeline), timeline.milestone, reached_at=timeline.reached_at, now=now)
+    return milestones_ahead(definition_of(timeline), timeline.milestone, reached=reached_of(timeline), now=now)
 
 
 def residual_facts(timeline: DeprecationTimeline, definition: TimelineDefinition, *, now: datetime) -> int | None:

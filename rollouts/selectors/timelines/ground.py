@@ -10,6 +10,7 @@ from flags.models import FlagConfig
 from rollouts.deprecations.codec import from_json
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import document_at
+from rollouts.deprecations.gating import Reached
 from rollouts.deprecations.postponing import with_later_dates
 from rollouts.models import DeprecationTimeline
 
@@ -43,6 +44,11 @@ def left_as(timeline: DeprecationTimeline) -> Mapping[str, Any]:
     """Version and digest of the flag as the timeline last left it; before it wrote anything, as it was prepared on."""
     found: Mapping[str, Any] = timeline.written or timeline.base
     return found
+
+
+def reached_of(timeline: DeprecationTimeline) -> Reached | None:
+    """The last milestone that the timeline really came to; None before its first."""
+    return None if timeline.reached_at is None else Reached(timeline.reached_number, timeline.reached_at)
 
 
 def ground_of(timeline: DeprecationTimeline) -> Ground:

@@ -23,7 +23,7 @@ from rollouts.errors import ApprovalRefused, TimelineMovedOn
 from rollouts.models import DeprecationTimeline, MilestoneApproval, TimelineStep
 from rollouts.selectors.timelines.consents import is_approved_by_anybody, milestone_refusal
 from rollouts.selectors.timelines.facts import residual_facts
-from rollouts.selectors.timelines.ground import definition_of, ground_of
+from rollouts.selectors.timelines.ground import definition_of, ground_of, reached_of
 from rollouts.selectors.timelines.rights import needs_reason, require_right
 from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
@@ -102,7 +102,7 @@ def postpone(
         if unannounced := short_notice(former, definition, now=now):
             raise problem("to", unannounced)
         dates = later_dates(from_json(timeline.definition), definition)
-        coming = coming_words(definition, timeline.milestone, reached_at=timeline.reached_at, now=now)
+        coming = coming_words(definition, timeline.milestone, reached=reached_of(timeline), now=now)
         told = tell_about(timeline, what="postponed", lines=[why, *coming], now=now)
         look: dict[str, Any] = {"next_look_at": now} if timeline.current_state is TimelineState.RUNNING else {}
         if number == timeline.milestone + 1 and is_approved_by_anybody(timeline):
@@ -291,6 +291,7 @@ def _go_back(
         milestone=to_milestone,
         attempt=timeline.attempt + 1,
         in_brownout=False,
+        reached_number=to_milestone,
         reached_at=now,
         next_look_at=None,
         blocked_code="",

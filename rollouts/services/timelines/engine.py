@@ -18,7 +18,7 @@ from audits.errors import GovernanceError
 from flags.services.attempts import attempt
 from flags.services.tickets import governed_write
 from rollouts.deprecations.codec import InvalidTimeline
-from rollouts.deprecations.deciding import Move
+from rollouts.deprecations.deciding import Move, Reached
 from rollouts.deprecations.documents import brownout_ends_at, is_over
 from rollouts.deprecations.transitions import InvalidTimelineTransition, TimelineAct, TimelineState
 from rollouts.deprecations.words import milestone_name, milestone_sentence
@@ -26,6 +26,7 @@ from rollouts.errors import ConcurrentUpdate
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.due import due_timelines
 from rollouts.selectors.timelines.facts import Reading, Signal, reading_of
+from rollouts.selectors.timelines.ground import reached_of
 from rollouts.services.timelines.milestones import reach_milestone, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
 from rollouts.services.timelines.writing import ENGINE, lock_timeline, step
@@ -186,7 +187,10 @@ def _hold_unreadable(timeline_id: uuid.UUID, *, now: datetime) -> None:
 def _advance(reading: Reading, now: datetime) -> None:
     timeline, definition, number = reading.timeline, reading.definition, reading.decision.to_milestone or 0
     milestone = definition.milestones[number - 1]
-    lines = [milestone_sentence(definition, number), *coming_words(definition, number, reached_at=now, now=now)]
+    lines = [
+        milestone_sentence(definition, number),
+        *coming_words(definition, number, reached=Reached(number, now), now=now),
+    ]
     told = tell_about(timeline, what=milestone_name(milestone).lower(), lines=lines, now=now)
     evidence = {**_evidence(reading), **told}
     reach_milestone(timeline, number, actor=ENGINE, now=now, reason=reading.decision.sentence, evidence=evidence)
@@ -194,7 +198,7 @@ def _advance(reading: Reading, now: datetime) -> None:
 
 def _skip_missed(reading: Reading, now: datetime) -> None:
     timeline, number, sentence = reading.timeline, reading.decision.to_milestone or 0, reading.decision.sentence
-    coming = coming_words(reading.definition, number, reached_at=timeline.reached_at, now=now)
+    coming = coming_words(reading.definition, number, reached=reached_of(timeline), now=now)
     told = tell_about(timeline, what="a brownout was missed", lines=[sentence, *coming], now=now)
     fields: dict[str, Any] = {"milestone": number, "blocked_code": "", "blocked_detail": {}, "next_look_at": now}
     evidence = {**_evidence(reading), **told, "held_by": timeline.blocked_code}
@@ -203,7 +207,7 @@ def _skip_missed(reading: Reading, now: datetime) -> None:
 
 def _end_brownout(reading: Reading, now: datetime) -> None:
     timeline, definition, sentence = reading.timeline, reading.definition, reading.decision.sentence
-    coming = coming_words(definition, timeline.milestone, reached_at=timeline.reached_at, now=now)
+    coming = coming_words(definition, timeline.milestone, reached=reached_of(timeline), now=now)
     told = tell_about(timeline, what="the brownout is over", lines=[sentence, *coming], now=now)
     look = now if timeline.current_state is TimelineState.RUNNING else None
     write_back(

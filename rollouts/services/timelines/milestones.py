@@ -45,7 +45,7 @@ LEFT_WORDS = {
 # Acts that nothing may keep from happening, with or without a write.
 _OPEN_ANYWAY = frozenset({TimelineAct.END, TimelineAct.END_BROWNOUT})
 # Columns that say where the timeline stands, which it does not leave where nothing was written.
-_WHERE = frozenset({"milestone", "reached_at"})
+_WHERE = frozenset({"milestone", "reached_number", "reached_at"})
 
 
 def reach_milestone(
@@ -92,6 +92,7 @@ def reach_milestone(
             revision=applied.revision if applied.versions else None,
             evidence={"kind": milestone.kind.value, "versions": dict(applied.versions), **(evidence or {})},
             milestone=number,
+            reached_number=number,
             reached_at=now,
             in_brownout=milestone.kind is MilestoneKind.BROWNOUT and not is_over(milestone, now=now),
             written=_written(timeline, applied),

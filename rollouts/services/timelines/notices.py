@@ -13,6 +13,7 @@ from flags.models import ServiceOwner
 from flags.selectors.teams import members
 from rollouts.deprecations.ahead import milestones_ahead
 from rollouts.deprecations.definition import TimelineDefinition
+from rollouts.deprecations.gating import Reached
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.residual import residual_evaluations, residual_services
 from rollouts.services.mails import tell
@@ -44,11 +45,9 @@ def tell_about(
     return {"told": sorted(str(person.pk) for person in people), "services": services[:MOST_NAMED]}
 
 
-def coming_words(
-    definition: TimelineDefinition, number: int, *, reached_at: datetime | None, now: datetime
-) -> list[str]:
+def coming_words(definition: TimelineDefinition, number: int, *, reached: Reached | None, now: datetime) -> list[str]:
     """What comes after a milestone, and when; nothing after the last one."""
-    ahead = milestones_ahead(definition, number, reached_at=reached_at, now=now)
+    ahead = milestones_ahead(definition, number, reached=reached, now=now)
     coming = next((one for one in ahead if one.earliest_at is not None), None)
     if coming is None:
         return []

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from rollouts.deprecations.deciding import Decision, MilestoneFacts, Move, decide
+from rollouts.deprecations.deciding import Decision, MilestoneFacts, Move, Reached, decide
 from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -16,14 +16,14 @@ class Engine:
     def __init__(self, definition: TimelineDefinition, **known: Any) -> None:
         self.definition, self.known = definition, known
         self.number, self.in_brownout, self.is_done = 0, False, False
-        self.reached_at: datetime | None = None
+        self.last: Reached | None = None
         self.log: list[tuple[Move, int, datetime]] = []
 
     def look(self, now: datetime) -> Decision:
         found = decide(
             self.definition,
             self.number,
-            MilestoneFacts(now, self.reached_at, self.in_brownout, **self.known),
+            MilestoneFacts(now, self.last, self.in_brownout, **self.known),
         )
         if found.move is Move.END_BROWNOUT:
             self.in_brownout = False
@@ -31,7 +31,7 @@ class Engine:
             self.number = found.to_milestone
             if found.move is Move.ADVANCE:
                 self.in_brownout = self._kind() is MilestoneKind.BROWNOUT
-                self.reached_at = now
+                self.last = Reached(self.number, now)
         self.is_done |= found.move is Move.COMPLETE
         if found.move not in (Move.WAIT, Move.HOLD):
             self.log.append((found.move, self.number, now))

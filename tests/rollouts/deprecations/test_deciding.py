@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollouts.deprecations.deciding import LONGEST_WAIT, MilestoneFacts, Move, decide, least_rest
+from rollouts.deprecations.deciding import LONGEST_WAIT, MilestoneFacts, Move, Reached, decide, least_rest
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import brownout_ends_at
 
@@ -26,9 +27,12 @@ GATED = timeline(
     *USUAL[7:],
 )
 
+# The ramp-down comes two hours after a brownout.
+SHORT = timeline(*USUAL[:3], milestone(K.RAMP_DOWN, 30 + 2 / 24, weight=25_000), *USUAL[6:])
 
-def facts(on_day: float, *, reached: float | None = None, **more: Any) -> MilestoneFacts:
-    return MilestoneFacts(day(on_day), None if reached is None else day(reached), **more)
+
+def facts(on_day: float, *, reached: tuple[int, float] | None = None, **more: Any) -> MilestoneFacts:
+    return MilestoneFacts(day(on_day), None if reached is None else Reached(reached[0], day(reached[1])), **more)
 
 
 M = 1 / 1_440
@@ -40,38 +44,50 @@ DECIDED: list[tuple[TimelineDefinition, int, MilestoneFacts, Move, int | None, s
     (FREE, 0, facts(0), Move.ADVANCE, 1, "On to milestone 1: announcement.", 0),
     (FREE, 0, facts(3), Move.ADVANCE, 1, "announcement, 3 days after its date.", 3),
     (FREE, 0, facts(4 * M), Move.ADVANCE, 1, "On to milestone 1: announcement.", 4 * M),
-    (FREE, 1, facts(13, reached=0), Move.WAIT, None, "Warning to services is due on 16 March", 13 + 1 / 24),
-    (FREE, 1, facts(14, reached=0), Move.ADVANCE, 2, "On to milestone 2: warning to services.", 14),
-    (FREE, 7, facts(89.99, reached=60), Move.WAIT, None, "Archiving is due", 90),
-    (FREE, 7, facts(90, reached=60), Move.ADVANCE, 8, "On to milestone 8: archiving.", 90),
-    (FREE, 8, facts(90, reached=90), Move.COMPLETE, None, "the timeline is done", None),
+    (FREE, 1, facts(13, reached=(1, 0)), Move.WAIT, None, "Warning to services is due on 16 March", 13 + 1 / 24),
+    (FREE, 1, facts(14, reached=(1, 0)), Move.ADVANCE, 2, "On to milestone 2: warning to services.", 14),
+    (FREE, 7, facts(89.99, reached=(7, 60)), Move.WAIT, None, "Archiving is due", 90),
+    (FREE, 7, facts(90, reached=(7, 60)), Move.ADVANCE, 8, "On to milestone 8: archiving.", 90),
+    (FREE, 8, facts(90, reached=(8, 90)), Move.COMPLETE, None, "the timeline is done", None),
     # The milestone before was late: people get some time first.
-    (FREE, 1, facts(14, reached=13.5), Move.WAIT, None, "people get time until 16 March 2026, 21:00", 14 + 1 / 24),
-    (FREE, 1, facts(14.49, reached=13.5), Move.WAIT, None, "The last milestone came on 15 March 2026, 21:00", 14.5),
-    (FREE, 1, facts(14.5, reached=13.5), Move.ADVANCE, 2, "12 hours after its date", 14.5),
-    (FREE, 1, facts(14, reached=13), Move.ADVANCE, 2, "On to", 14),
-    (FREE, 1, facts(14, reached=400), Move.ADVANCE, 2, "On to", 14),
-    (FREE, 1, facts(14, reached=14 + M), Move.WAIT, None, "people get time", 14 + 1 / 24),
-    (GATED, 3, facts(45, reached=42), Move.WAIT, None, "people get time until 17 April 2026, 09:00", 45 + 1 / 24),
-    (GATED, 3, facts(46, reached=42), Move.ADVANCE, 4, "25 %", 46),
+    (FREE, 1, facts(14, reached=(1, 13.5)), Move.WAIT, None, "people get time until 16 March 2026, 21:00", 14 + 1 / 24),
+    (
+        FREE,
+        1,
+        facts(14.49, reached=(1, 13.5)),
+        Move.WAIT,
+        None,
+        "The last milestone came on 15 March 2026, 21:00",
+        14.5,
+    ),
+    (FREE, 1, facts(14.5, reached=(1, 13.5)), Move.ADVANCE, 2, "12 hours after its date", 14.5),
+    (FREE, 1, facts(14, reached=(1, 13)), Move.ADVANCE, 2, "On to", 14),
+    (FREE, 1, facts(14, reached=(1, 400)), Move.ADVANCE, 2, "On to", 14),
+    (FREE, 1, facts(14, reached=(1, 14 + M)), Move.WAIT, None, "people get time", 14 + 1 / 24),
+    (GATED, 3, facts(45, reached=(3, 42)), Move.WAIT, None, "people get time until 17 April 2026, 09:00", 45 + 1 / 24),
+    (GATED, 3, facts(46, reached=(3, 42)), Move.ADVANCE, 4, "25 %", 46),
     # Brownouts.
-    (FREE, 2, facts(30, reached=14), Move.ADVANCE, 3, "brownout of 10 minutes.", 30),
-    (FREE, 2, facts(30 + 9 * M, reached=14), Move.ADVANCE, 3, "9 minutes after its date", 30 + 9 * M),
-    (FREE, 2, facts(30 + 10 * M, reached=14), Move.SKIP_MISSED, 3, "over on 1 April 2026, 09:10", 30 + 10 * M),
-    (FREE, 2, facts(30 + 10 * M, reached=30), Move.SKIP_MISSED, 3, "It is not made up for", 30 + 10 * M),
+    (FREE, 2, facts(30, reached=(2, 14)), Move.ADVANCE, 3, "brownout of 10 minutes.", 30),
+    (FREE, 2, facts(30 + 9 * M, reached=(2, 14)), Move.ADVANCE, 3, "9 minutes after its date", 30 + 9 * M),
+    (FREE, 2, facts(30 + 10 * M, reached=(2, 14)), Move.SKIP_MISSED, 3, "over on 1 April 2026, 09:10", 30 + 10 * M),
+    (FREE, 2, facts(30 + 10 * M, reached=(2, 30)), Move.SKIP_MISSED, 3, "It is not made up for", 30 + 10 * M),
     (FREE, 2, facts(31, blocked_by="Frozen."), Move.SKIP_MISSED, 3, "was missed", 31),
-    (FREE, 2, facts(30 + M, reached=30), Move.WAIT, None, "people get time", 30 + 10 * M),
+    (FREE, 2, facts(30 + M, reached=(2, 30)), Move.WAIT, None, "people get time", 30 + 10 * M),
     (FREE, 3, facts(30 + M, in_brownout=True), Move.WAIT, None, "runs until 1 April 2026, 09:10", 30 + 10 * M),
     (FREE, 4, facts(37 + M, in_brownout=True), Move.WAIT, None, "runs until 8 April 2026, 10:00", 37 + 60 * M),
     (FREE, 3, facts(30 + 10 * M, in_brownout=True), Move.END_BROWNOUT, None, "ended on 1 April", 30 + 10 * M),
     (FREE, 3, facts(99, in_brownout=True, blocked_by="Frozen."), Move.END_BROWNOUT, None, "they had before", 99),
-    (FREE, 3, facts(36, reached=30), Move.WAIT, None, "Brownout of 1 hour is due on 8 April", 36 + 1 / 24),
+    (FREE, 3, facts(36, reached=(3, 30)), Move.WAIT, None, "Brownout of 1 hour is due on 8 April", 36 + 1 / 24),
     # What stands in the way counts once the date has come.
     (FREE, 1, facts(13, blocked_by="Frozen."), Move.WAIT, None, "is due on", 13 + 1 / 24),
     (FREE, 1, facts(14, blocked_by="Frozen."), Move.HOLD, None, "Frozen.", 14 + M),
     (FREE, 1, facts(14, blocked_by="?", look_again_at=day(14.01)), Move.HOLD, None, "?", 14.01),
     (FREE, 1, facts(14, blocked_by="?", look_again_at=day(20)), Move.HOLD, None, "?", 14 + 1 / 24),
     (FREE, 2, facts(30 + 9 * M, blocked_by="?", look_again_at=day(31)), Move.HOLD, None, "?", 30 + 10 * M),
+    # A brownout that was missed gives nobody rest: it counts from the milestone before it.
+    (SHORT, 3, facts(30.1, reached=(2, 29.9)), Move.WAIT, None, "came on 1 April 2026, 06:36", 30.1 + 1 / 24),
+    (SHORT, 3, facts(30.9, reached=(2, 29.9)), Move.ADVANCE, 4, "25 %", 30.9),
+    (SHORT, 3, facts(30.1, reached=(3, 30)), Move.ADVANCE, 4, "25 %", 30.1),
     # Residual use. No figures are not zero: somebody has to say so.
     (GATED, 2, facts(30, residual=1_001), Move.HOLD, None, "1,001 evaluations in the last 7 days; 1,000", 30 + M),
     (GATED, 2, facts(30, residual=1_000), Move.ADVANCE, 3, "brownout", 30),
@@ -137,10 +153,11 @@ def test_decide__gates__are_all_shown_and_the_one_that_holds_is_named(
 def test_least_rest__planned_distance__is_half_of_it_a_day_at_most_or_what_is_asked() -> None:
     close = timeline(*USUAL[:2], milestone(K.BROWNOUT, 14 + 10 * M, minutes=5), *USUAL[4:])
 
-    assert least_rest(close, 1) == timedelta(0)
-    assert least_rest(close, 3) == 5 * MINUTE
-    assert least_rest(close, 4) == DAY
-    assert least_rest(GATED, 4) == 4 * DAY
+    assert least_rest(close, 1, 0) == timedelta(0)
+    assert least_rest(close, 3, 2) == 5 * MINUTE
+    assert least_rest(close, 4, 3) == DAY
+    assert least_rest(close, 4, 2) == DAY
+    assert least_rest(GATED, 4, 3) == 4 * DAY
 
 
 @given(timelines())
@@ -175,8 +192,8 @@ def test_timeline__outage_of_any_length__never_brings_two_milestones_at_once(
     passed = {number for number, _ in engine.reached()} | set(engine.missed())
     assert passed == set(range(1, len(definition.milestones) + 1))
     assert all(definition.milestones[number - 1].kind is K.BROWNOUT for number in engine.missed())
-    for (_, before), (number, after) in zip(engine.reached(), engine.reached()[1:], strict=False):
-        assert after - before >= least_rest(definition, number)
+    for (last, before), (number, after) in pairwise(engine.reached()):
+        assert after - before >= least_rest(definition, number, last)
     for number, at in engine.reached():
         reached = definition.milestones[number - 1]
         assert at >= reached.at
@@ -204,7 +221,7 @@ def test_timeline__outage_from_right_before_the_first_brownout__does_not_make_up
 @pytest.mark.parametrize("stage", range(len(USUAL)))
 def test_timeline__held_at_a_milestone__goes_on_from_it_once_nothing_is_in_the_way(stage: int) -> None:
     engine = Engine(FREE, blocked_by="Frozen.")
-    engine.number, engine.reached_at = stage, None
+    engine.number, engine.last = stage, None
     at = USUAL[stage].at
 
     assert engine.look(at).move is Move.HOLD
@@ -220,7 +237,7 @@ def test_decide__any_facts__looks_again_within_an_hour(definition: TimelineDefin
     now = near + data.draw(spread)
     known = MilestoneFacts(
         now,
-        data.draw(st.none() | spread.map(lambda distance: now + distance)),
+        data.draw(st.none() | spread.map(lambda distance: Reached(number, now + distance))),
         bool(number) and definition.milestones[number - 1].kind is K.BROWNOUT and data.draw(st.booleans()),
         blocked_by=data.draw(st.sampled_from(["", "Frozen."])),
     )

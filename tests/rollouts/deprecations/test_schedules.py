@@ -8,7 +8,7 @@ import pytest
 
 from rollouts.deprecations.checking import schedule_problems
 from rollouts.deprecations.codec import InvalidTimeline, as_json, from_json
-from rollouts.deprecations.deciding import MilestoneFacts, Move, decide
+from rollouts.deprecations.deciding import MilestoneFacts, Move, Reached, decide
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import document_at
 from rollouts.deprecations.schedules import dates_of, fill, postponed
@@ -71,19 +71,19 @@ def test_brownout__around_a_change_of_clocks__runs_once_in_its_window_whatever_t
     definition = around(name, edge)
     at = definition.milestones[2].at
     moves: list[tuple[Move, datetime]] = []
-    number, in_brownout, reached_at = 2, False, definition.milestones[1].at
+    number, in_brownout, last = 2, False, Reached(2, definition.milestones[1].at)
 
     for minute in range(8 * 60):
         true = edge - 3 * HOUR + minute * MINUTE
         shown = true + (jump if true >= edge - HOUR else timedelta(0))
-        found = decide(definition, number, MilestoneFacts(shown, reached_at, in_brownout))
+        found = decide(definition, number, MilestoneFacts(shown, last, in_brownout))
         if found.move is Move.WAIT:
             continue
         moves.append((found.move, true))
         number = found.to_milestone or number
         in_brownout = found.move is Move.ADVANCE and definition.milestones[number - 1].kind is K.BROWNOUT
         if found.move is Move.ADVANCE:
-            reached_at = shown
+            last = Reached(number, shown)
 
     assert schedule_problems(definition) == []
     if jump > timedelta(0):

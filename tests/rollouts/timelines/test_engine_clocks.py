@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from flags.models import FlagConfig
-from rollouts.deprecations.deciding import MilestoneFacts, Move, decide
+from rollouts.deprecations.deciding import MilestoneFacts, Move, Reached, decide
 from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.schedules.zones import instant_in
@@ -67,16 +67,17 @@ def told(timeline: DeprecationTimeline, looks: Iterable[datetime]) -> Told:
 def decided(definition: TimelineDefinition, looks: Iterable[datetime]) -> Told:
     """What would be done at these times if nothing stood in the way."""
     found: Told = []
-    number, in_brownout, reached_at = 0, False, None
+    number, in_brownout = 0, False
+    last: Reached | None = None
     for now in looks:
         while not found or found[-1][0] != "complete":
-            decision = decide(definition, number, MilestoneFacts(now, reached_at, in_brownout))
+            decision = decide(definition, number, MilestoneFacts(now, last, in_brownout))
             if decision.move is Move.WAIT:
                 break
             number = decision.to_milestone or number
             in_brownout = False
             if decision.move is Move.ADVANCE:
-                reached_at = now
+                last = Reached(number, now)
                 in_brownout = definition.milestones[number - 1].kind is MilestoneKind.BROWNOUT
             found.append((_ACTS[decision.move], number, now))
     return found

@@ -15,9 +15,12 @@ from rollouts.services.timelines.engine import advance_due
 from tests.factories import actor_of, percent_document
 from tests.rollouts.calendars import freeze
 from tests.rollouts.timelines.support import (
+    ANNOUNCED,
     BROWNED_OUT,
     RAMPED_DOWN,
+    STEPS,
     WARNED,
+    K,
     TimelineBench,
     at_day,
     brought_to,
@@ -102,3 +105,17 @@ def test_approval__by_whoever_resumed__is_refused(bench: TimelineBench) -> None:
 
     with pytest.raises(ApprovalRefused, match="resumed"):
         acting.approve_milestone(timeline.pk, digest=timeline.digest, **told(bench, timeline, now=at_day(9)))
+
+
+def test_milestone__after_a_brownout_that_was_missed__leaves_people_time_since_what_they_really_had(
+    bench: TimelineBench,
+) -> None:
+    ramp_down = (K.RAMP_DOWN, 15, {"weight": 25_000})
+    timeline = bench.started(steps=[*STEPS[:3], ramp_down, *STEPS[4:]])
+    brought_to(timeline, ANNOUNCED)
+    advance_due(at_day(14.9))
+    advance_due(at_day(14.9))
+
+    for day, number in [(15, BROWNED_OUT), (15.5, BROWNED_OUT), (15.9, RAMPED_DOWN)]:
+        advance_due(at_day(day))
+        assert reloaded(timeline).milestone == number, day
