@@ -19,7 +19,7 @@ class FlagsConfig(AppConfig):
         from flags import snapshots
         from flags.api.metrics import meters
         from flags.api.unanswered import unanswered
-        from flags.guards import reinstall_guards
+        from flags.archive_guards import reinstall_guards
         from flags.services.asked_in_vain import AskedInVain
         from flags.services.kills import settle_this_host
         from flags.services.own_evaluations import OwnEvaluations

@@ -5,10 +5,8 @@ A write passes only while an `ApplyTicket` row for the same environment exists i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 TICKETS = "flags_applyticket"
@@ -21,7 +19,8 @@ class Guard:
     `environment_column` names the column that says to which environment a row belongs; `ticketed` the statements that
     need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert,
     `once` those that never change again once they hold something. A row whose `state`, or `final_column`, is among
-    `final` never changes.
+    `final` never changes. `archivable` are columns of rows that never change whose payload may leave for an archive,
+    and come back: see `flags.archive_guards`.
     """
 
     environment_column: str = "environment_id"
@@ -31,6 +30,7 @@ class Guard:
     once: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
     final_column: str = "state"
+    archivable: tuple[str, ...] = ()
 
 
 EVIDENCE = Guard(ticketed=("INSERT",), refused=("UPDATE", "DELETE"))
@@ -41,8 +41,9 @@ FLAGS_GUARDS: dict[str, Guard] = {
     "flags_environment": Guard(
         environment_column="id", ticketed=("UPDATE", "DELETE"), immutable=("id", "key", "project_id")
     ),
-    "flags_historicalflagconfig": EVIDENCE,
-    "flags_historicalsegment": EVIDENCE,
+    "flags_historicalflagconfig": replace(EVIDENCE, archivable=("document",)),
+    "flags_historicalsegment": replace(EVIDENCE, archivable=("document",)),
+    "flags_archivedpayload": EVIDENCE,
     "flags_environmentusergrant": Guard(environment_column="content_object_id"),
     "flags_rolegrant": Guard(
         ticketed=("INSERT", "UPDATE"),
@@ -112,7 +113,7 @@ def remove_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) 
     """Drop every trigger of `guards`; for reversing a migration."""
     with connection.cursor() as cursor:
         for table in guards:
-            for kind in ("ticket", "refused", "immutable", "once", "final", "truncate"):
+            for kind in ("ticket", "refused", "immutable", "once", "final", "archive", "truncate"):
                 if connection.vendor == "postgresql":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{kind} ON {table}")
                     continue
@@ -120,15 +121,8 @@ def remove_guards(connection: BaseDatabaseWrapper, guards: Mapping[str, Guard]) 
                     cursor.execute(f"DROP TRIGGER IF EXISTS {table}_{event}_{kind}")
 
 
-def reinstall_guards(*, using: str, **kwargs: Any) -> None:
-    """`post_migrate`: put back what a rebuilt SQLite table lost. Tables not made yet are passed over."""
-    connection = connections[using]
-    tables = set(connection.introspection.table_names())
-    if TICKETS in tables:
-        install_guards(connection, {table: guard for table, guard in FLAGS_GUARDS.items() if table in tables})
-
-
-def _refusal(table: str) -> str:
+def refusal(table: str) -> str:
+    """What SQLite says of a write that is refused."""
     return f"flagsite: {table} is governed; change it through a change request or the services"
 
 
@@ -155,7 +149,7 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     for event, kind, condition in conditions:
         name = f"{table}_{event.lower()}_{kind}"
         statements.append(f"DROP TRIGGER IF EXISTS {name}")
-        action = f"BEGIN SELECT RAISE(ABORT, '{_refusal(table)}'); END"
+        action = f"BEGIN SELECT RAISE(ABORT, '{refusal(table)}'); END"
         statements.append(f"CREATE TRIGGER {name} BEFORE {event} ON {table} WHEN {condition} {action}")
     return statements
 

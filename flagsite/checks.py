@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 
 from audits import guards as audits_guards
+from flags.archive_guards import install_archiving
 from flags.guards import FLAGS_GUARDS, install_guards
 from rollouts.guards import ROLLOUTS_GUARDS
 
@@ -216,6 +217,8 @@ def _expected_triggers(vendor: str) -> Mapping[str, str]:
     connection = cast("BaseDatabaseWrapper", recorder)
     install_guards(connection, FLAGS_GUARDS)
     install_guards(connection, ROLLOUTS_GUARDS)
+    install_archiving(connection, FLAGS_GUARDS)
+    install_archiving(connection, ROLLOUTS_GUARDS)
     audits_guards.install_guards(connection)
     created = {match[1]: sql for sql in recorder.statements if (match := re.match(r"CREATE TRIGGER (\w+)", sql))}
     return created if vendor != "postgresql" else dict.fromkeys(created, "")

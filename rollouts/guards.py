@@ -1,10 +1,10 @@
 """Database triggers on the tables that decide about consent. Same mechanism as `flags.guards`."""
 
+from dataclasses import replace
 from typing import Any
 
-from django.db import connections
-
-from flags.guards import EVIDENCE, TICKETS, Guard, install_guards
+from flags.archive_guards import reinstall
+from flags.guards import EVIDENCE, Guard
 
 ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_approvalpolicy": Guard(immutable=("environment_id",)),
@@ -61,7 +61,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_comment": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
     "rollouts_threadmark": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
     "rollouts_dissent": EVIDENCE,
-    "rollouts_requestround": EVIDENCE,
+    "rollouts_requestround": replace(EVIDENCE, archivable=("change_set",)),
     "rollouts_changebundle": Guard(environment_column="project_id", ticketed=("INSERT",), refused=("UPDATE", "DELETE")),
     "rollouts_bundlemember": EVIDENCE,
     "rollouts_breakglassuse": Guard(
@@ -92,7 +92,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_judgement": EVIDENCE,
     "rollouts_serviceapproval": EVIDENCE,
     "rollouts_rollbackdrill": Guard(refused=("DELETE",), immutable=("id", "environment_id", "flag_id", "created_at")),
-    "rollouts_drillrun": EVIDENCE,
+    "rollouts_drillrun": replace(EVIDENCE, archivable=("evidence",)),
     "rollouts_impactrun": Guard(
         ticketed=("INSERT", "UPDATE"),
         refused=("DELETE",),
@@ -107,6 +107,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
             "created_at",
         ),
         final=("done", "failed"),
+        archivable=("result",),
     ),
     "rollouts_impactupload": Guard(ticketed=(), refused=("UPDATE",)),
     "rollouts_intendeddifference": Guard(
@@ -161,8 +162,8 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_stalethresholds": Guard(
         environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "kind")
     ),
-    "rollouts_guardsample": EVIDENCE,
-    "rollouts_guardverdict": EVIDENCE,
+    "rollouts_guardsample": replace(EVIDENCE, archivable=("intervals",)),
+    "rollouts_guardverdict": replace(EVIDENCE, archivable=("intervals",)),
     "rollouts_plantemplate": Guard(
         environment_column="project_id",
         ticketed=("INSERT", "UPDATE"),
@@ -181,7 +182,4 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
 
 def reinstall_guards(*, using: str, **kwargs: Any) -> None:
     """`post_migrate`: put back what a rebuilt SQLite table lost. Tables that do not exist yet are passed over."""
-    connection = connections[using]
-    tables = set(connection.introspection.table_names())
-    if TICKETS in tables:
-        install_guards(connection, {table: guard for table, guard in ROLLOUTS_GUARDS.items() if table in tables})
+    reinstall(using, ROLLOUTS_GUARDS)

@@ -1,5 +1,6 @@
 """Facts and constraints; workflows live in services."""
 
+from flags.models.archives import ArchivedPayload
 from flags.models.attributes import ContextAttribute
 from flags.models.configs import FlagConfig
 from flags.models.environments import Environment, EnvironmentUserGrant
@@ -18,6 +19,7 @@ from flags.models.tokens import EnvironmentToken
 
 __all__ = [
     "ApplyTicket",
+    "ArchivedPayload",
     "CodeReference",
     "CodeRepository",
     "CodeScan",
