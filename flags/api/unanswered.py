@@ -1,6 +1,7 @@
-"""Keys that were evaluated and not found, as marks: whether they are flags of the past is looked up later. No I/O.
+"""Keys that were evaluated and not found, until somebody writes them down: whose they are is looked up then. No I/O.
 
-Nothing of a key that never was a flag's can be read from its mark. Only as many are kept as fit.
+Of a key nothing is kept but a mark, how often it was asked for, and the key itself where it may be kept. Only as many
+are kept as fit.
 """
 
 import os
@@ -8,31 +9,38 @@ import uuid
 from collections.abc import Mapping
 
 from flags.telemetry.labels import flag_mark
+from flags.telemetry.unknown_keys import FURTHER, Keeping, Unserved
 
 MOST = 1_000
 
-Marks = Mapping[uuid.UUID, set[str]]
+Marks = Mapping[uuid.UUID, Mapping[str, Unserved]]
 
 
 class Unanswered:
-    """The marks noted since they were taken last, by environment."""
+    """What was noted since it was taken last, by environment and mark."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Begin anew: in a forked child, and between tests."""
-        self._noted: dict[uuid.UUID, set[str]] = {}
+        self._noted: dict[uuid.UUID, dict[str, Unserved]] = {}
+        self._keeping = Keeping()
 
     def note(self, environment_id: uuid.UUID, flag_key: str) -> None:
         """Somebody asked for a flag that the environment does not serve."""
-        noted = self._noted.setdefault(environment_id, set())
-        if len(noted) < MOST:
-            noted.add(flag_mark(flag_key))
+        noted, mark = self._noted.setdefault(environment_id, {}), flag_mark(flag_key)
+        found = noted.get(mark)
+        if found is None and len(noted) < MOST:
+            found = noted.setdefault(mark, Unserved(self._keeping.kept(flag_key)))
+        elif found is None:
+            found = noted.setdefault(FURTHER, Unserved(FURTHER))
+        found.count += 1
 
     def take(self) -> Marks:
         """What was noted, which is forgotten."""
-        taken, self._noted = self._noted, {}
+        taken = self._noted
+        self.forget()
         return taken
 
 

@@ -1,4 +1,4 @@
-"""Flags that this installation was asked for and did not serve, written down every minute: who still needs a key."""
+"""Keys that this installation was asked for and did not serve, written down every minute: who still needs them."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from flags.services.flag_use import Use, UseKey, keep_use, keys_by_mark
+from flags.services.not_served import NotServed, keep_not_served
 from flags.snapshots import SnapshotStore
 from flags.telemetry.closing import minute_of
-from flags.telemetry.labels import EVALUATED_HERE
+from flags.telemetry.labels import EVALUATED_HERE, Source
+from flags.telemetry.unknown_keys import Unserved
 
 logger = structlog.get_logger(__name__)
 
@@ -18,9 +19,9 @@ EVERY = timedelta(minutes=1)
 
 
 class AskedInVain:
-    """Writes what `take` gives: marks of keys by environment."""
+    """Writes what `take` gives: what was not served by environment and mark."""
 
-    def __init__(self, take: Callable[[], Mapping[uuid.UUID, set[str]]]) -> None:
+    def __init__(self, take: Callable[[], Mapping[uuid.UUID, Mapping[str, Unserved]]]) -> None:
         self._take = take
         self._written_at: datetime | None = None
 
@@ -31,15 +32,15 @@ class AskedInVain:
         self._written_at = now
         try:
             with transaction.atomic():
-                keep_use(_uses(self._take(), minute_of(now)))
+                keep_not_served(_asked(self._take(), minute_of(now)), now=now)
         except Exception as error:
             logger.warning("asked_in_vain_not_written", error=type(error).__name__)
 
 
-def _uses(asked: Mapping[uuid.UUID, set[str]], at: datetime) -> dict[UseKey, Use]:
-    found: dict[UseKey, Use] = {}
-    for environment_id, marks in asked.items():
-        by_mark = keys_by_mark(environment_id)
-        for mark in marks & by_mark.keys():
-            found[UseKey(environment_id, by_mark[mark], EVALUATED_HERE, "")] = Use(at, at, is_unknown=True)
-    return found
+def _asked(noted: Mapping[uuid.UUID, Mapping[str, Unserved]], at: datetime) -> list[NotServed]:
+    source = Source(EVALUATED_HERE, "")
+    return [
+        NotServed(environment_id, source, mark, each.key, at, each.count)
+        for environment_id, marks in noted.items()
+        for mark, each in marks.items()
+    ]

@@ -1,11 +1,11 @@
 """Who uses a flag: first and last time by service and version, kept longer than the counts, one statement per batch.
 
 A flag that services were not given, because it is archived or not set up where they asked, is kept as unknown. Keys
-that are no flag's are kept nowhere: they may be anything, also what somebody is called.
+that are no flag's are no use: `flags.services.unknown_keys` keeps some of them.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -14,9 +14,7 @@ from django.db import connection
 
 from flags.models import Flag, FlagUse
 from flags.services.telemetry_rows import EvaluationKey, upsert
-from flags.telemetry.closing import minute_of
-from flags.telemetry.labels import Source, flag_mark
-from flags.telemetry.packing import Delivery
+from flags.telemetry.labels import flag_mark
 
 _KEYS = ("environment_id", "flag_key", "service", "version")
 _OTHERS = ("first_at", "last_at", "is_unknown")
@@ -54,23 +52,6 @@ def use_of_counts(counts: Mapping[EvaluationKey, int]) -> Uses:
         if count:
             place = UseKey(key.environment_id, key.flag_key, key.service, key.version)
             found.setdefault(place, Use(key.at, key.at)).add(key.at)
-    return found
-
-
-def use_of_unknown(deliveries: Iterable[tuple[Delivery, Source]]) -> Uses:
-    """What refused rows say of flags that are not served: one query for each environment where there are any."""
-    found: dict[UseKey, Use] = {}
-    keys: dict[uuid.UUID, Mapping[str, str]] = {}
-    for delivery, source in deliveries:
-        marks = {row.flag_mark for row in delivery.batch.rejected if row.flag_mark}
-        if not marks:
-            continue
-        if delivery.environment_id not in keys:
-            keys[delivery.environment_id] = keys_by_mark(delivery.environment_id)
-        by_mark, at = keys[delivery.environment_id], minute_of(delivery.received_at)
-        for mark in marks & by_mark.keys():
-            place = UseKey(delivery.environment_id, by_mark[mark], *source)
-            found.setdefault(place, Use(at, at, is_unknown=True)).add(at)
     return found
 
 

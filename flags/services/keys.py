@@ -1,12 +1,10 @@
 """Keys and names people type: one rule for all of them."""
 
-import re
 import unicodedata
 
 from flags.documents.schema import REORDERING
 from flags.errors import InvalidInput
-
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+from flags.telemetry.unknown_keys import KEY
 
 
 def checked_key(value: str, *, what: str, longest: int = 100) -> str:

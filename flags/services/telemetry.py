@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.models import Count
 
 from flags.models import QuarantinedRow, TelemetryBatch
-from flags.services.flag_use import keep_use, use_of_counts, use_of_unknown
+from flags.services.flag_use import keep_use, use_of_counts
+from flags.services.not_served import keep_not_served, not_served_in
 from flags.services.telemetry_places import has_metric_place, source_of
 from flags.services.telemetry_rows import (
     EvaluationKey,
@@ -106,7 +107,7 @@ def _store(deliveries: Sequence[Delivery], *, now: datetime) -> list[Accepted]:
     TelemetryBatch.objects.bulk_create(rows, ignore_conflicts=True)
     new = set(TelemetryBatch.objects.filter(pk__in=[row.pk for row in rows]).values_list("pk", flat=True))
     fresh = [each for each in judged if each.row.pk in new]
-    _count(fresh, closed)
+    _count(fresh, closed, now)
     _keep_rejected(fresh)
     return [
         Accepted(each.row.accepted, each.row.rejected, each.row.late) if each.row.pk in new else DUPLICATE
@@ -151,7 +152,7 @@ def _without_surplus_metrics(delivery: Delivery) -> Delivery:
     return replace(delivery, batch=replace(batch, metrics=kept, rejected=rejected))
 
 
-def _count(judged: Sequence[_Judged], closed: datetime) -> None:
+def _count(judged: Sequence[_Judged], closed: datetime, now: datetime) -> None:
     evaluations: Counter[EvaluationKey] = Counter()
     metrics: dict[MetricKey, MetricSums] = {}
     for each in judged:
@@ -165,7 +166,7 @@ def _count(judged: Sequence[_Judged], closed: datetime) -> None:
     add_evaluations(evaluations)
     add_metrics(metrics)
     keep_use(use_of_counts(evaluations))
-    keep_use(use_of_unknown((each.delivery, each.source) for each in judged))
+    keep_not_served(not_served_in((each.delivery, each.source) for each in judged), now=now)
 
 
 def _keep_rejected(judged: Iterable[_Judged]) -> None:

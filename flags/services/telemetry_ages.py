@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 
 from flags.models import EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
 from flags.services.telemetry_rows import SUMS, EvaluationKey, MetricKey, MetricSums, add_evaluations, add_metrics
+from flags.services.unknown_keys import forget_unknown_keys
 
 BATCHES_KEPT = timedelta(hours=72)
 MINUTES_KEPT = timedelta(days=30)
@@ -32,7 +33,8 @@ def roll_up(*, now: datetime) -> int:
 
 
 def forget_old(*, now: datetime) -> int:
-    """Delete batches and refused rows after 72 hours, minutes after 30 days, hours after 13 months; how many rows.
+    """Delete batches and refused rows after 72 hours, minutes and unknown keys after 30 days, hours after 13 months;
+    how many rows.
 
     Minutes go in the transaction that writes their hour for the last time.
     """
@@ -44,7 +46,7 @@ def forget_old(*, now: datetime) -> int:
         MetricCount.objects.filter(span="hour", at__lt=now - HOURS_KEPT),
     ):
         deleted += _delete(rows)
-    return deleted
+    return deleted + forget_unknown_keys(now=now)
 
 
 def _forget_minutes(before: datetime) -> int:

@@ -1,6 +1,7 @@
 """Which texts telemetry may carry: keys, metric names, labels of services. Whoever is counted is never among them."""
 
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -76,3 +77,8 @@ def is_personal(name: str) -> bool:
     """Whether a field of this name is likely to say who somebody is, or what is known of him."""
     letters = _LETTERS.sub("", name.lower())
     return letters in _PERSONAL_WHOLE or _PERSONAL.search(letters) is not None
+
+
+def has_personal_word(text: str, words: Iterable[str]) -> bool:
+    """Whether a text holds a word that is likely to say who somebody is, or what is known of him."""
+    return _PERSONAL.search(text.lower()) is not None or not _PERSONAL_WHOLE.isdisjoint(map(str.lower, words))

@@ -34,7 +34,7 @@ def pack(delivery: Delivery) -> bytes:
             [batch.batch_id, batch.service, batch.version],
             [[row.flag_key, row.variant, row.reason, _seconds(row.minute), row.count] for row in batch.evaluations],
             [_metric_values(row) for row in batch.metrics],
-            [[row.code, row.message, row.row, row.flag_mark] for row in batch.rejected],
+            [_rejected_values(row) for row in batch.rejected],
         ]
     )
 
@@ -55,6 +55,10 @@ def unpack(packed: bytes) -> Delivery:
     )
     token = uuid.UUID(token_id) if token_id else None
     return Delivery(batch, uuid.UUID(environment_id), token, datetime.fromisoformat(received_at))
+
+
+def _rejected_values(row: RejectedRow) -> list[Any]:
+    return [row.code, row.message, row.row, row.flag_mark, row.asked_key, row.asked]
 
 
 def _metric_values(row: MetricRow) -> list[Any]:

@@ -17,6 +17,7 @@ from flags.telemetry.closing import minute_of
 from flags.telemetry.latency import FIRST_BUCKET, LAST_BUCKET
 from flags.telemetry.rows import Batch, EvaluationRow, MetricRow, RejectedRow
 from flags.telemetry.telling import LARGEST_COUNT, Known, Telling, resembling
+from flags.telemetry.unknown_keys import Keeping
 
 MAX_ROWS = 5_000
 MOST_BUCKETS = 500
@@ -161,16 +162,24 @@ def _read(
 def _passing(
     rows: tuple[_Row, ...], check: Callable[[_Row], None], rejected: list[RejectedRow], telling: Telling
 ) -> tuple[_Row, ...]:
-    passing = []
+    passing, keeping = [], Keeping()
     for row in rows:
         try:
             check(row)
         except _Refused as error:
-            mark = labels.flag_mark(row.flag_key) if error.code == "unknown_flag" else ""
-            rejected.append(RejectedRow(error.code, error.message, telling.checked_row(row), mark))
+            rejected.append(_rejected(row, error, telling, keeping))
         else:
             passing.append(row)
     return tuple(passing)
+
+
+def _rejected(row: EvaluationRow | MetricRow, error: _Refused, telling: Telling, keeping: Keeping) -> RejectedRow:
+    told = telling.checked_row(row)
+    if error.code != "unknown_flag":
+        return RejectedRow(error.code, error.message, told)
+    asked = max(0, min(row.count, LARGEST_COUNT)) if isinstance(row, EvaluationRow) else 0
+    mark, kept = labels.flag_mark(row.flag_key), keeping.kept(row.flag_key)
+    return RejectedRow(error.code, error.message, told, mark, kept, asked)
 
 
 def _refuse_fields(others: list[str], fields: frozenset[str]) -> None:

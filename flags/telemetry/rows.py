@@ -42,14 +42,16 @@ class MetricRow:
 class RejectedRow:
     """A row that was refused: the code and sentence of the reason, and the row as far as it may be shown.
 
-    `flag_mark` is a mark of the key where no such flag is served: it finds a flag that was archived, and tells nobody
-    what was sent where there never was one.
+    `flag_mark` is a mark of the key where no such flag is served: it finds a flag that was archived. `asked_key` is the
+    key where no such flag is served, as far as it may be kept, and `asked` how often it was evaluated.
     """
 
     code: str
     message: str
     row: str
     flag_mark: str = ""
+    asked_key: str = ""
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

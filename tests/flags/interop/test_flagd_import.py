@@ -12,7 +12,7 @@ from flags.evaluation import FlagSource, Generation, compile_snapshot
 from flags.interop import Grade, ImportedFlag, export_definition, read_definition
 from flags.interop.flagd_import import FLAG_KEY
 from flags.interop.flagd_reading import MAX_BYTES
-from flags.services.keys import KEY
+from flags.telemetry.unknown_keys import KEY
 from tests.flags.interop.corpus import NOW, contexts, environments
 
 X = {"var": "x"}

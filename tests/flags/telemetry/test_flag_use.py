@@ -82,7 +82,9 @@ def test_refused_row__in_the_buffer__keeps_the_mark_and_not_the_key(world):
         "batch_id": "1",
         "service": "billing-api",
         "metrics": [],
-        "evaluations": [{"flag": "MARKER", "variant": "on", "reason": "STATIC", "minute": NOW.isoformat(), "count": 1}],
+        "evaluations": [
+            {"flag": "MARKER@x.org", "variant": "on", "reason": "STATIC", "minute": NOW.isoformat(), "count": 1}
+        ],
     }
     batch = read_batch(document, known={}, now=NOW)
 

@@ -19,6 +19,7 @@ from flags.services.asked_in_vain import AskedInVain
 from flags.services.own_evaluations import EVERY, LONGEST_GAP, OwnEvaluations
 from flags.snapshots import following
 from flags.telemetry.labels import EVALUATED_HERE
+from flags.telemetry.unknown_keys import FURTHER, MOST_KEYS
 from tests.factories import NOW
 from tests.flags.api.plane import Plane, plane_of_its_own
 
@@ -147,10 +148,14 @@ def test_asked_in_vain__flag_of_the_project_that_is_not_served__is_kept_as_unkno
     assert FlagUse.objects.get().last_at == NOW + timedelta(seconds=60)
 
 
-def test_asked_in_vain__more_keys_than_fit__are_left_out():
+def test_asked_in_vain__more_keys_than_fit__are_counted_together():
     noted, place = Unanswered(), uuid4()
     for number in range(MOST + 5):
-        noted.note(place, f"key-{number}")
+        noted.note(place, f"beta-{number}")
 
-    assert len(noted.take()[place]) == MOST
+    taken = noted.take()[place]
+    assert len(taken) == MOST + 1
+    assert taken[FURTHER].count == 5
+    assert sum(each.count for each in taken.values()) == MOST + 5
+    assert {each.key for each in taken.values()} == {FURTHER, *(f"beta-{number}" for number in range(MOST_KEYS))}
     assert not noted.take()
