@@ -288,6 +288,7 @@ class Milestone:
     `milestone` 0 is how it was before the timeline. `request_id` is the approved change request, empty for a timeline
     that somebody started in an environment without protection; `content_digest` is that of the change set to write.
     `goes_back`: to a milestone that was reached before, or to the start; open at any time, unless `must_narrow`.
+    `restores`: a way back after which the flag is what it was before, apart from what it says of its end.
     `disrupts`: it changes what people get, which a freeze holds back whichever way it goes; telling services does not.
     """
 
@@ -301,6 +302,7 @@ class Milestone:
     rules: tuple[str, ...] = ()
     goes_back: bool = False
     must_narrow: bool = False
+    restores: bool = False
     disrupts: bool = True
 
     kind: ClassVar[str] = "milestone"
@@ -311,8 +313,12 @@ class Milestone:
         return (APPLY,) if self.request_id and not self.goes_back else (PROPOSE, APPLY)
 
     def demands_narrowing(self, *, is_protected: bool) -> bool:
-        """Whatever an approved timeline does is covered, also on the way back unless that has to narrow."""
-        return is_protected and (self.must_narrow or not self.request_id)
+        """Whatever an approved timeline does is covered, also on the way back unless that has to narrow.
+
+        One that nobody approved, where the environment was protected since, gives back exactly what it took.
+        """
+        is_covered = bool(self.request_id) or (self.goes_back and self.restores)
+        return is_protected and (self.must_narrow or not is_covered)
 
     def check(self, *, is_protected: bool, digest: str) -> None:
         """Raise ConsentMismatch unless the content is the milestone's, ProtectedEnvironment where it needs approval."""

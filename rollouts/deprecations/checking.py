@@ -78,6 +78,11 @@ def past_problems(definition: TimelineDefinition, *, now: datetime, reached: int
     ]
 
 
+def year_problem(at: datetime) -> str:
+    """Why a date cannot be used, whatever it is for; empty where it can."""
+    return "" if FIRST_YEAR <= at.year <= LAST_YEAR else f"Choose a date of the years {FIRST_YEAR} to {LAST_YEAR}."
+
+
 def _kind_problems(milestones: tuple[Milestone, ...]) -> Found:
     kinds = [milestone.kind for milestone in milestones]
     for kind in _ONCE:
@@ -107,8 +112,8 @@ def _amount_problems(milestone: Milestone) -> Found:
             yield "weight", "Give the share of a ramp-down as more than 0 % and less than 100 %; all is the sunset."
     elif milestone.weight:
         yield "weight", "Only a ramp-down has a share. Leave it out here."
-    if not FIRST_YEAR <= milestone.at.year <= LAST_YEAR:
-        yield "at", f"Choose a date of the years {FIRST_YEAR} to {LAST_YEAR}."
+    if text := year_problem(milestone.at):
+        yield "at", text
 
 
 def _gate_problems(milestone: Milestone, place: int) -> Found:

@@ -36,6 +36,14 @@ def document_at(
     return with_deprecation(deepcopy(dict(base_document)), deprecation)
 
 
+def with_end_of(document: Mapping[str, Any], other: Mapping[str, Any]) -> Document:
+    """The document with what another one says of the end of the flag instead of its own."""
+    result: Document = {name: part for name, part in document.items() if name != "deprecation"}
+    if "deprecation" in other:
+        result["deprecation"] = deepcopy(other["deprecation"])
+    return result
+
+
 def settled_number(definition: TimelineDefinition, number: int, *, now: datetime) -> int:
     """The milestone whose document counts at `now`: an earlier one where that of `number` was a brownout now over."""
     while number and is_over(definition.milestones[number - 1], now=now):
@@ -51,14 +59,6 @@ def is_over(milestone: Milestone, *, now: datetime) -> bool:
 def brownout_ends_at(milestone: Milestone) -> datetime:
     """The announced end of a brownout; the end itself is outside."""
     return milestone.at + timedelta(minutes=milestone.minutes)
-
-
-def share_at(definition: TimelineDefinition, number: int) -> int:
-    """The weight of people from whom the flag is withdrawn at a milestone, while a brownout runs that of everybody."""
-    if not number:
-        return 0
-    withdrawal = _withdrawal(definition, definition.milestones[number - 1])
-    return 0 if withdrawal is None else withdrawal.weight
 
 
 def number_of(definition: TimelineDefinition, kind: MilestoneKind) -> int:

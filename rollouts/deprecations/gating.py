@@ -25,8 +25,8 @@ class Reached:
 class MilestoneFacts:
     """What is known when a timeline is looked at.
 
-    `reached` is the last milestone that it did not miss, None before the first. `approvals` and `residual` are about the
-    next milestone: people who approved it, and evaluations in the days that its gate asks about, None where the
+    `reached` is the last milestone that it did not miss, None before the first. `approvals` and `residual` are about
+    the next one: people who approved it, and evaluations in the days that its gate asks about, None where the
     environment reported no figures in them. `blocked_by` is the sentence of what stands in the way.
     """
 

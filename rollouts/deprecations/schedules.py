@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 from rollouts.schedules.zones import instant_in, zone_of
 
-from .checking import schedule_problems
+from .checking import schedule_problems, year_problem
 from .codec import invalid
 from .definition import Milestone, MilestoneKind, TimelineDefinition
 from .templates import TimelineTemplate
@@ -51,10 +51,12 @@ def postponed(
     """The timeline with one milestone at a later instant; `with_later` moves those after it by the same distance.
 
     The distance is that between the clocks of the timeline's zone, so that 09:00 stays 09:00 across a change of clocks.
-    Raises InvalidTimeline where the date is not later, or what follows would come before it.
+    Raises InvalidTimeline where the date is not later or centuries ahead, or what follows would come before it.
     """
     milestone = definition.milestones[number - 1]
     path = f"milestones.{number - 1}.at"
+    if text := year_problem(to):
+        raise invalid([(path, text)])
     if to <= milestone.at:
         was = local(milestone.at, definition.zone)
         text = f"{milestone_name(milestone)} is due on {was}. Choose a later date to postpone it."

@@ -17,8 +17,8 @@ class DeprecationTimeline(models.Model):
     when milestones are postponed: their later dates stand in `postponed`, by number.
     `milestone` is the last one behind it, 0 none; `reached_number` the last that was not missed, at `reached_at`.
     `attempt` counts up whenever it is undone, and where a milestone that somebody approved is postponed; `sequence`
-    with every step. `in_brownout`: the document of a brownout is written, and the tidy one is not yet. `request` asks for
-    the approval.
+    with every step. `in_brownout`: the document of a brownout is written, and the tidy one is not yet. `request` asks
+    for the approval.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

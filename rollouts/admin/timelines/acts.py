@@ -16,6 +16,7 @@ from rollouts.models import DeprecationTimeline
 from rollouts.schedules import instant_in
 from rollouts.schedules.zones import zone_of
 from rollouts.selectors.timelines.ground import definition_of
+from rollouts.selectors.timelines.reading import left_to_do
 from rollouts.services.timelines import acting, drafting
 from rollouts.services.timelines.successors import propose_successor
 
@@ -124,13 +125,16 @@ def undo(call: Call) -> Outcome:
     if number is None:
         raise problem("to_milestone", "Choose the milestone to go back to.")
     timeline = acting.undo(call.timeline.pk, to_milestone=number, **_told(call))
+    if words := left_to_do(timeline):
+        return Outcome(words)
     return Outcome(f"{timeline.environment.name} is back where it was. It stays so until somebody resumes or ends it.")
 
 
 def end(call: Call) -> Outcome:
     """Give it up."""
     timeline = acting.end_timeline(call.timeline.pk, **_told(call))
-    return Outcome(f"The timeline is given up. {timeline.environment.name} serves the flag as before it.")
+    words = left_to_do(timeline) or f"{timeline.environment.name} serves the flag as before it."
+    return Outcome(f"The timeline is given up. {words}")
 
 
 def successor(call: Call) -> Outcome:

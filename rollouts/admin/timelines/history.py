@@ -34,10 +34,6 @@ _WORDS: Mapping[str, str] = {
     _A.END: "gave the timeline up",
     _A.COMPLETE: "completed the timeline",
 }
-_LEFT_ALONE = {
-    "moved": "The flag was left as somebody else made it meanwhile.",
-    "altered": "The flag was left alone: what is stored to go back to was neither approved nor served.",
-}
 
 
 def people_named(steps: Iterable[TimelineStep]) -> dict[str, str]:
@@ -81,8 +77,8 @@ def _evidence(step: TimelineStep, definition: TimelineDefinition, names: Mapping
         found.append(Evidence(f"From {old} to {new} ({definition.zone}){more}."))
     if step.act == _A.HOLD and isinstance(kept.get("code"), str):
         found.append(Evidence(f"What held it: {kept['code'].replace('_', ' ')}.", False))
-    if kept.get("left_alone") in _LEFT_ALONE:
-        found.append(Evidence(_LEFT_ALONE[str(kept["left_alone"])], False))
+    if kept.get("what_to_do"):
+        found.append(Evidence(str(kept["what_to_do"]), False))
     if kept.get("services"):
         found.append(Evidence(f"Still evaluated by {', '.join(map(str, kept['services']))}."))
     if kept.get("request_number"):

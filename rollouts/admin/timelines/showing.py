@@ -8,7 +8,9 @@ from django.contrib.auth.models import AbstractUser
 from django.urls import reverse
 from django.utils.html import format_html
 
-from flags.models import Flag
+from flags.documents.deprecation import withdrawal_at
+from flags.documents.schema import quoted
+from flags.models import Flag, FlagConfig
 from flags.selectors.kills import open_kills
 from flags.showing import visible
 from rollouts.admin.timelines.dialogs import dialogs_of, refusals_of
@@ -18,14 +20,14 @@ from rollouts.admin.timelines.strip import ticks_of
 from rollouts.admin.timelines.use import use_of
 from rollouts.admin.timelines.words import state_of
 from rollouts.deprecations.ahead import milestones_ahead
-from rollouts.deprecations.definition import TOTAL_WEIGHT, TimelineDefinition
-from rollouts.deprecations.documents import share_at
+from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.transitions import ENDED_STATES, LIVE_STATES, TimelineAct, TimelineState
 from rollouts.deprecations.words import final_answer
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.schedules.zones import zone_of
 from rollouts.selectors.timelines.facts import reading_of
 from rollouts.selectors.timelines.ground import definition_of, ground_of, reached_of
+from rollouts.selectors.timelines.reading import left_to_do
 from rollouts.selectors.timelines.rights import PossibleAct, possible_acts
 
 ENDINGS = "admin:rollouts_deprecationtimeline_changelist"
@@ -49,7 +51,7 @@ def timeline_context(
         "state": state_of(timeline),
         "standing": standing_of(timeline, definition, reading),
         "ticks": ticks_of(timeline, definition, steps=steps, ahead=ahead),
-        "served": _served(timeline, definition),
+        "served": _served(timeline, now),
         "answer": final_answer(definition),
         "successor": _successor(timeline, definition),
         "alerts": _alerts(timeline),
@@ -66,22 +68,15 @@ def timeline_context(
     }
 
 
-def _served(timeline: DeprecationTimeline, definition: TimelineDefinition) -> tuple[str, str]:
-    """From how many people the flag is withdrawn now, and what that means."""
-    if timeline.current_state is TimelineState.ENDED or not timeline.milestone:
+def _served(timeline: DeprecationTimeline, now: datetime) -> tuple[str, str]:
+    """From how many people the flag is withdrawn now, whoever did it, and what that means: one query."""
+    rows = FlagConfig.objects.filter(environment=timeline.environment_id, flag=timeline.flag_id)
+    document = rows.values_list("document", flat=True).first()
+    withdrawal = withdrawal_at(document, now) if document else None
+    if withdrawal is None:
         return "0 %", "withdrawn: everybody gets what the flag serves"
-    share = TOTAL_WEIGHT if timeline.in_brownout else _settled_share(timeline, definition)
-    if not share:
-        return "0 %", "withdrawn: everybody gets what the flag serves"
-    return f"{share / 1000:g} %", f"withdrawn: they get {final_answer(definition)}"
-
-
-def _settled_share(timeline: DeprecationTimeline, definition: TimelineDefinition) -> int:
-    """The share at the last milestone that is no brownout."""
-    number = timeline.milestone
-    while number and definition.milestones[number - 1].minutes:
-        number -= 1
-    return share_at(definition, number)
+    answer = "their code default" if withdrawal.serves is None else quoted(withdrawal.serves)
+    return f"{withdrawal.weight / 1000:g} %", f"withdrawn: they get {answer}"
 
 
 def _successor(timeline: DeprecationTimeline, definition: TimelineDefinition) -> Mapping[str, Any] | None:
@@ -94,9 +89,11 @@ def _successor(timeline: DeprecationTimeline, definition: TimelineDefinition) ->
 
 
 def _alerts(timeline: DeprecationTimeline) -> list[tuple[str, str, str]]:
-    """What stands above everything else: tone, symbol, sentence. Two queries."""
+    """What stands above everything else: tone, symbol, sentence. Three queries."""
     found = []
-    if timeline.current_state not in ENDED_STATES and ground_of(timeline).is_moved:
+    if left := left_to_do(timeline):
+        found.append(("wait", "sync_problem", left))
+    elif timeline.current_state not in ENDED_STATES and ground_of(timeline).is_moved:
         words = (
             f"Somebody else changed {timeline.flag.name} in {timeline.environment.name} since this timeline was "
             "prepared or last wrote there. Nothing is overwritten: put it back as it was, or end this timeline and "

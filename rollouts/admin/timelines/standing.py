@@ -39,7 +39,7 @@ _RESTING = {
     _S.PAUSED: ("Paused: what is served stays as it is until somebody resumes it.", "held"),
     _S.UNDONE: ("It was undone and stands still until somebody resumes it or gives it up.", "bad"),
     _S.DONE: ("The flag is archived here. It can be revived, switched off, on its own page.", "good"),
-    _S.ENDED: ("It was given up: the flag is served as before it.", "next"),
+    _S.ENDED: ("It was given up and does nothing any more.", "next"),
 }
 
 

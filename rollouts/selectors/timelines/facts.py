@@ -95,21 +95,25 @@ def signal_of(
         return None
     kind = definition.milestones[timeline.milestone].kind
     return (
-        _unconsented(timeline)
+        _unconsented(timeline, ground)
         or _moved_ground(timeline, ground)
         or (None if kind in QUIET else _forced(timeline) or _incident(timeline, now=now))
         or (_needed(timeline) if kind is MilestoneKind.ARCHIVE else None)
     )
 
 
-def _unconsented(timeline: DeprecationTimeline) -> Signal | None:
+def _unconsented(timeline: DeprecationTimeline, ground: Ground) -> Signal | None:
     if not timeline.environment.is_protected or timeline.request_id is not None:
         return None
-    return Signal(
-        UNCONSENTED,
-        f"{timeline.environment.name} is protected now, and nobody approved this timeline. End it and propose a new "
-        "one, or undo it.",
+    name = timeline.environment.name
+    way_out = (
+        "Somebody else changed the flag since, so it is not simply undone: end the timeline, and propose what people "
+        "are to get back."
+        if ground.is_moved
+        else f"A release manager of {name} undoes or ends it, which gives everybody back what they had. To go on, end "
+        "it and propose a new one."
     )
+    return Signal(UNCONSENTED, f"{name} is protected now, and nobody approved this timeline. {way_out}")
 
 
 def _moved_ground(timeline: DeprecationTimeline, ground: Ground) -> Signal | None:

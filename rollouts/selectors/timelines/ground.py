@@ -12,7 +12,8 @@ from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import document_at
 from rollouts.deprecations.gating import Reached
 from rollouts.deprecations.postponing import with_later_dates
-from rollouts.models import DeprecationTimeline
+from rollouts.deprecations.transitions import TimelineAct, TimelineState
+from rollouts.models import DeprecationTimeline, TimelineStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,15 @@ def left_as(timeline: DeprecationTimeline) -> Mapping[str, Any]:
 def reached_of(timeline: DeprecationTimeline) -> Reached | None:
     """The last milestone that the timeline really came to; None before its first."""
     return None if timeline.reached_at is None else Reached(timeline.reached_number, timeline.reached_at)
+
+
+def kept_version(timeline: DeprecationTimeline) -> int:
+    """The version that somebody else made and that the last undoing kept, 0 for none: one query where it is undone."""
+    if timeline.current_state is not TimelineState.UNDONE:
+        return 0
+    steps = TimelineStep.objects.filter(timeline=timeline, act=TimelineAct.UNDO.value).order_by("-sequence")
+    evidence = steps.values_list("evidence", flat=True).first() or {}
+    return int(evidence.get("kept_version") or 0)
 
 
 def ground_of(timeline: DeprecationTimeline) -> Ground:

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from flags import permissions
 from flags.errors import NotFound
 from flags.models import Environment, Flag
-from rollouts.deprecations.transitions import LIVE_STATES
-from rollouts.models import DeprecationTimeline
+from rollouts.deprecations.transitions import LIVE_STATES, TimelineAct, TimelineState
+from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.selectors.timelines.consents import MilestoneConsents, milestone_consents
 from rollouts.selectors.timelines.facts import Reading, ahead_of, reading_of
 from rollouts.selectors.timelines.ground import definition_of
@@ -21,6 +21,7 @@ __all__ = [
     "Reading",
     "ahead_of",
     "definition_of",
+    "left_to_do",
     "live_timeline_of",
     "milestone_consents",
     "possible_acts",
@@ -49,6 +50,20 @@ def timeline_of(timeline_id: uuid.UUID, user: AbstractUser | AnonymousUser | Non
             "There is no such timeline, or you have no role in its environment.", timeline_id=str(timeline_id)
         )
     return timeline
+
+
+def left_to_do(timeline: DeprecationTimeline) -> str:
+    """What the last way back did not simply put as it was, and what is to be done about it; empty for nothing.
+
+    One query, none where the timeline was neither undone nor ended.
+    """
+    acts = {TimelineState.UNDONE: TimelineAct.UNDO, TimelineState.ENDED: TimelineAct.END}
+    act = acts.get(timeline.current_state)
+    if act is None:
+        return ""
+    steps = TimelineStep.objects.filter(timeline=timeline, act=act.value).order_by("-sequence")
+    evidence = steps.values_list("evidence", flat=True).first() or {}
+    return str(evidence.get("what_to_do") or "")
 
 
 def live_timeline_of(flag: Flag, environment: Environment) -> DeprecationTimeline | None:

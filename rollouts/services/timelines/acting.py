@@ -29,7 +29,7 @@ from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
 from rollouts.services.plans.consent import refuse_own_opening
 from rollouts.services.timelines.drafting import end_request, refuse_other_timeline_digest
-from rollouts.services.timelines.milestones import LEFT_WORDS, begin, refuse_moved, write_back
+from rollouts.services.timelines.milestones import begin, refuse_kept_edit, refuse_moved, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
 from rollouts.services.timelines.preparing import refuse_outdated
 from rollouts.services.timelines.writing import lock_timeline, step
@@ -158,6 +158,7 @@ def resume(
         timeline, why = _opened(timeline_id, TimelineAct.RESUME, actor, reason, sequence=sequence)
         if timeline.request_id is None:
             refuse_own_opening(timeline.environment, actor.id)
+        refuse_kept_edit(timeline)
         refuse_moved(timeline, ground_of(timeline))
         _refuse_dates_past(timeline, now=now)
         _step(timeline, TimelineAct.RESUME, actor=actor, now=now, reason=why, next_look_at=now)
@@ -195,7 +196,8 @@ def undo(
 ) -> DeprecationTimeline:
     """Go back to an earlier milestone, 0 for how it was before, and stop there. Freezes do not hold it.
 
-    Open until the flag is archived. A flag that somebody else changed meanwhile stays as it is, and the step says so.
+    Open until the flag is archived. What somebody else made of the flag meanwhile is kept, and only what it says of its
+    end goes back; the step says so, and the timeline does not go on over it.
     """
 
     def act() -> DeprecationTimeline:
@@ -275,8 +277,8 @@ def _go_back(
     what = "undone" if act is TimelineAct.UNDO else "given up"
     was_at = timeline.milestone
 
-    def telling(why_alone: str) -> dict[str, list[str]]:
-        happened = LEFT_WORDS[why_alone] if why_alone else f"It went back to {where}."
+    def telling(words: str) -> dict[str, list[str]]:
+        happened = words or f"It went back to {where}."
         return tell_about(timeline, what=what, lines=[reason, happened], now=now) if was_at else {}
 
     write_back(

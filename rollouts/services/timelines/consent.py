@@ -25,7 +25,7 @@ def require_milestone_consent(timeline: DeprecationTimeline, *, actor: Actor, no
         if timeline.environment.is_protected:
             raise ProtectedEnvironment(
                 f"{timeline.environment.name} is protected, and nobody approved timeline {timeline.number}. Propose it "
-                "for approval; one that runs already is undone or ended, and a new one proposed."
+                "for approval; one that runs already is undone or ended by a release manager, and a new one proposed."
             )
         refuse_own_opening(timeline.environment, timeline.started_by_id, actor.id)
         return Consent()

@@ -22,26 +22,17 @@ from rollouts.deprecations.words import milestone_name
 from rollouts.errors import TimelineMovedGround
 from rollouts.models import ChangeRequest, DeprecationTimeline, TimelineStep
 from rollouts.selectors.timelines.facts import QUIET
-from rollouts.selectors.timelines.ground import Ground, base_document, definition_of, ground_of, left_as
+from rollouts.selectors.timelines.ground import Ground, base_document, definition_of, ground_of, kept_version, left_as
 from rollouts.services.timelines.consent import (
     consent_back,
-    is_as_approved,
     refuse_other_content,
     require_milestone_approvals,
     require_milestone_consent,
 )
 from rollouts.services.timelines.preparing import refuse_outdated
+from rollouts.services.timelines.ways_back import NOT_NARROWING, WayBack, way_back, words_of
 from rollouts.services.timelines.writing import lock_timeline, step
 
-MOVED, ALTERED, NOT_NARROWING = "moved", "altered", "not_narrowing"
-# What a step and a mail say where a way back wrote nothing.
-LEFT_WORDS = {
-    MOVED: "Somebody else changed the flag since, so it was left as it is now. Look at it and change it by hand.",
-    ALTERED: "What is stored of this timeline was neither approved nor served, so the flag was left as it is now. "
-    "Look at it and change it by hand.",
-    NOT_NARROWING: "The environment is protected now and nobody approved this timeline, so the flag was left as it is "
-    "now. Propose a change request to give it back to people.",
-}
 # Acts that nothing may keep from happening, with or without a write.
 _OPEN_ANYWAY = frozenset({TimelineAct.END, TimelineAct.END_BROWNOUT})
 # Columns that say where the timeline stands, which it does not leave where nothing was written.
@@ -115,26 +106,29 @@ def write_back(
 ) -> TimelineStep:
     """Write the document of a milestone that was reached before, 0 for how it was before, or of the present one anew.
 
-    Open at any time: nothing is judged again and no freeze holds it. A flag that somebody else changed is left alone,
-    as is one for which something is stored that was neither approved nor served; the step says so, and the timeline
-    stays at its milestone. So it does where nobody approved the timeline, the environment is protected since and it
-    ends. `definition` is that with new dates, `fields` are further columns of the timeline; `telling` is asked for more
-    evidence once it is clear why the flag was left alone, if it was. Raises NotNarrowing for those who may not widen.
+    Open at any time: nothing is judged again and no freeze holds it. `way_back` says what is written where somebody
+    else changed the flag; the step says so, and where nothing was written the timeline stays at its milestone.
+    `definition` is that with new dates, `fields` are further columns of the timeline; `telling` is asked for more
+    evidence with what people are told, empty where all went back. Raises NotNarrowing for those who may not widen.
     """
     next_timeline_state(timeline.current_state, act)
     definition = definition or definition_of(timeline)
     with correlation(timeline.correlation_id):
         try:
             with transaction.atomic():
-                applied, why_alone = _back(timeline, act, number, definition, actor=actor, now=now, reason=reason)
+                back, applied = _back(timeline, act, number, definition, actor=actor, now=now, reason=reason)
         except NotNarrowing:
-            if timeline.request is not None or act not in _OPEN_ANYWAY:
+            if act not in _OPEN_ANYWAY or _must_narrow(timeline, actor):
                 raise
-            applied, why_alone = AppliedChange(timeline.environment.revision, {}), NOT_NARROWING
-        told = {**(evidence or {}), **(telling(why_alone) if telling else {})}
-        if why_alone:
-            told |= {"what_to_do": LEFT_WORDS[why_alone]}
+            back, applied = WayBack({}, NOT_NARROWING), AppliedChange(timeline.environment.revision, {})
+        words = words_of(act, back.why_alone, back.kept_version)
+        told = {**(evidence or {}), **(telling(words) if telling else {})}
+        if words:
+            told |= {"what_to_do": words, "kept_version": back.kept_version}
+        if back.why_alone:
             fields = {name: value for name, value in fields.items() if name not in _WHERE}
+        # With an edit of somebody else the flag is not as the timeline left it: it never goes over that.
+        written = dict(timeline.written) if back.kept_version else _written(timeline, applied)
         return step(
             timeline,
             act,
@@ -142,8 +136,8 @@ def write_back(
             now=now,
             reason=reason,
             revision=applied.revision if applied.versions else None,
-            evidence={"versions": dict(applied.versions), "left_alone": why_alone, **told},
-            written=_written(timeline, applied),
+            evidence={"versions": dict(applied.versions), "left_alone": back.why_alone, **told},
+            written=written,
             **fields,
         )
 
@@ -157,12 +151,13 @@ def _back(
     actor: Actor,
     now: datetime,
     reason: str,
-) -> tuple[AppliedChange, str]:
-    """Write the document of a milestone anew; what was written, or why nothing was."""
-    ground, document = ground_of(timeline), document_at(definition, base_document(timeline), number, now=now)
-    if why_alone := _why_left_alone(timeline, document, ground):
-        return AppliedChange(timeline.environment.revision, {}), why_alone
-    content, consent = _content(timeline, document, ground), consent_back(timeline)
+) -> tuple[WayBack, AppliedChange]:
+    """Write what a way back asks for, if anything."""
+    ground = ground_of(timeline)
+    back = way_back(timeline, act, number, definition, ground=ground, now=now)
+    if back.why_alone:
+        return back, AppliedChange(timeline.environment.revision, {})
+    content, consent = _content(timeline, back.document, ground), consent_back(timeline)
     authority = Milestone(
         timeline_id=str(timeline.pk),
         milestone=number,
@@ -171,9 +166,10 @@ def _back(
         approved_digest=consent.approved_digest,
         goes_back=True,
         must_narrow=_must_narrow(timeline, actor),
+        restores=back.restores,
         disrupts=False,
     )
-    return _apply(timeline, content, authority, definition, actor=actor, now=now, reason=reason), ""
+    return back, _apply(timeline, content, authority, definition, actor=actor, now=now, reason=reason)
 
 
 def start_approved_timeline(request: ChangeRequest, *, actor: Actor, now: datetime, reason: str = "") -> AppliedChange:
@@ -197,6 +193,18 @@ def begin(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, reason:
     with correlation(timeline.correlation_id):
         started: dict[str, Any] = {"started_by_id": actor.id, "started_at": now, "next_look_at": now}
         return step(timeline, TimelineAct.START, actor=actor, now=now, reason=reason, **started)
+
+
+def refuse_kept_edit(timeline: DeprecationTimeline) -> None:
+    """Raise TimelineMovedGround where the timeline was undone around an edit of somebody else."""
+    version = kept_version(timeline)
+    if version:
+        raise TimelineMovedGround(
+            f"Timeline {timeline.number} was undone around what somebody else made of {timeline.flag.key} in "
+            f"{timeline.environment.name} (version {version}). It does not go on over that: end it, and make a new one "
+            "on how the flag is now.",
+            moved=[{"key": timeline.flag.key, "current_version": version}],
+        )
 
 
 def refuse_moved(timeline: DeprecationTimeline, ground: Ground) -> None:
@@ -236,10 +244,17 @@ def _apply(
     try:
         return apply_change_set(content, actor=actor, authority=authority, now=now, reason=why)
     except NotNarrowing as error:
-        if timeline.request is None:
-            raise
-        name = timeline.environment.name
-        raise NotNarrowing(f"{error.message} Or ask a release manager of {name}.", **error.facts) from error
+        raise NotNarrowing(f"{error.message} {_way_out(timeline, authority)}", **error.facts) from error
+
+
+def _way_out(timeline: DeprecationTimeline, authority: Milestone) -> str:
+    """What else can be done where a person may not take back so much at once."""
+    if authority.must_narrow:
+        return f"Or ask a release manager of {timeline.environment.name}."
+    return (
+        "Nobody approved this timeline, and the flag would not be what it was before. Propose what people are to get "
+        "back, or end the timeline, which leaves the flag as it is now."
+    )
 
 
 def _written(timeline: DeprecationTimeline, applied: AppliedChange) -> dict[str, Any]:
@@ -249,16 +264,6 @@ def _written(timeline: DeprecationTimeline, applied: AppliedChange) -> dict[str,
     rows = FlagConfig.objects.filter(environment=timeline.environment_id, flag=timeline.flag_id)
     version, digest = rows.values_list("version", "digest").get()
     return {"version": version, "digest": digest}
-
-
-def _why_left_alone(timeline: DeprecationTimeline, document: Document, ground: Ground) -> str:
-    """Why a way back writes nothing: a word for the evidence, empty where it writes."""
-    if ground.is_moved:
-        return MOVED
-    if is_as_approved(timeline):
-        return ""
-    rows = FlagConfig.history.filter(environment=timeline.environment_id, flag=timeline.flag_id)
-    return "" if rows.filter(digest=document_digest(document)).exists() else ALTERED
 
 
 def _must_narrow(timeline: DeprecationTimeline, actor: Actor) -> bool:

@@ -13,7 +13,7 @@ from flags.documents.schema import variant_names
 from flags.evaluation import FlagSource, Generation, Snapshot, compile_snapshot
 from rollouts.deprecations.checking import problems_of
 from rollouts.deprecations.definition import TOTAL_WEIGHT, MilestoneKind, TimelineDefinition
-from rollouts.deprecations.documents import brownout_ends_at, document_at, settled_number, share_at
+from rollouts.deprecations.documents import brownout_ends_at, document_at, settled_number
 from tests.flags.evaluation.documents import rule
 from tests.flags.strategies import SEGMENT_KEYS, config_documents
 
@@ -129,7 +129,6 @@ def test_share_withdrawn__from_warning_to_sunset__shrinks_only_where_a_brownout_
         withdrawal = deprecation.withdrawal if deprecation else None
         found = brownouts if milestone.kind is K.BROWNOUT else shares
         found.append(withdrawal.weight if withdrawal else 0)
-        assert found[-1] == share_at(definition, number)
 
     assert shares == sorted(shares)
     assert shares[:2] == [0, 0]

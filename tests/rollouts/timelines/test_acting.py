@@ -167,18 +167,6 @@ def test_undo__to_a_ramp_down__serves_it_and_goes_on_from_there(bench: TimelineB
     assert found.digest == timeline.digest
 
 
-def test_undo__of_a_flag_that_somebody_else_changed__leaves_it_alone_and_says_so(bench: TimelineBench) -> None:
-    timeline = brought_to(bench.started(), SUNSET)
-    bench.change()
-    left = bench.served()
-
-    perform(timeline, TimelineAct.UNDO, bench.world.rita, now=at_day(29))
-
-    assert bench.served() == left
-    step = TimelineStep.objects.get(timeline=timeline, act="undo")
-    assert (step.evidence["left_alone"], step.evidence["versions"]) == ("moved", {})
-
-
 def test_archived_flag__of_a_timeline_that_is_not_completed_yet__is_not_undone(bench: TimelineBench) -> None:
     timeline = brought_to(bench.started(), SUNSET)
     advance_due(at_day(42))
