@@ -1,10 +1,15 @@
 """Manifests, for programs: reading a project as one, planning one, and people applying one."""
 
+import hashlib
 from collections.abc import Collection
 from typing import Any, cast
 
 from django.contrib.auth.models import AbstractUser
+from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import etag
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
@@ -31,11 +36,13 @@ from rollouts.api.manifest_shapes import (
 )
 from rollouts.api.reading import REFUSALS, refuse_unknown
 from rollouts.manifest.reading import Reading, read_manifest
+from rollouts.manifest.schema import schema_text
 from rollouts.manifest.writing import write_manifest
 from rollouts.selectors.manifest_plans import plan_manifest
 from rollouts.selectors.manifests import present_state
 from rollouts.services.manifests import apply_manifest
 
+SCHEMA_TYPE = "application/schema+json"
 _KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, description="The key of the project.")
 _NONE = "There is no such project, or the caller has no place in it."
 _COMMON = {status: words for status, words in COMMON.items() if status != 406}
@@ -129,6 +136,43 @@ class ApplyManifestView(_ManifestView):
         reading, only, told = _command(request, key, ManifestApplyInput)
         done = apply_manifest(reading, actor=_actor(request), reason=str(told["reason"]), now=timezone.now(), only=only)
         return Response(done.as_json(), status=202 if done.waits else 200)
+
+
+def _schema_tag(*_: Any) -> str:
+    return f'"{hashlib.sha256(schema_text().encode()).hexdigest()}"'
+
+
+class ManifestSchemaView(APIView):
+    """The shape of a manifest, for editors and checks. Nothing of a project is in it, so everybody may read it."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    renderer_classes = (JSONRenderer,)
+    http_method_names = ["get", "head"]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
+        return JSONRenderer(), JSONRenderer.media_type
+
+    @extend_schema(
+        operation_id="manifest_schema",
+        summary="Read the JSON Schema of manifests",
+        description="The same as in the documentation of this version; may be kept for an hour.",
+        tags=["Management"],
+        auth=[],
+        parameters=[
+            OpenApiParameter(
+                "If-None-Match", str, OpenApiParameter.HEADER, description="The ETag of an earlier answer."
+            ),
+        ],
+        responses={
+            (200, SCHEMA_TYPE): OpenApiResponse(OpenApiTypes.OBJECT, description="Carries a strong `ETag`."),
+            304: OpenApiResponse(description="It has not changed."),
+        },
+    )
+    @method_decorator(etag(_schema_tag))
+    def get(self, request: Request) -> HttpResponse:
+        headers = {"Cache-Control": "public, max-age=3600"}
+        return HttpResponse(schema_text(), content_type=SCHEMA_TYPE, headers=headers)
 
 
 def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Reading, Collection[str], dict[str, Any]]:

@@ -11,6 +11,7 @@ from .errors import Path, Problem
 from .reading import path_of
 from .rules import in_normal_form, named_rule_problems
 
+PROSE = ("name", "title", "description", "reason")
 NEEDED = ("name", "kind", "value_type")
 
 
@@ -37,6 +38,8 @@ def normal_form(manifest: Mapping[str, Any], known: Known) -> dict[str, Any]:
         result["flags"] = {key: _normal_flag(entry) for key, entry in manifest["flags"].items()}
     if "policy_rules" in manifest:
         result["policy_rules"] = {key: in_normal_form(rule) for key, rule in manifest["policy_rules"].items()}
+    if "plan_templates" in manifest:
+        result["plan_templates"] = {key: _stripped(entry) for key, entry in manifest["plan_templates"].items()}
     if "environments" in manifest:
         result["environments"] = {
             key: _normal_environment(entry, manifest, known) for key, entry in manifest["environments"].items()
@@ -58,9 +61,13 @@ def segment_document(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _normal_flag(entry: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {name: entry[name].strip() for name in ("name", "description") if name in entry}
     tags = {"tags": sorted({tag.strip() for tag in entry["tags"]})} if "tags" in entry else {}
-    return {**entry, **texts, **tags}
+    return {**_stripped(entry), **tags}
+
+
+def _stripped(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry with its prose as services keep it."""
+    return {**entry, **{name: entry[name].strip() for name in PROSE if name in entry}}
 
 
 def _normal_environment(environment: Mapping[str, Any], manifest: Mapping[str, Any], known: Known) -> dict[str, Any]:
@@ -75,6 +82,8 @@ def _normal_environment(environment: Mapping[str, Any], manifest: Mapping[str, A
             key: _normal_served(entry, value_type_of(manifest, known, key), key)
             for key, entry in environment["flags"].items()
         }
+    if "plans" in environment:
+        result["plans"] = [_stripped(plan) for plan in environment["plans"]]
     if environment.get("policy"):
         named = sorted(set(environment["policy"]["named_approvers"]))
         result["policy"] = {**environment["policy"], "named_approvers": named}
@@ -111,9 +120,10 @@ def _environment_problems(
         yield from _served_problems(manifest, (*place, "flags", key), served, known, segments)
     titles: set[str] = set()
     for number, plan in enumerate(environment.get("plans", [])):
-        if plan["title"] in titles:
-            yield Problem((*place, "plans", number), f"There are two plans titled “{plan['title'][:100]}”. Rename one.")
-        titles.add(plan["title"])
+        title = plan["title"].strip()
+        if title in titles:
+            yield Problem((*place, "plans", number), f"There are two plans titled “{title[:100]}”. Rename one.")
+        titles.add(title)
 
 
 def _served_problems(

@@ -17,6 +17,8 @@ MAX_BYTES = 10_000_000
 MAX_DEPTH = 100
 MAX_NODES = 1_500_000
 _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What YAML forbids outright, in quotes too; it has to be written as an escape.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,999})\Z")
 FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)\Z")
@@ -77,11 +79,22 @@ def _checked(text: str | bytes) -> str:
     try:
         content = text.encode() if isinstance(text, str) else text
         decoded = content.decode()
-    except UnicodeError:
-        raise invalid([Problem((), "The manifest is no text in UTF-8.")]) from None
+    except UnicodeDecodeError as error:
+        raise _refused_at(error.object[: error.start].decode(), "The manifest is no text in UTF-8.") from None
+    except UnicodeEncodeError as error:
+        raise _refused_at(error.object[: error.start], "The manifest is no text in UTF-8.") from None
     if len(content) > MAX_BYTES:
         raise invalid([Problem((), f"The manifest is larger than {MAX_BYTES:,} bytes. Split it by environment.")])
+    if found := _FORBIDDEN.search(decoded):
+        message = f"The character U+{ord(found.group()):04X} cannot stand in a manifest. Take it out."
+        raise _refused_at(decoded[: found.start()], message)
     return decoded
+
+
+def _refused_at(before: str, message: str) -> Exception:
+    """The error about what follows behind a text."""
+    lines = f"{before}.".splitlines()
+    return invalid([Problem((), message, len(lines), len(lines[-1]))])
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -102,6 +115,8 @@ def _refuse_more_than_json(event: Any) -> None:
         raise _refused(event, "Anchors and aliases (& and *) are not taken. Write the value out.")
     if getattr(event, "tag", None):
         raise _refused(event, "Tags (!) are not taken. Write the plain value, in quotes where it is text.")
+    if "\0" in getattr(event, "value", ""):
+        raise _refused(event, "The character U+0000 cannot stand in a manifest. Take it out.")
 
 
 def _built(text: str) -> Node:

@@ -13,11 +13,17 @@ from .schema import Manifest
 
 MOST_PROBLEMS = 100
 _PART = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_NO_MAPPING = "Names and values belong here, such as “key: shop”."
 _SENTENCES = {
     "extra_forbidden": "This field is not known. Check its spelling, or take it out.",
     "missing": "This field is missing.",
     "unexpected_keyword_argument": "This field is not known. Check its spelling, or take it out.",
     "missing_argument": "This field is missing.",
+    "model_type": _NO_MAPPING,
+    "dict_type": _NO_MAPPING,
+    "dataclass_type": _NO_MAPPING,
+    "string_pattern_mismatch": "A key starts with one of A-Z, a-z and 0-9 and goes on with these, dots, dashes or "
+    "underscores, 100 characters at most. Letters of other alphabets may look the same.",
 }
 
 

@@ -1,6 +1,8 @@
 """What a manifest may hold, as types and as JSON Schema. What is not said is left as it is."""
 
-from typing import Any, Literal
+import json
+from functools import cache
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,8 +13,15 @@ VERSION = 1
 SCHEMA_ID = "https://flagsite.example/schemas/manifest-1.json"
 Kind = Literal["release", "experiment", "operational", "kill_switch", "permission"]
 ValueType = Literal["boolean", "string", "integer", "float", "object"]
+# As services check it, so that a manifest with another key is refused with its line before anything is written.
+Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 # Facts of an environment that a manifest compares and never changes: they are settings that people decide.
 SETTINGS = ("name", "kind", "is_protected", "requires_targeting_key", "generation", "position")
+
+
+def _keyed() -> Any:
+    """A field that holds things by their keys, none unless they are given."""
+    return Field(default_factory=dict, json_schema_extra={"additionalProperties": False})
 
 
 class _Entry(BaseModel):
@@ -91,8 +100,8 @@ class EnvironmentEntry(_Entry):
     generation: Literal["flagd-v2", "flagd-v3"] = "flagd-v2"
     position: int = 0
     policy: PolicyEntry | None = None
-    segments: dict[str, SegmentEntry] = Field(default_factory=dict)
-    flags: dict[str, ServedEntry] = Field(default_factory=dict)
+    segments: dict[Key, SegmentEntry] = _keyed()
+    flags: dict[Key, ServedEntry] = _keyed()
     plans: list[PlanEntry] = Field(default_factory=list)
 
 
@@ -110,13 +119,19 @@ class Manifest(_Entry):
 
     version: Literal[1]
     project: ProjectEntry
-    flags: dict[str, FlagEntry] = Field(default_factory=dict)
+    flags: dict[Key, FlagEntry] = _keyed()
     environments: dict[str, EnvironmentEntry] = Field(default_factory=dict)
-    policy_rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    plan_templates: dict[str, TemplateEntry] = Field(default_factory=dict)
+    policy_rules: dict[Key, dict[str, Any]] = _keyed()
+    plan_templates: dict[Key, TemplateEntry] = _keyed()
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a manifest."""
     schema = Manifest.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
+
+
+@cache
+def schema_text() -> str:
+    """The JSON Schema as it is published, in the documentation and by the API."""
+    return json.dumps(json_schema(), indent=2) + "\n"

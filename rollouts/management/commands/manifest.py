@@ -19,6 +19,7 @@ from rollouts.manifest.checking import Known, problems_of
 from rollouts.manifest.errors import InvalidManifest
 from rollouts.manifest.nodes import MAX_BYTES
 from rollouts.manifest.reading import Reading, read_manifest
+from rollouts.manifest.schema import schema_text
 from rollouts.manifest.writing import write_manifest
 from rollouts.models import ChangeRequest
 from rollouts.selectors.manifest_plans import ManifestPlan, plan_manifest
@@ -33,12 +34,13 @@ PAUSE_SECONDS = 2.0
 
 class Command(BaseCommand):
     help = (
-        "Plans, applies, exports or validates a manifest. Ends with 0 where nothing is left to do, 10 where something "
-        "waits for people, 2 for a manifest that cannot be used, 3 where something was refused, 4 for drift."
+        "Plans, applies, exports or validates a manifest, or writes its JSON Schema. Ends with 0 where nothing is left "
+        "to do, 10 where something waits for people, 2 for a manifest that cannot be used, 3 where something was "
+        "refused, 4 for drift."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("act", choices=("plan", "apply", "export", "validate"))
+        parser.add_argument("act", choices=("plan", "apply", "export", "validate", "schema"))
         parser.add_argument("--file", type=Path, default=Path("flags.yaml"), help="the manifest; flags.yaml by default")
         parser.add_argument("--project", metavar="KEY", help="the project; otherwise the one the manifest names")
         parser.add_argument(
@@ -71,6 +73,10 @@ class Command(BaseCommand):
         if project is None:
             raise CommandError("There is no such project. Name one with --project.", returncode=INVALID)
         self.stdout.write(write_manifest(present_state(project, only=_only(options, project.key)).manifest), ending="")
+        return 0
+
+    def _schema(self, options: dict[str, Any]) -> int:
+        self.stdout.write(schema_text(), ending="")
         return 0
 
     def _plan(self, options: dict[str, Any]) -> int:

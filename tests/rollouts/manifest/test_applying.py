@@ -14,7 +14,7 @@ from flags.permissions import Role
 from flags.snapshots.building import build
 from flags.snapshots.encoding import encoded, snapshot_lines
 from rollouts.manifest.errors import InvalidManifest
-from rollouts.manifest.reading import Reading, read_manifest
+from rollouts.manifest.reading import read_manifest
 from rollouts.manifest.writing import write_manifest
 from rollouts.models import ChangeRequest, DeprecationTimeline, PolicyRule, RolloutPlan
 from rollouts.plans.definition import PlanDefinition, Strategy
@@ -24,50 +24,22 @@ from rollouts.policies.requirements import PeopleDemand, Requirement
 from rollouts.selectors.manifest_plans import Way, plan_manifest
 from rollouts.selectors.manifests import present_state
 from rollouts.services.change_requests import approve_change_request
-from rollouts.services.manifest_outcomes import Applied, State
+from rollouts.services.manifest_outcomes import State
 from rollouts.services.manifests import apply_manifest
 from rollouts.services.plans.drafting import create_plan
 from rollouts.services.rules import set_rule
 from tests.factories import NOW, World, actor_of, make_world, percent_document
+from tests.rollouts.manifest.support import CONDITION, apply, changed, exported, reading_of, serving
 from tests.rollouts.rule_support import condition
 from tests.rollouts.timelines.support import TimelineBench
 
 pytestmark = pytest.mark.django_db
-CONDITION = {"attribute": "plan", "operator": "equals", "value": "gold"}
 
 
 @pytest.fixture
 def bench(world: World) -> TimelineBench:
     """A served world."""
     return TimelineBench(world, world.first_flag)
-
-
-def exported(world: World, **sections: Any) -> dict[str, Any]:
-    """The world as a manifest, with other sections."""
-    return {**present_state(world.project).manifest, **sections}
-
-
-def changed(world: World, place: str = "production", **entries: Any) -> dict[str, Any]:
-    """The world as a manifest, with entries of one environment changed."""
-    manifest = exported(world)
-    places = {**manifest["environments"], place: {**manifest["environments"][place], **entries}}
-    return {**manifest, "environments": places}
-
-
-def reading_of(manifest: dict[str, Any]) -> Reading:
-    return read_manifest(write_manifest(manifest))
-
-
-def apply(world: World, manifest: dict[str, Any], *, by: Any = None) -> Applied:
-    actor = actor_of(by or world.rita)
-    return apply_manifest(reading_of(manifest), actor=actor, reason="As agreed", now=NOW)
-
-
-def serving(world: World, place: str, share: int) -> dict[str, Any]:
-    """A manifest in which an environment serves the first flag to so many percent, and has a segment of its own."""
-    document = percent_document("checkout-redesign", share)
-    segments = {"gold": {"name": "Gold", "condition": CONDITION}}
-    return changed(world, place, flags={"checkout-redesign": {"config": document}}, segments=segments)
 
 
 def counts() -> tuple[int, ...]:

@@ -13,7 +13,6 @@ from django.urls import reverse
 from flags.models import Environment, FlagConfig
 from flags.services.tokens import issue_token
 from flags.snapshots import store
-from rollouts.manifest.schema import json_schema
 from rollouts.manifest.writing import write_manifest
 from rollouts.models import ChangeRequest
 from rollouts.selectors.manifests import present_state
@@ -202,9 +201,3 @@ def test_body_that_cannot_be_used__planned__is_a_problem_with_lines(name, world)
 
 def test_project_of_others__asked_for__does_not_exist(world):
     assert signed_in(world.otto).get(address(world, "manifest")).status_code == 404
-
-
-def test_published_schema__is_that_of_this_version():
-    published = Path(__file__).parents[3] / "docs" / "manifest.schema.json"
-
-    assert json.loads(published.read_text()) == json_schema()

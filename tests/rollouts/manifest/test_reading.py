@@ -1,5 +1,6 @@
 """Text into manifests: what comes back is what was written, and every problem has its line."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -86,10 +87,28 @@ HOSTILE: dict[str, tuple[str | bytes, int, str]] = {
     "deep lists": ("a: " + "[" * (MAX_DEPTH + 5) + "]" * (MAX_DEPTH + 5), 1, "nested more than"),
     "very deep lists": ("[" * 900 + "]" * 900, 1, "nested more than"),
     "a number beyond all bounds": ("a: 1e999\n", 1, "too large"),
-    "a control character": ("a: \x00\n", 0, "no YAML"),
+    "a control character": ("a: 1\nb: \x07\n", 2, "U+0007"),
+    "a byte of nothing": ("a: 1\r\nb: 1\r\nc: \x00\n", 3, "U+0000"),
+    "the same as an escape": ('a: 1\nb: "shop\\0"\n', 2, "U+0000"),
+    "the same in a key": ('a: 1\n"b\\0": 1\n', 2, "U+0000"),
+    "a tab for blanks": ("a:\n\tb: 1\n", 2, "no YAML"),
+    "a byte order mark amid": ("a: 1\n\ufeffb: 1\n", 2, "no YAML"),
+    "half a character as an escape": ('a: "\\ud800"\n', 1, "no YAML"),
+    "a tag with a prefix": ("%TAG !e! tag:yaml.org,2002:python/\n---\na: !e!none x\n", 3, "Tags"),
+    "a bomb of nine levels": (
+        "a: &a [x, x]\n" + "".join(f"{n}: &{n} [*{b}, *{b}]\n" for b, n in itertools.pairwise("abcdefghi")),
+        1,
+        "Anchors",
+    ),
+    "a key in two spellings of quotes": ("a: 1\n'a': 2\n", 2, "there already, on line 1"),
+    "a key that is a mapping": ("a: 1\n? {b: 1}\n: 2\n", 2, "A key must be text"),
+    "a long list of lists": ("[" * 1_000_000, 1, "nested more than"),
+    "deep blocks": ("\n".join(" " * deep + "a:" for deep in range(MAX_DEPTH + 5)), MAX_DEPTH + 1, "nested more than"),
+    "text behind the end": ("a: 1\n...\nb\n", 3, "no YAML"),
     "too many bytes": ("#" * (MAX_BYTES + 1), 0, "larger than"),
-    "half a character": ("a: \ud800\n", 0, "UTF-8"),
-    "Latin-1": (b"a: \xe9\n", 0, "UTF-8"),
+    "half a character": ("a: 1\nb: \ud800\n", 2, "UTF-8"),
+    "Latin-1": (b"a: \xc3\xa9\nb: \xe9\n", 2, "UTF-8"),
+    "UTF-16": ("a: 1\n".encode("utf-16"), 1, "UTF-8"),
 }
 
 
@@ -102,12 +121,55 @@ def test_hostile_text__read__is_refused_at_its_line(name: str) -> None:
     assert [(place, words in message) for _, place, message in found] == [(line, True)]
 
 
+HARMLESS: dict[str, str | bytes] = {
+    "a byte order mark": "\ufeff" + HEAD,
+    "the same as bytes": b"\xef\xbb\xbf" + HEAD.encode(),
+    "breaks of Windows": HEAD.replace("\n", "\r\n"),
+    "breaks of old": HEAD.replace("\n", "\r"),
+    "a tab behind a colon": HEAD.replace(": 1", ":\t1"),
+    "a version of YAML": f"%YAML 1.1\n---\n{HEAD}...\n",
+    "JSON": '{"version": 1, "project": {"key": "shop"}}',
+    "comments": f"# &anchor *alias !tag <<\n{HEAD}",
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_text_of_another_make__read__says_the_same(name: str) -> None:
+    assert read_manifest(HARMLESS[name]).manifest == {"version": 1, "project": {"key": "shop"}}
+
+
 CONFIG = "environments:\n  production:\n    flags:\n      checkout:\n        config:\n"
 FLAG = "flags:\n  checkout: {name: Checkout, kind: release, value_type: boolean}\n"
 VARIANTS = "          variants: [{name: on, value: true}, {name: off, value: false}]\n"
 WRONG = {
     "an unknown field": (f"{HEAD}flagz: {{}}\n", "flagz", 3, "not known"),
     "an unknown field of a flag": (f"{HEAD}flags:\n  a:\n    nam: A\n", "flags.a.nam", 5, "not known"),
+    "a field in letters that look alike": (f"{HEAD}fl\u0430gs: {{}}\n", "fl\u0430gs", 3, "not known"),
+    "a field with a blank of no width": (f"{HEAD}flags\u200b: {{}}\n", "flags\u200b", 3, "not known"),
+    "a flag in letters that look alike": (
+        f"{HEAD}flags:\n  checkout: {{name: A, kind: release, value_type: boolean}}\n  \u0441heckout: {{}}\n",
+        "flags.\u0441heckout",
+        5,
+        "other alphabets",
+    ),
+    "a key that is no key": (
+        f"{HEAD}environments:\n  p:\n    segments:\n      a b: {{name: A, condition: null}}\n",
+        "environments.p.segments.a b",
+        6,
+        "A key starts with",
+    ),
+    "a key that is a number": (f"{HEAD}1: x\n", "1", 3, "not known"),
+    "a key that is a truth value": (f"{HEAD}true: x\n", "true", 3, "not known"),
+    "a key that is nothing": (f"{HEAD}~: x\n", "~", 3, "not known"),
+    "a merge in quotes": (f"{HEAD}'<<': {{}}\n", "<<", 3, "not known"),
+    "a number for text": (f"{HEAD}flags:\n  a: {{name: 12}}\n", "flags.a.name", 4, "valid string"),
+    "a list for a mapping": (f"{HEAD}flags: [a]\n", "flags", 3, "Names and values belong here"),
+    "a number of many digits": (
+        f"{HEAD}environments:\n  p:\n    position: {'9' * 5_000}\n",
+        "environments.p.position",
+        5,
+        "integer",
+    ),
     "no version": ("project: {key: shop}\n", "version", 1, "missing"),
     "another version": ("version: 2\nproject: {key: shop}\n", "version", 1, "1"),
     "a word for a number": (f"{HEAD}environments:\n  p:\n    position: one\n", "environments.p.position", 5, "integer"),
