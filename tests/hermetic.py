@@ -2,7 +2,8 @@
 
 `DATABASE=sqlite` (the default) is the embedded arrangement; `DATABASE=postgresql` starts PostgreSQL and Valkey, or uses
 `DATABASE_URL` and `REDIS_URL` where they are given. Tests that touch no database run on SQLite; `make test` gives them
-a pass of their own: `WITHOUT_DATABASE` is `only` there and `elsewhere` in the two others.
+a pass of their own: `WITHOUT_DATABASE` is `only` there and `elsewhere` in the two others. Tests of pages, and those
+marked `either`, then run on one engine only, about half of them on each.
 
 What could not run is named at the end of the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER`, `REQUIRE_NODE` and
 `REQUIRE_PROMETHEUS` turn it into failures.
@@ -15,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -24,6 +26,8 @@ from tests.support.tools import missing_tools
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 # Tests with these marks belong to the other pass, so they are neither run nor counted as skipped here.
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
+# Folders of tests of pages.
+PAGES = "admin"
 OTHER_PASS = {SQLITE: {"postgres", "redis"}, POSTGRESQL: {"sqlite", "browser", "node", "prometheus"}}
 REQUIRE = {
     "browser": "REQUIRE_BROWSER",
@@ -94,7 +98,24 @@ def _belongs_elsewhere(item: pytest.Item, elsewhere: set[str]) -> bool:
     where = os.environ.get("WITHOUT_DATABASE", "")
     if where == "only":
         return not is_without
+    if where == "elsewhere" and _is_dealt_out(item, marks):
+        return _engine() != _dealt_to(item)
     return is_without and (where == "elsewhere" or _engine() == POSTGRESQL)
+
+
+def _is_dealt_out(item: pytest.Item, marks: set[str]) -> bool:
+    """Whether one engine is enough for a test: what a page shows comes from services, which are tested on both."""
+    if marks & set().union(*OTHER_PASS.values()):
+        return False
+    is_page = PAGES in item.path.parts and bool("django_db" in marks or _fixtures(item) & DATABASE_FIXTURES)
+    return is_page or "either" in marks
+
+
+def _dealt_to(item: pytest.Item) -> str:
+    """The same in every pass: by file, function and the place of its parameters, for their texts may be made up."""
+    place = getattr(getattr(item, "callspec", None), "indices", {})
+    name = f"{item.path.name}::{getattr(item, 'originalname', None) or item.name}{sorted(place.items())}"
+    return (SQLITE, POSTGRESQL)[crc32(name.encode()) % 2]
 
 
 def _fixtures(item: pytest.Item) -> set[str]:

@@ -1,5 +1,6 @@
 """Which of the three passes of a run takes a test: none is forgotten, and one without a database runs once."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,8 +29,24 @@ CASES: list[tuple[set[str], set[str], set[str]]] = [
 ]
 
 
-def _item(marks: set[str], fixtures: set[str]) -> Any:
-    return SimpleNamespace(iter_markers=lambda: [SimpleNamespace(name=mark) for mark in marks], fixturenames=fixtures)
+def _item(marks: set[str], fixtures: set[str], *, path: str = "tests/a.py", place: int = 0) -> Any:
+    return SimpleNamespace(
+        iter_markers=lambda: [SimpleNamespace(name=mark) for mark in marks],
+        fixturenames=fixtures,
+        path=Path(path),
+        originalname="test_a",
+        callspec=SimpleNamespace(indices={"case": place}),
+    )
+
+
+def _takers(item: Any, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    taken = set()
+    for name, settings in SETTINGS.items():
+        for variable, value in settings.items():
+            monkeypatch.setenv(variable, value)
+        if _is_taken(item):
+            taken.add(name)
+    return taken
 
 
 def _is_taken(item: Any) -> bool:
@@ -40,14 +57,32 @@ def _is_taken(item: Any) -> bool:
 def test_passes__marks_and_fixtures__decide_who_takes_it(
     marks: set[str], fixtures: set[str], expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = set()
-    for name, settings in SETTINGS.items():
-        for variable, value in settings.items():
-            monkeypatch.setenv(variable, value)
-        if _is_taken(_item(marks, fixtures)):
-            taken.add(name)
+    assert _takers(_item(marks, fixtures), monkeypatch) == expected
 
-    assert taken == expected
+
+@pytest.mark.parametrize(
+    ("marks", "path"), [({"django_db"}, "tests/flags/admin/test_a.py"), ({"django_db", "either"}, "tests/test_a.py")]
+)
+def test_passes__pages_and_what_one_engine_proves__run_once_about_half_on_each(
+    marks: set[str], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    takers = [_takers(_item(marks, {"db"}, path=path, place=place), monkeypatch) for place in range(100)]
+
+    assert {len(found) for found in takers} == {1}
+    assert 30 < takers.count(SQLITE) < 70
+    assert takers.count(SQLITE) + takers.count(POSTGRESQL) == 100
+
+
+@pytest.mark.parametrize("mark", ["sqlite", "postgres"])
+@pytest.mark.parametrize("place", range(4))
+def test_passes__page_of_one_engine__stays_there(mark: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = _item({"django_db", "either", mark}, {"db"}, path="tests/flags/admin/test_a.py", place=place)
+
+    assert _takers(item, monkeypatch) == {"postgresql" if mark == "postgres" else "sqlite"}
+
+
+def test_passes__page_without_a_database__runs_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _takers(_item(set(), set(), path="tests/flags/admin/test_a.py"), monkeypatch) == WITHOUT
 
 
 @pytest.mark.parametrize(("engine", "alone"), [("sqlite", True), ("postgresql", False)])
