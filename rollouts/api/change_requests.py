@@ -2,9 +2,7 @@
 
 import uuid
 from typing import Any, cast
-from urllib.parse import urlencode
 
-from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
@@ -13,19 +11,24 @@ from rest_framework.response import Response
 from audits.api.problems import problems
 from flags.errors import NotFound
 from flags.models import Environment
-from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 from rollouts.api.change_request_shapes import DriftSerializer, RequestDetailSerializer, RequestPageSerializer
 from rollouts.api.reading import (
     LARGEST_PAGE,
     PAGE_SIZE,
     REFUSALS,
+    UNUSABLE,
     ReadingView,
-    next_address,
+    asked_for,
+    environment_of,
+    history_of,
+    listing,
+    page_of,
+    page_size,
     person,
     refuse_no_key,
     refuse_unknown,
-    whole_number,
+    single,
 )
 from rollouts.models import ChangeRequest
 from rollouts.selectors.api_reads import Judgeable, judgeable, requests_in
@@ -39,46 +42,33 @@ STATES = (OPEN, *(state.value for state in RequestState))
 class ChangeRequestsView(ReadingView):
     """Change requests of the token's environment."""
 
-    @extend_schema(
-        operation_id="change_requests",
-        summary="List change requests",
-        description="Those of the environment the token belongs to, newest first.",
-        tags=["Management"],
-        parameters=[
-            OpenApiParameter("state", str, enum=STATES, description="“open” is draft, in review and approved."),
-            OpenApiParameter("flag", str, description="Only requests that change the flag with this key."),
-            OpenApiParameter("cursor", str, description="From `next` of the page before."),
-            OpenApiParameter("page_size", int, description=f"1 to {LARGEST_PAGE}; {PAGE_SIZE} unless given."),
-        ],
-        responses={
-            200: OpenApiResponse(RequestPageSerializer, description="A page; it may hold fewer than asked for."),
-            **problems({**REFUSALS, 400: "A parameter cannot be used; nothing was read."}),
-        },
+    @listing(
+        "change_requests",
+        "List change requests",
+        RequestPageSerializer,
+        states=STATES,
+        state="“open” is draft, in review and approved.",
+        flag="Only requests that change the flag with this key.",
+        answer="A page; it may hold fewer than asked for.",
     )
     def get(self, request: Request) -> Response:
-        asked = _parameters(request)
-        part = requests_in(cast(TokenFacts, request.auth).environment_id, **asked)
-        return Response(
-            {"results": [_line(one) for one in part.requests], "next": next_address(request, part.next_number)}
-        )
+        part = requests_in(environment_of(request), **asked_for(request, STATES))
+        return page_of(request, [_line(one) for one in part.requests], part.next_number)
 
 
 class ChangeRequestView(ReadingView):
     """One change request."""
 
-    @extend_schema(
-        operation_id="change_request",
-        summary="Read a change request",
-        description="Content, digest, verdict as of now, findings of rules, approvals and soak.",
-        tags=["Management"],
-        responses={
-            200: OpenApiResponse(RequestDetailSerializer, description="Everything that decides about it."),
-            **problems({**REFUSALS, 404: "There is no such change request in the token's environment."}),
-        },
+    @single(
+        "change_request",
+        "Read a change request",
+        "Content, digest, verdict as of now, findings of rules, approvals and soak.",
+        RequestDetailSerializer,
+        answer="Everything that decides about it.",
+        missing="There is no such change request in the token's environment.",
     )
     def get(self, request: Request, request_id: uuid.UUID) -> Response:
-        environment_id = cast(TokenFacts, request.auth).environment_id
-        found = judgeable(environment_id, request_id, now=timezone.now())
+        found = judgeable(environment_of(request), request_id, now=timezone.now())
         if found is None:
             raise NotFound("There is no such change request in the environment of this token.")
         return Response(_detail(found))
@@ -99,13 +89,7 @@ class DriftView(ReadingView):
         ],
         responses={
             200: OpenApiResponse(DriftSerializer, description="By flag key; aspects and never values."),
-            **problems(
-                {
-                    **REFUSALS,
-                    400: "A parameter cannot be used; nothing was read.",
-                    404: "The token belongs to another project.",
-                }
-            ),
+            **problems({**REFUSALS, **UNUSABLE, 404: "The token belongs to another project."}),
         },
     )
     def get(self, request: Request, key: str) -> Response:
@@ -116,23 +100,9 @@ class DriftView(ReadingView):
             raise NotFound(f"This token reads the drift of the project “{token.project_key}” only.")
         refuse_unknown(request, ("cursor", "page_size"))
         refuse_no_key(request, "cursor")
-        size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
-        after = request.query_params.get("cursor", "")
-        cells, following = drift_page(environment, after=after, most=size, now=timezone.now())
-        return Response({"results": [_drift(cell) for cell in cells], "next": next_address(request, following)})
-
-
-def _parameters(request: Request) -> dict[str, Any]:
-    """The arguments of `requests_in`. Raises InvalidInput for what it does not know."""
-    given = request.query_params
-    refuse_unknown(request, ("state", "flag", "cursor", "page_size"))
-    state, flag_key = given.get("state", ""), given.get("flag", "")
-    if "state" in given and state not in STATES:
-        raise problem("state", f"Choose one of: {', '.join(STATES)}.")
-    refuse_no_key(request, "flag")
-    size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
-    below = whole_number(request, "cursor", largest=2**31 - 1)
-    return {"state": state, "flag_key": flag_key, "below": below, "size": size}
+        after, most = request.query_params.get("cursor", ""), page_size(request)
+        cells, following = drift_page(environment, after=after, most=most, now=timezone.now())
+        return page_of(request, [_drift(cell) for cell in cells], following)
 
 
 def _line(request: ChangeRequest) -> dict[str, Any]:
@@ -155,7 +125,6 @@ def _line(request: ChangeRequest) -> dict[str, Any]:
 
 def _detail(found: Judgeable) -> dict[str, Any]:
     request, verdict, soak = found.request, found.verdict, found.soak
-    history = urlencode({"target_type": "change_request", "target_id": str(request.pk)})
     return {
         **_line(request),
         "reason": request.reason,
@@ -191,7 +160,7 @@ def _detail(found: Judgeable) -> dict[str, Any]:
             "since": soak.since,
             "incidents": list(soak.incidents),
         },
-        "history": f"{reverse('audit-events')}?{history}",
+        "history": history_of("change_request", request.pk),
     }
 
 

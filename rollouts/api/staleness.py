@@ -5,12 +5,10 @@ from typing import Any, cast
 from django.contrib.auth.models import AbstractUser
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audits.api.problems import problems
-from flags.api.authentication import TokenAuthentication
 from flags.errors import NotFound
 from flags.lifecycle.lives import Life
 from flags.models import Flag, Project
@@ -18,11 +16,14 @@ from flags.permissions import visible_projects
 from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 from rollouts.api.reading import (
-    LARGEST_PAGE,
-    PAGE_SIZE,
-    REFUSALS,
+    PAGING,
+    PEOPLE_TOO,
+    REFUSALS_TO_PEOPLE,
+    UNUSABLE,
     ReadingView,
-    next_address,
+    one_of,
+    page_of,
+    page_size,
     refuse_no_key,
     refuse_unknown,
     whole_number,
@@ -41,8 +42,6 @@ from rollouts.selectors.staleness.facts import life_of_flag
 from rollouts.selectors.staleness.verdicts import StaleQuery, debt_trend, stale_part
 from rollouts.services.verdict_rows import matters_as_json, reasons_as_json, stages_as_json
 
-_WHO = (TokenAuthentication, SessionAuthentication)
-_READS = {**REFUSALS, 401: "No valid token and no session."}
 _PROJECT = OpenApiParameter("key", str, OpenApiParameter.PATH, description="The key of a project.")
 _UNREADABLE = "There is no such project, or the caller may not read it."
 _FILTERS = {"reason": REASONS, "readiness": READINESSES, "kind": KINDS, "confidence": CONFIDENCES}
@@ -52,7 +51,7 @@ USUAL_DAYS, MOST_DAYS = 90, 400
 class StaleFlagsView(ReadingView):
     """Stale flags of a project."""
 
-    authentication_classes = _WHO
+    authentication_classes = PEOPLE_TOO
 
     @extend_schema(
         operation_id="stale_flags",
@@ -66,31 +65,27 @@ class StaleFlagsView(ReadingView):
             OpenApiParameter("readiness", str, enum=READINESSES, description="Only flags that are this ready to go."),
             OpenApiParameter("kind", str, enum=KINDS, description="Only flags of this kind."),
             OpenApiParameter("confidence", str, enum=CONFIDENCES, description="Only where one is this sure."),
-            OpenApiParameter("cursor", str, description="From `next` of the page before."),
-            OpenApiParameter("page_size", int, description=f"1 to {LARGEST_PAGE}; {PAGE_SIZE} unless given."),
+            *PAGING,
         ],
         responses={
             200: OpenApiResponse(StalePageSerializer, description="A page."),
-            **problems({**_READS, 400: "A parameter cannot be used; nothing was read.", 404: _UNREADABLE}),
+            **problems({**REFUSALS_TO_PEOPLE, **UNUSABLE, 404: _UNREADABLE}),
         },
     )
     def get(self, request: Request, key: str) -> Response:
         project = _project(request, key)
         refuse_unknown(request, (*_FILTERS, "cursor", "page_size"))
         refuse_no_key(request, "cursor")
-        asked = {name: _choice(request, name, known) for name, known in _FILTERS.items()}
-        size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
+        asked = {name: one_of(request, name, known) for name, known in _FILTERS.items()}
         after = request.query_params.get("cursor", "")
-        part = stale_part(project, StaleQuery(**asked), after=after, size=size)
-        return Response(
-            {"results": [_line(each) for each in part.verdicts], "next": next_address(request, part.next_key)}
-        )
+        part = stale_part(project, StaleQuery(**asked), after=after, size=page_size(request))
+        return page_of(request, [_line(each) for each in part.verdicts], part.next_key)
 
 
 class FlagLifecycleView(ReadingView):
     """The life of one flag."""
 
-    authentication_classes = _WHO
+    authentication_classes = PEOPLE_TOO
 
     @extend_schema(
         operation_id="flag_lifecycle",
@@ -104,7 +99,7 @@ class FlagLifecycleView(ReadingView):
         ],
         responses={
             200: OpenApiResponse(LifecycleSerializer, description="The life as of now."),
-            **problems({**_READS, 404: "There is no such flag, or the caller may not read its project."}),
+            **problems({**REFUSALS_TO_PEOPLE, 404: "There is no such flag, or the caller may not read its project."}),
         },
     )
     def get(self, request: Request, key: str, flag: str) -> Response:
@@ -118,7 +113,7 @@ class FlagLifecycleView(ReadingView):
 class FlagDebtView(ReadingView):
     """What stale flags come to."""
 
-    authentication_classes = _WHO
+    authentication_classes = PEOPLE_TOO
 
     @extend_schema(
         operation_id="flag_debt",
@@ -131,7 +126,7 @@ class FlagDebtView(ReadingView):
         ],
         responses={
             200: OpenApiResponse(DebtSerializer, description="Days that were looked at, oldest first."),
-            **problems({**_READS, 400: "A parameter cannot be used; nothing was read.", 404: _UNREADABLE}),
+            **problems({**REFUSALS_TO_PEOPLE, **UNUSABLE, 404: _UNREADABLE}),
         },
     )
     def get(self, request: Request, key: str) -> Response:
@@ -155,14 +150,6 @@ def _project(request: Request, key: str) -> Project:
     if found is None:
         raise NotFound(_UNREADABLE)
     return found
-
-
-def _choice(request: Request, name: str, known: list[str]) -> str:
-    """A parameter that is one of `known`, empty where it is not there. Raises InvalidInput."""
-    text = request.query_params.get(name, "")
-    if name in request.query_params and text not in known:
-        raise problem(name, f"Choose one of: {', '.join(known)}.")
-    return text
 
 
 def _line(verdict: StaleVerdict) -> dict[str, Any]:

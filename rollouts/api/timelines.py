@@ -2,28 +2,25 @@
 
 import uuid
 from typing import Any, cast
-from urllib.parse import urlencode
 
-from django.urls import reverse
+from django.contrib.auth.models import AbstractUser
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audits.api.problems import problems
 from flags.errors import NotFound
-from flags.services.keys import problem
-from flags.snapshots import TokenFacts
 from rollouts.api.reading import (
-    LARGEST_PAGE,
-    PAGE_SIZE,
-    REFUSALS,
+    PEOPLE_TOO,
+    REFUSALS_TO_PEOPLE,
     ReadingView,
-    next_address,
+    asked_for,
+    decided,
+    environment_of,
+    history_of,
+    listing,
+    page_of,
     person,
-    refuse_no_key,
-    refuse_unknown,
-    whole_number,
+    single,
 )
 from rollouts.api.timeline_shapes import TimelineDetailSerializer, TimelinePageSerializer
 from rollouts.deprecations.codec import from_json
@@ -32,8 +29,8 @@ from rollouts.deprecations.documents import number_of
 from rollouts.deprecations.transitions import TimelineState
 from rollouts.deprecations.words import milestone_sentence
 from rollouts.models import DeprecationTimeline
-from rollouts.selectors.timelines.api_reads import LIVE, TimelineFacts, timeline_facts, timelines_in
-from rollouts.selectors.timelines.reading import definition_of
+from rollouts.selectors.timelines.api_reads import LIVE, TimelineFacts, timeline_facts, timeline_in, timelines_in
+from rollouts.selectors.timelines.reading import definition_of, timeline_of
 
 STATES = (LIVE, *(state.value for state in TimelineState))
 
@@ -41,64 +38,52 @@ STATES = (LIVE, *(state.value for state in TimelineState))
 class TimelinesView(ReadingView):
     """Timelines of the token's environment."""
 
-    @extend_schema(
-        operation_id="timelines",
-        summary="List deprecation timelines",
-        description="Those of the environment the token belongs to, newest first.",
-        tags=["Management"],
-        parameters=[
-            OpenApiParameter("state", str, enum=STATES, description="“live” is running, paused and undone."),
-            OpenApiParameter("flag", str, description="Only timelines that end the flag with this key."),
-            OpenApiParameter("cursor", str, description="From `next` of the page before."),
-            OpenApiParameter("page_size", int, description=f"1 to {LARGEST_PAGE}; {PAGE_SIZE} unless given."),
-        ],
-        responses={
-            200: OpenApiResponse(TimelinePageSerializer, description="A page."),
-            **problems({**REFUSALS, 400: "A parameter cannot be used; nothing was read."}),
-        },
+    @listing(
+        "timelines",
+        "List deprecation timelines",
+        TimelinePageSerializer,
+        states=STATES,
+        state="“live” is running, paused and undone.",
+        flag="Only timelines that end the flag with this key.",
     )
     def get(self, request: Request) -> Response:
         """Answer with one page."""
-        asked = _parameters(request)
-        part = timelines_in(cast(TokenFacts, request.auth).environment_id, **asked)
-        return Response(
-            {"results": [_line(one) for one in part.timelines], "next": next_address(request, part.next_number)}
-        )
+        part = timelines_in(environment_of(request), **asked_for(request, STATES))
+        return page_of(request, [_line(one) for one in part.timelines], part.next_number)
 
 
 class TimelineView(ReadingView):
-    """One timeline."""
+    """One timeline, for a token of its environment and for people who have a role there."""
 
-    @extend_schema(
-        operation_id="timeline",
-        summary="Read a deprecation timeline",
-        description="State, milestones with their dates, gates, residual use, and the steps that were taken.",
-        tags=["Management"],
-        responses={
-            200: OpenApiResponse(TimelineDetailSerializer, description="Everything about it, as of now."),
-            **problems({**REFUSALS, 404: "There is no such timeline in the token's environment."}),
-        },
+    authentication_classes = PEOPLE_TOO
+
+    @single(
+        "timeline",
+        "Read a deprecation timeline",
+        "State, milestones with their dates, gates, residual use, and the steps that were taken.",
+        TimelineDetailSerializer,
+        answer="Everything about it, as of now.",
+        missing="There is no such timeline where the caller may read.",
+        refusals=REFUSALS_TO_PEOPLE,
     )
     def get(self, request: Request, timeline_id: uuid.UUID) -> Response:
         """Answer with the timeline."""
-        environment_id = cast(TokenFacts, request.auth).environment_id
-        found = timeline_facts(environment_id, timeline_id, now=timezone.now())
-        if found is None:
-            raise NotFound("There is no such timeline in the environment of this token.")
-        return Response(_detail(found))
+        return Response(shape_of(timeline_for(request, timeline_id)))
 
 
-def _parameters(request: Request) -> dict[str, Any]:
-    """The arguments of `timelines_in`. Raises InvalidInput for what it does not know."""
-    given = request.query_params
-    refuse_unknown(request, ("state", "flag", "cursor", "page_size"))
-    state, flag_key = given.get("state", ""), given.get("flag", "")
-    if "state" in given and state not in STATES:
-        raise problem("state", f"Choose one of: {', '.join(STATES)}.")
-    refuse_no_key(request, "flag")
-    size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
-    below = whole_number(request, "cursor", largest=2**31 - 1)
-    return {"state": state, "flag_key": flag_key, "below": below, "size": size}
+def timeline_for(request: Request, timeline_id: uuid.UUID) -> DeprecationTimeline:
+    """A timeline that the caller may read. Raises NotFound."""
+    if request.auth is None:
+        return timeline_of(timeline_id, cast(AbstractUser, request.user))
+    timeline = timeline_in(environment_of(request), timeline_id)
+    if timeline is None:
+        raise NotFound("There is no such timeline in the environment of this token.")
+    return timeline
+
+
+def shape_of(timeline: DeprecationTimeline) -> dict[str, Any]:
+    """Everything about a timeline, as of now."""
+    return _detail(timeline_facts(timeline, now=timezone.now()))
 
 
 def _line(timeline: DeprecationTimeline) -> dict[str, Any]:
@@ -127,8 +112,6 @@ def _line(timeline: DeprecationTimeline) -> dict[str, Any]:
 
 def _detail(found: TimelineFacts) -> dict[str, Any]:
     timeline, consents, reading = found.timeline, found.consents, found.reading
-    decision = reading.decision if reading else None
-    history = urlencode({"target_type": "timeline", "target_id": str(timeline.pk)})
     return {
         **_line(timeline),
         "reason": timeline.reason,
@@ -138,11 +121,7 @@ def _detail(found: TimelineFacts) -> dict[str, Any]:
         "blockedMessage": timeline.blocked_detail.get("message", ""),
         "definition": timeline.definition,
         "schedule": _schedule(found),
-        "next": decision and {"move": decision.move.value, "sentence": decision.sentence},
-        "gates": [
-            {"name": gate.name, "isMet": gate.is_met, "sentence": gate.sentence, "dueAt": gate.due_at}
-            for gate in (decision.gates if decision else ())
-        ],
+        **decided(reading.decision if reading else None),
         "residual": reading.facts.residual if reading else None,
         "approvals": {
             "required": consents.required,
@@ -162,7 +141,7 @@ def _detail(found: TimelineFacts) -> dict[str, Any]:
             }
             for one in found.steps
         ],
-        "history": f"{reverse('audit-events')}?{history}",
+        "history": history_of("timeline", timeline.pk),
     }
 
 

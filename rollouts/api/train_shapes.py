@@ -60,7 +60,9 @@ class TrainPageSerializer(serializers.Serializer[Facts]):
 class TrainActInput(serializers.Serializer[Facts]):
     """An act on a train as it was read."""
 
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, help_text="The train's `version` as read.")
+    version = serializers.IntegerField(
+        source="seen", min_value=1, max_value=2**31 - 1, help_text="The train's `version` as read."
+    )
     reason = serializers.CharField(max_length=4000, required=False, allow_blank=True, default="", help_text="Why.")
 
 

@@ -1,38 +1,34 @@
 """Release trains, for programs: reading them, and the acts of people on them."""
 
 import uuid
-from collections.abc import Callable
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from django.contrib.auth.models import AbstractUser
 from django.db.models import QuerySet
-from django.urls import reverse
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import serializers
-from rest_framework.authentication import SessionAuthentication
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from audits.api.problems import COMMON, problems
-from audits.context import Actor
-from flags.api.authentication import TokenAuthentication
+from audits.api.problems import problems
 from flags.errors import NotFound
-from flags.models.tokens import TokenScope
 from flags.services.keys import problem
-from flags.snapshots import TokenFacts
+from rollouts.api import acting
+from rollouts.api.acting import Act, Subject, act_addresses
 from rollouts.api.reading import (
     LARGEST_PAGE,
     PAGE_SIZE,
-    REFUSALS,
+    PEOPLE_TOO,
+    REFUSALS_TO_PEOPLE,
+    UNUSABLE,
     ReadingView,
-    next_address,
+    environment_of,
+    history_of,
+    one_of,
+    page_of,
+    page_size,
     person,
     refuse_unknown,
-    whole_number,
+    single,
 )
 from rollouts.api.train_shapes import (
     TrainActInput,
@@ -48,23 +44,12 @@ from rollouts.selectors.trains import TrainView, view_of, visible_trains
 from rollouts.services import trains
 
 STATES = tuple(state.value for state in TrainState)
-_WHO = (TokenAuthentication, SessionAuthentication)
-_READS = {**REFUSALS, 401: "No valid token and no session."}
-_ACTS = {
-    **COMMON,
-    400: "The body cannot be used; `problems` says what to change.",
-    403: "Only people act on trains: a token may not, nor who lacks the role where its plans go. A session needs the "
-    "header X-CSRFToken.",
-    404: "There is no such train, or a plan of it goes where you have no role.",
-    409: "The train or a plan of it is not as it was read, or this is not possible in its present state.",
-    413: "The body is too large.",
-}
 
 
 class TrainsView(ReadingView):
     """Trains that the caller may read."""
 
-    authentication_classes = _WHO
+    authentication_classes = PEOPLE_TOO
 
     @extend_schema(
         operation_id="trains",
@@ -79,131 +64,38 @@ class TrainsView(ReadingView):
         ],
         responses={
             200: OpenApiResponse(TrainPageSerializer, description="A page."),
-            **problems({**_READS, 400: "A parameter cannot be used; nothing was read."}),
+            **problems({**REFUSALS_TO_PEOPLE, **UNUSABLE}),
         },
     )
     def get(self, request: Request) -> Response:
         refuse_unknown(request, ("state", "cursor", "page_size"))
-        rows, given = _readable(request), request.query_params
-        if "state" in given and given["state"] not in STATES:
-            raise problem("state", f"Choose one of: {', '.join(STATES)}.")
-        size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
-        part = train_part(rows, state=given.get("state", ""), after=_cursor(request, rows), size=size)
-        return Response(
-            {
-                "results": [_shape(view) for view in part.views],
-                "next": next_address(request, str(part.next_id) if part.next_id else None),
-            }
-        )
+        rows, state = _readable(request), one_of(request, "state", STATES)
+        part = train_part(rows, state=state, after=_cursor(request, rows), size=page_size(request))
+        return page_of(request, [_shape(view) for view in part.views], str(part.next_id) if part.next_id else None)
 
 
 class TrainDetailView(ReadingView):
     """One train."""
 
-    authentication_classes = _WHO
+    authentication_classes = PEOPLE_TOO
 
-    @extend_schema(
-        operation_id="train",
-        summary="Read a release train",
-        description="Its state, its plans in their order and what each waits for.",
-        tags=["Management"],
-        responses={
-            200: OpenApiResponse(TrainSerializer, description="The train as of now."),
-            **problems({**_READS, 404: "There is no such train, or a plan of it goes where you may not read."}),
-        },
+    @single(
+        "train",
+        "Read a release train",
+        "Its state, its plans in their order and what each waits for.",
+        TrainSerializer,
+        answer="The train as of now.",
+        missing="There is no such train, or a plan of it goes where you may not read.",
+        refusals=REFUSALS_TO_PEOPLE,
     )
     def get(self, request: Request, train_id: uuid.UUID) -> Response:
         return Response(_shape(view_of(_train(request, train_id))))
 
 
-class _ActView(APIView):
-    """An act on a train: what the page of the train does, by the same service."""
-
-    token_scope = TokenScope.MANAGE.value
-    authentication_classes = _WHO
-    permission_classes = (IsAuthenticated,)
-    http_method_names = ["post"]
-
-    def carry_out(
-        self,
-        request: Request,
-        train_id: uuid.UUID,
-        act: Callable[..., ReleaseTrain],
-        body: type[serializers.Serializer[Any]] = TrainActInput,
-    ) -> Response:
-        """Read the body, do it, and answer with the train as it is after it."""
-        command = body(data=request.data)
-        command.is_valid(raise_exception=True)
-        told = dict(cast(dict[str, Any], command.validated_data))
-        train = _train(request, train_id)
-        act(train.pk, actor=_actor(request), now=timezone.now(), seen=told.pop("version"), **told)
-        train.refresh_from_db()
-        return Response(_shape(view_of(train)))
-
-
-def _described(
-    name: str, summary: str, description: str, body: type[serializers.Serializer[Any]] = TrainActInput
-) -> Callable[[Any], Any]:
-    answer = OpenApiResponse(TrainSerializer, description="The train after it.")
-    return cast(
-        Callable[[Any], Any],
-        extend_schema(
-            operation_id=name,
-            summary=summary,
-            description=f"{description} By a signed-in person, in that person's name.",
-            tags=["Management"],
-            request=body,
-            responses={200: answer, **problems(_ACTS)},
-        ),
-    )
-
-
-class StartTrainView(_ActView):
-    """Starting."""
-
-    @_described(
-        "start_train",
-        "Start a release train",
-        "Takes what starting each of its plans takes, and exactly the plans that were read.",
-        TrainStartInput,
-    )
-    def post(self, request: Request, train_id: uuid.UUID) -> Response:
-        return self.carry_out(request, train_id, trains.start_train, TrainStartInput)
-
-
-class PauseTrainView(_ActView):
-    """Pausing."""
-
-    @_described("pause_train", "Pause a release train", "No plan of it goes forward; everybody keeps what they get.")
-    def post(self, request: Request, train_id: uuid.UUID) -> Response:
-        return self.carry_out(request, train_id, trains.pause_train)
-
-
-class ResumeTrainView(_ActView):
-    """Resuming."""
-
-    @_described("resume_train", "Resume a release train", "Its plans go on.")
-    def post(self, request: Request, train_id: uuid.UUID) -> Response:
-        return self.carry_out(request, train_id, trains.resume_train)
-
-
-class RollBackTrainView(_ActView):
-    """Taking everything back."""
-
-    @_described(
-        "roll_back_train",
-        "Roll a release train back",
-        "Every plan that has begun goes to how it was before, the last one first.",
-        TrainRollbackInput,
-    )
-    def post(self, request: Request, train_id: uuid.UUID) -> Response:
-        return self.carry_out(request, train_id, trains.roll_back_train, TrainRollbackInput)
-
-
 def _readable(request: Request) -> QuerySet[ReleaseTrain]:
     """Trains that the caller may read all of."""
     if request.auth is not None:
-        return trains_within(cast(TokenFacts, request.auth).environment_id)
+        return trains_within(environment_of(request))
     return visible_trains(cast(AbstractUser, request.user))
 
 
@@ -224,16 +116,8 @@ def _cursor(request: Request, rows: QuerySet[ReleaseTrain]) -> ReleaseTrain | No
         raise problem("cursor", "This is no page that was answered. Begin again without it.") from None
 
 
-def _actor(request: Request) -> Actor:
-    if request.auth is not None:
-        token = cast(TokenFacts, request.auth)
-        return Actor.service(token.id, token.name)
-    return Actor.person(cast(AbstractUser, request.user), via="api")
-
-
 def _shape(view: TrainView) -> dict[str, Any]:
     train = view.train
-    history = urlencode({"target_type": "train", "target_id": str(train.pk)})
     return {
         "id": str(train.pk),
         "title": train.title,
@@ -248,7 +132,7 @@ def _shape(view: TrainView) -> dict[str, Any]:
         "createdAt": train.created_at,
         "startedAt": train.started_at,
         "endedAt": train.ended_at,
-        "history": f"{reverse('audit-events')}?{history}",
+        "history": history_of("train", train.pk),
     }
 
 
@@ -270,3 +154,49 @@ def _plans(view: TrainView) -> list[dict[str, Any]]:
         }
         for member, wait in zip(view.members, waits, strict=True)
     ]
+
+
+_SUBJECT = Subject(
+    address="trains/<uuid:train_id>",
+    name="train",
+    find=_train,
+    shape=lambda train: _shape(view_of(train)),
+    serializer=TrainSerializer,
+    refusals={
+        **acting.REFUSALS,
+        403: "Only people act on trains: a token may not, nor who lacks the role where its plans go. A session needs "
+        "the header X-CSRFToken.",
+        404: "There is no such train, or a plan of it goes where you have no role.",
+        409: "The train or a plan of it is not as it was read, or this is not possible in its present state.",
+    },
+)
+ADDRESSES = act_addresses(
+    _SUBJECT,
+    (
+        Act(
+            "start",
+            "start_train",
+            "Start a release train",
+            "Takes what starting each of its plans takes, and exactly the plans that were read.",
+            trains.start_train,
+            TrainStartInput,
+        ),
+        Act(
+            "pause",
+            "pause_train",
+            "Pause a release train",
+            "No plan of it goes forward; everybody keeps what they get.",
+            trains.pause_train,
+            TrainActInput,
+        ),
+        Act("resume", "resume_train", "Resume a release train", "Its plans go on.", trains.resume_train, TrainActInput),
+        Act(
+            "roll-back",
+            "roll_back_train",
+            "Roll a release train back",
+            "Every plan that has begun goes to how it was before, the last one first.",
+            trains.roll_back_train,
+            TrainRollbackInput,
+        ),
+    ),
+)

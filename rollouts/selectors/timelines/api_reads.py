@@ -51,14 +51,16 @@ def timelines_in(
     return TimelinePart(shown, shown[-1].number if len(found) > size else None)
 
 
-def timeline_facts(environment_id: UUID, timeline_id: UUID, *, now: datetime) -> TimelineFacts | None:
-    """One timeline of an environment; None where it holds no such timeline: a constant number of queries."""
+def timeline_in(environment_id: UUID, timeline_id: UUID) -> DeprecationTimeline | None:
+    """One timeline of an environment; None where it holds no such timeline."""
     rows = DeprecationTimeline.objects.select_related(
         "environment__project", "project", "flag", "request", "created_by"
     )
-    timeline = rows.filter(environment=environment_id, pk=timeline_id).first()
-    if timeline is None:
-        return None
+    return rows.filter(environment=environment_id, pk=timeline_id).first()
+
+
+def timeline_facts(timeline: DeprecationTimeline, *, now: datetime) -> TimelineFacts:
+    """Everything about a timeline: a constant number of queries."""
     is_at_work = timeline.current_state in _AT_WORK
     return TimelineFacts(
         timeline,
