@@ -475,6 +475,7 @@ def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
             yield route, url
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("role", ["nobody", "viewer", "everything"])
 def test_every_route__get__leaves_production_alone(role, doors):
     client = doors.client(role)
@@ -483,6 +484,7 @@ def test_every_route__get__leaves_production_alone(role, doors):
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("role", PEOPLE)
 def test_every_route__forged_post__leaves_production_alone(role, doors):
     answers, client, sent = [], doors.client(role), forms(doors)
@@ -495,6 +497,7 @@ def test_every_route__forged_post__leaves_production_alone(role, doors):
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_every_route__other_methods__leave_production_alone(method, doors):
     client = doors.client("everything")
@@ -503,6 +506,7 @@ def test_every_route__other_methods__leave_production_alone(method, doors):
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("scope", ["evaluate", "audit", "manage", "manage elsewhere", "nothing"])
 def test_every_api_route__with_a_service_token__leaves_production_alone(scope, doors):
     client = Client(raise_request_exception=False, headers={"x-api-key": doors.tokens.get(scope, "fse_unknown")})
