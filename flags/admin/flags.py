@@ -129,7 +129,7 @@ class FlagAdmin(GovernedAdmin):
             raise Http404
         self._require_editor(user, project)
         posted = request.POST if request.method == "POST" else None
-        form = NewFlagForm(posted, project=project, initial={"owner": user.pk})
+        form = NewFlagForm(posted, project=project, initial={"owner": user.pk, "key": request.GET.get("key", "")[:100]})
         variants = variant_forms(posted)
         # Both are asked, so that everything that is wrong is said at once.
         if posted is not None and all([form.is_valid(), variants.is_valid()]):

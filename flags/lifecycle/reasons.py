@@ -13,7 +13,7 @@ from .stages import LifecycleStage, outcome_words, place_stage
 
 
 class Reason(StrEnum):
-    """Why a flag counts as stale. Names are part of the API."""
+    """Why a flag counts as stale. Names are part of the API. `UNKNOWN_KEY` is about a key that is no flag's."""
 
     NEVER_EVALUATED = "never_evaluated"
     NO_EVALUATIONS = "no_evaluations"
@@ -25,11 +25,17 @@ class Reason(StrEnum):
     ONLY_IN_CODE = "only_in_code"
     ONLY_IN_CONFIG = "only_in_config"
     UNKNOWN_KEY_ASKED = "unknown_key_asked"
+    UNKNOWN_KEY = "unknown_key"
 
     @property
     def label(self) -> str:
         """The reason in words."""
         return _LABELS[self]
+
+    @property
+    def is_of_flags(self) -> bool:
+        """Whether it is found of flags."""
+        return self is not Reason.UNKNOWN_KEY
 
 
 _LABELS = {
@@ -43,6 +49,7 @@ _LABELS = {
     Reason.ONLY_IN_CODE: "Only in code",
     Reason.ONLY_IN_CONFIG: "Only configured",
     Reason.UNKNOWN_KEY_ASKED: "Asked for, but not served",
+    Reason.UNKNOWN_KEY: "Asked for, but no such flag",
 }
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from audits.context import correlation
 from flags.lifecycle.thresholds import PERMANENT_TAG
-from flags.models import Flag, Project
+from flags.models import Environment, Flag, Project
 from flags.services.telemetry import accept
 from flags.services.telemetry_ages import roll_up
+from flags.telemetry.reading import checked
 from flags.telemetry.rows import Batch, EvaluationRow
 from flagsite.demo.catalogue import EVERYBODY_ON, STAFF, DemoFlag, share
 from rollouts.deprecations.definition import Milestone, MilestoneGates, MilestoneKind, TimelineDefinition
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 ZONE = "Europe/Berlin"
 LEAVING, PAUSING, ASKED, REPLACEMENT = "classic-basket", "popup-newsletter", "old-price-tags", "compact-basket"
 SETTLED, FORGOTTEN, SILENT, KEPT = "sticky-header", "video-previews", "gift-finder", "guest-checkout"
+# Keys of no flag: a typing error, and one that nobody ever made.
+MISSPELT, NEVER_MADE = "sticky-haeder", "basket-confetti"
 _K = MilestoneKind
 _DAY = timedelta(days=1)
 _ON = {key: EVERYBODY_ON for key in ("development", "staging", "production")}
@@ -187,6 +190,18 @@ def _report(story: "Story") -> None:
             batch = Batch(f"demo-endings-{service}-{back}", service, "3.8.1", tuple(_rows(service, back, at)), ())
             accept(batch, production.pk, None, now=at + timedelta(minutes=1))
         roll_up(now=at + timedelta(hours=1))
+    _report_unknown(story, production)
+
+
+def _report_unknown(story: "Story", production: Environment) -> None:
+    """Keys that services ask for and that are no flag's."""
+    served = {SETTLED: frozenset({"on", "off"})}
+    for back in (9, 6, 4, 2, 1):
+        at = (story.now - back * _DAY).replace(minute=9, second=0, microsecond=0)
+        for service, version, key, count in (("shop", "3.8.1", MISSPELT, 310), ("mobile-app", "5.2.0", NEVER_MADE, 45)):
+            row = EvaluationRow(key, "", "ERROR", at, count + back)
+            batch = Batch(f"demo-unknown-{service}-{back}", service, version, (row,))
+            accept(checked(batch, known=served, now=at), production.pk, None, now=at + timedelta(minutes=1))
 
 
 def _rows(service: str, back: int, at: datetime) -> Iterable[EvaluationRow]:

@@ -9,7 +9,7 @@ from flags.models.flags import FlagKind
 
 Facts = dict[str, object]
 STAGES = [stage.value for stage in LifecycleStage]
-REASONS = [reason.value for reason in Reason]
+REASONS = [reason.value for reason in Reason if reason.is_of_flags]
 CONFIDENCES = [confidence.value for confidence in Confidence]
 READINESSES = [readiness.value for readiness in Readiness]
 KINDS = list(FlagKind.values)

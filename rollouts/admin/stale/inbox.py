@@ -85,7 +85,7 @@ def inbox_of(project: Project, asked: Mapping[str, str], number: str) -> Inbox:
     return Inbox(
         lines,
         page,
-        [(one.value, one.label) for one in Reason],
+        [(one.value, one.label) for one in Reason if one.is_of_flags],
         [(str(value), str(label)) for value, label in FlagKind.choices],
         [(key, chip.text) for key, chip in READINESS.items()],
         [(key, words.partition(":")[0].capitalize()) for key, words in CONFIDENCE.items()],

@@ -21,6 +21,7 @@ from flags.models import Project
 from rollouts.admin.stale.acts import ACTS, Call, Outcome
 from rollouts.admin.stale.debt import DAYS, debt_picture
 from rollouts.admin.stale.inbox import FILTERS, inbox_of, snoozes_of
+from rollouts.admin.stale.vain import vain_of
 from rollouts.admin.timelines.owners import owners_in
 from rollouts.models import StaleVerdict
 from rollouts.selectors.staleness.verdicts import debt_trend
@@ -100,6 +101,7 @@ class StaleVerdictAdmin(GovernedAdmin):
             project=project,
             inbox=inbox_of(project, wanted, asked.get("page", "")) if project else None,
             snoozes=snoozes_of(project, now=now) if project else [],
+            vain=vain_of(user, project, now=now) if project else None,
             debt=debt_picture(scores),
             owners=owners_in([project.pk]) if project else [],
             asked=wanted,
