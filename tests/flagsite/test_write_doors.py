@@ -426,6 +426,28 @@ def timeline_forms(doors: Doors) -> list[dict[str, Any]]:
     return [{**base, "digest": one.digest, "sequence": str(one.sequence)} for one in doors.timelines]
 
 
+def forged_body(doors: Doors) -> dict[str, Any]:
+    """What a forged body of an API address would hold: every field that any of them knows."""
+    return {
+        "title": "Forged",
+        "comment": "",
+        "context": {"targetingKey": "x"},
+        "document": percent_document(doors.flag.key, WANTED),
+        "severity": "minor",
+        "manifest": manifest_of(doors.world),
+        "reason": "Forged",
+        "version": 1,
+    }
+
+
+def bodies(doors: Doors, route: Route, base: dict[str, Any]) -> list[dict[str, Any]]:
+    """The forged body for everything that the address may be about, as it was read."""
+    if "timeline" not in route.name:
+        return [{**base, "digest": request.digest} for request in doors.requests.values()]
+    ways = {"to_milestone": 0, "number": 2, "to": "2198-01-01T09:00:00Z"}
+    return [{**base, **ways, "digest": one.digest, "sequence": one.sequence} for one in doors.timelines]
+
+
 def stale_forms(doors: Doors) -> list[dict[str, Any]]:
     """The same for the inbox of stale flags: all of its fields at once, about a flag that production serves."""
     fields = {"flag": str(doors.flag.pk), "how": "switch_off", "until": "2026-04-01", "starts_on": "2026-05-01"}
@@ -441,14 +463,14 @@ def taken_back(attempt: Any) -> None:
             transaction.set_rollback(True)
 
 
-def knock(doors: Doors, client: Client, method: str, url: str, data: Any) -> int:
+def knock(doors: Doors, client: Client, method: str, url: str, data: Any, **kind: str) -> int:
     """Send one request; answers its status. Fails when production moved, or when the server broke."""
     status = 0
     send = getattr(client, method)
 
     def attempt() -> None:
         nonlocal status
-        status = send(url, data).status_code if data is not None else send(url).status_code
+        status = send(url, data, **kind).status_code if data is not None else send(url).status_code
         assert doors.digest() == doors.before, f"{method} {url} changed production"
 
     taken_back(attempt)
@@ -510,26 +532,42 @@ def test_every_route__other_methods__leave_production_alone(method, doors):
 @pytest.mark.parametrize("scope", ["evaluate", "audit", "manage", "manage elsewhere", "nothing"])
 def test_every_api_route__with_a_service_token__leaves_production_alone(scope, doors):
     client = Client(raise_request_exception=False, headers={"x-api-key": doors.tokens.get(scope, "fse_unknown")})
-    forged = {
-        "context": {"targetingKey": "x"},
-        "document": percent_document(doors.flag.key, WANTED),
-        "severity": "minor",
-        "manifest": manifest_of(doors.world),
-        "reason": "Forged",
-    }
+    forged = forged_body(doors)
     statuses: set[int] = set()
     for route, url in all_urls(doors):
         if "admin" in route.name or url.startswith("/admin"):
             continue
-        for request in doors.requests.values():
-            body = json.dumps({"title": "Forged", "comment": "", "digest": request.digest, **forged})
+        for body in bodies(doors, route, forged):
             for method in ("post", "put", "patch", "delete"):
-                response = getattr(client, method)(url, body, content_type="application/json")
+                response = getattr(client, method)(url, json.dumps(body), content_type="application/json")
                 assert response.status_code < 500
                 assert doors.digest() == doors.before
                 statuses.add(response.status_code)
     # A service that may declare incidents in its own environment does so; what is served does not move by it.
     assert scope.startswith("manage") == bool({201, 202} & statuses)
+
+
+@pytest.mark.either
+@pytest.mark.parametrize(
+    ("role", "taken"),
+    [
+        ("approver", set()),
+        ("editor", {"timeline-propose", "timeline-pause", "timeline-postpone", "timeline-end"}),
+        ("everything", {"timeline-propose", "timeline-recall", "timeline-end"}),
+    ],
+)
+def test_every_api_route__forged_body_by_people__leaves_production_alone(role, taken, doors):
+    client, done, forged = doors.client(role), set(), forged_body(doors)
+    for route, url in all_urls(doors):
+        if not url.startswith("/api/"):
+            continue
+        for body in bodies(doors, route, forged):
+            status = knock(doors, client, "post", url, json.dumps(body), content_type="application/json")
+            done |= {route.name} if status < 300 else set()
+
+    # The control: what is sent is what these addresses take where this person may do it.
+    assert {name for name in done if "timeline" in name} >= taken
+    assert taken or not any("timeline" in name for name in done)
 
 
 def own_tasks() -> list[str]:
