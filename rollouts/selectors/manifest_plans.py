@@ -11,6 +11,7 @@ from audits.context import Actor, ActorKind
 from audits.integrity import canonical_json
 from flags import permissions
 from flags.changes import ChangeSet, ConfigEdit, SegmentEdit
+from flags.documents.deprecation import is_archived
 from flags.errors import NotFound
 from flags.models import Environment, Project
 from rollouts.deprecations.transitions import LIVE_STATES as LIVE_TIMELINES
@@ -190,7 +191,7 @@ class _Judge:
         is_person = actor.kind is ActorKind.PERSON
         self.edits = {key: not is_person or self._holds(permissions.PROPOSE, row) for key, row in places.items()}
         self.may_shape = not is_person or any(self._holds(permissions.PROPOSE, row) for row in everywhere)
-        self.pending = {key: self._pending(key, found) for key, row in places.items() if row.is_protected}
+        self.pending = {key: self._pending(key, found) for key in places}
 
     def step(self, one: Difference) -> Step:
         """One difference with its way."""
@@ -228,7 +229,7 @@ class _Judge:
             return Step(one, Way.WAITS, self.held[one.environment, one.key])
         if not self.edits[one.environment]:
             return self._if_editor(one, False, Step(one, Way.NOT_POSSIBLE, ""))
-        if not place.is_protected:
+        if not self._is_asked_for(one):
             if str(place.unprotected_by_id) == self.actor.id:
                 return Step(one, Way.NOT_POSSIBLE, f"You took the protection off {place.name}: somebody else edits it.")
             return Step(one, Way.AT_ONCE, f"Applied at once: {place.name} is not protected.")
@@ -237,6 +238,8 @@ class _Judge:
         approvals = "1 approval" if number == 1 else f"{number} approvals"
         if request is not None:
             return Step(one, Way.REQUEST, f"#{request.number} asks for it already: {approvals}.", request.number)
+        if not place.is_protected:
+            return Step(one, Way.REQUEST, f"Asked for by a change request: archiving takes {approvals} here too.")
         return Step(
             one, Way.REQUEST, f"Asked for by a change request: {place.name} needs {approvals}, rules may ask more."
         )
@@ -274,6 +277,16 @@ class _Judge:
     def _holds(self, permission: str, place: Environment) -> bool:
         return permissions.holds(self.actor, permission, place)
 
+    def _is_asked_for(self, one: Difference) -> bool:
+        """Whether it goes by a change request: wherever that is protected, and where it archives a flag."""
+        if self._place(one).is_protected or one.subject is Subject.SEGMENT:
+            return self._place(one).is_protected
+        before, after = (
+            manifest["environments"][one.environment]["flags"].get(one.key, {}).get("config")
+            for manifest in (self.present.manifest, self.wanted)
+        )
+        return is_archived(after) and not is_archived(before)
+
     def _pending(self, place: str, found: Collection[Difference]) -> ChangeRequest | None:
         served = [
             Step(one, Way.REQUEST, "")
@@ -282,6 +295,7 @@ class _Judge:
             and one.kind is not Kind.UNMANAGED
             and (one.subject is Subject.SEGMENT or one.subject is Subject.CONFIG)
             and (one.subject is Subject.SEGMENT or (place, one.key) not in self.held)
+            and self._is_asked_for(one)
         ]
         change_set = change_set_of(self.present, self.wanted, served, place)
         return pending_request(change_set) if change_set else None

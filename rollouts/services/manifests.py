@@ -100,14 +100,15 @@ def _settings(plan: ManifestPlan, told: _Told) -> list[Outcome]:
 
 
 def _environments(plan: ManifestPlan, told: _Told) -> list[Outcome]:
-    """Configs and segments: those of an environment together."""
+    """Configs and segments: those of an environment together, what is open first and then what is asked for."""
     outcomes = []
     for key in plan.wanted.get("environments", {}):
         steps = plan.steps_about(*SERVED, environment=key)
-        change_set = change_set_of(plan.present, plan.wanted, steps, key) if steps else None
-        if change_set is not None:
-            write = partial(_write, plan.present.environments[key], change_set, told, manifest=plan.digest)
-            outcomes.append(_tried(steps, write))
+        for way, write in ((Way.AT_ONCE, _edit), (Way.REQUEST, partial(_request, manifest=plan.digest))):
+            own = [step for step in steps if step.way is way]
+            change_set = change_set_of(plan.present, plan.wanted, own, key)
+            if change_set is not None:
+                outcomes.append(_tried(own, partial(write, plan.present.environments[key], change_set, told)))
     return outcomes
 
 
@@ -125,10 +126,12 @@ def _tried(steps: Sequence[Step], act: Callable[[], Result]) -> Outcome:
         return Outcome(addresses, Result(State.REFUSED, error.message))
 
 
-def _write(environment: Environment, change_set: ChangeSet, told: _Told, *, manifest: str) -> Result:
-    if not environment.is_protected:
-        edit_directly(change_set, **told)
-        return Result(State.DONE, f"{environment.name} serves it.")
+def _edit(environment: Environment, change_set: ChangeSet, told: _Told) -> Result:
+    edit_directly(change_set, **told)
+    return Result(State.DONE, f"{environment.name} serves it.")
+
+
+def _request(environment: Environment, change_set: ChangeSet, told: _Told, *, manifest: str) -> Result:
     found = pending_request(change_set)
     if found is None or found.current_state is RequestState.DRAFT:
         found = _ask(environment, change_set, found, told, manifest=manifest)

@@ -1,6 +1,7 @@
 """Applying manifests: what is open at once, what is protected by request, nothing twice, and all of it back again."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from audits.actions import Action
 from audits.integrity import canonical_json
 from audits.models import AuditEvent
+from flags.documents import initial_document
 from flags.models import Flag, FlagConfig, Segment
 from flags.permissions import Role
 from flags.snapshots.building import build
@@ -27,11 +29,15 @@ from rollouts.services.change_requests import approve_change_request
 from rollouts.services.manifest_outcomes import State
 from rollouts.services.manifests import apply_manifest
 from rollouts.services.plans.drafting import create_plan
+from rollouts.services.retirement import archive_flag
 from rollouts.services.rules import set_rule
+from rollouts.services.timelines.acting import start_timeline
+from rollouts.services.timelines.drafting import create_timelines
+from rollouts.services.timelines.engine import advance_due
 from tests.factories import NOW, World, actor_of, make_world, percent_document
 from tests.rollouts.manifest.support import CONDITION, apply, changed, exported, reading_of, serving
 from tests.rollouts.rule_support import condition
-from tests.rollouts.timelines.support import TimelineBench
+from tests.rollouts.timelines.support import TimelineBench, definition_of
 
 pytestmark = pytest.mark.django_db
 
@@ -216,13 +222,32 @@ def test_flag_that_a_timeline_ends__another_config__is_left_to_the_timeline(benc
 
 
 def everything(bench: TimelineBench) -> None:
-    """A plan, a timeline, a segment and a rule's worth of config beside what the bench has."""
+    """A segment, a flag that needs another one, an archived one, a plan and timelines, one of them running."""
     world = bench.world
-    apply(world, serving(world, "staging", 40))
+    for place in ("staging", "production"):
+        done = apply(world, serving(world, place, 40))
+        for request in done.requests:
+            bench.approve(request)
+    needs = {
+        **percent_document("banner", 50),
+        "prerequisites": [{"flag": "checkout-redesign", "variants": ["on"]}],
+        "rules": [{**percent_document("banner", 50)["rules"][0], "condition": {"segment": "gold"}}],
+    }
+    banner, old, ending = (world.flag(key) for key in ("banner", "old-basket", "ending"))
+    for place in (bench.staging, bench.production):
+        world.serve(banner, place, needs)
+        world.serve(old, place, initial_document("old-basket", "boolean"))
+    for request in archive_flag(old.pk, actor=actor_of(world.rita), reason="Unused", now=NOW).requests:
+        bench.approve(request)
     stages = custom("checkout-redesign", variant="on", against="off", shares=[(50_000, 5), (100_000, 5)])
-    definition = PlanDefinition(("checkout-redesign",), Strategy.CUSTOM, stages)
-    create_plan(bench.staging.pk, actor=actor_of(world.rita), now=NOW, title="Widen", definition=definition)
+    plan = PlanDefinition(("checkout-redesign",), Strategy.CUSTOM, stages)
+    create_plan(bench.staging.pk, actor=actor_of(world.rita), now=NOW, title="Widen", definition=plan)
     bench.draft_in(bench.staging, starts=NOW + timedelta(days=1))
+    definition = replace(definition_of(), flag_key="ending")
+    [timeline] = create_timelines(ending.pk, [bench.staging.pk], definition, actor=actor_of(world.rita), now=NOW)
+    start_timeline(timeline.pk, actor=actor_of(world.rita), now=NOW, digest=timeline.digest)
+    for days in (0, 7):
+        advance_due(NOW + timedelta(days=days))
 
 
 def test_export_of_everything__into_a_new_project__brings_it_back(bench):
@@ -235,19 +260,47 @@ def test_export_of_everything__into_a_new_project__brings_it_back(bench):
     for request in done.requests:
         approve_change_request(request.pk, actor=actor_of(other.abel), digest=request.digest, comment="", now=NOW)
 
+    assert len(done.requests) == 3
     assert {place.key: snapshot_digest(place) for place in other.environments} == before
     made = present_state(other.project).manifest
     assert {**made, "project": {}} == {**manifest, "project": {}}
     assert RolloutPlan.objects.filter(project=other.project).count() == 1
-    assert DeprecationTimeline.objects.filter(project=other.project).count() == 1
+    assert DeprecationTimeline.objects.filter(project=other.project).count() == 2
+    assert Flag.objects.get(project=other.project, archived_at__isnull=False).key == "old-basket"
     again = apply_manifest(read_manifest(text), actor=actor_of(other.rita), reason="Moved", now=NOW)
     assert again.outcomes == ()
 
 
+def test_config_that_archives__in_an_open_environment__is_asked_for_and_the_rest_happens(bench):
+    world = bench.world
+    old = world.flag("old-basket")
+    manifest = serving(world, "staging", 40)
+    served = manifest["environments"]["staging"]["flags"]
+    document = initial_document(old.key, "boolean")
+    ended = {"deprecated_at": NOW.isoformat(), "is_archived": True}
+    served[old.key] = {"config": {**document, "deprecation": ended}}
+
+    plan = plan_manifest(reading_of(manifest), actor=actor_of(world.rita))
+    done, again = apply(world, manifest), apply(world, manifest)
+
+    ways = {step.difference.key: step for step in plan.steps if step.difference.environment == "staging"}
+    assert {key: step.way for key, step in ways.items()} == {
+        "gold": Way.AT_ONCE,
+        "checkout-redesign": Way.AT_ONCE,
+        "old-basket": Way.REQUEST,
+    }
+    assert ways["old-basket"].sentence == "Asked for by a change request: archiving takes 1 approval here too."
+    [request] = done.requests
+    assert (done.state, again.requests, bench.served()["enabled"]) == (State.PENDING, (request,), True)
+    bench.approve(request)
+    assert apply(world, manifest).outcomes == ()
+
+
 def snapshot_digest(place: Any) -> str:
-    """The digest of what an environment serves, keys sorted: SQLite keeps their order."""
-    lines = list(snapshot_lines(build(place.pk)))[1:]
-    return encoded("environment", [canonical_json(json.loads(line)) for line in lines])[0].digest
+    """The digest of what an environment serves, without how often it was written; keys sorted: SQLite keeps them."""
+    lines = [json.loads(line) for line in list(snapshot_lines(build(place.pk)))[1:]]
+    told = [[part for number, part in enumerate(line) if (line[0], number) != ("flag", 3)] for line in lines]
+    return encoded("environment", [canonical_json(line) for line in told])[0].digest
 
 
 def test_present_state__of_many_flags__takes_as_many_queries_as_of_one(bench, django_assert_num_queries):
