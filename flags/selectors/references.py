@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from django.db.models import Count, F, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Count, F, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from flags.models import CodeReference, CodeRepository, CodeScan, Environment, Flag, FlagUse, Project
 
@@ -40,11 +40,19 @@ class RepositoryLine:
 
 
 def references_of(flag: Flag, *, limit: int = MOST_SHOWN) -> list[CodeReference]:
-    """Lines that name a flag in any branch of its project's repositories: what is there, then what is gone."""
+    """Lines that name a flag in any branch of its project's repositories, to be shown: what is there, then what is
+    gone; default branches before others.
+    """
     rows = _of_project(flag.project_id).filter(flag_key=flag.key).select_related("repository")
-    return list(
-        rows.order_by(F("vanished_at").desc(nulls_first=True), "repository__name", "branch", "path", "line")[:limit]
-    )
+    default_first = Case(When(branch=F("repository__default_branch"), then=Value(0)), default=Value(1))
+    newest_first = F("vanished_at").desc(nulls_first=True)
+    return list(rows.order_by(newest_first, default_first, "repository__name", "branch", "path", "line")[:limit])
+
+
+def live_references(flag: Flag, *, limit: int = MOST_SHOWN) -> list[CodeReference]:
+    """Lines of default branches that name a flag now. Whether a flag or its key may go rests on these."""
+    rows = counting(_of_project(flag.project_id)).filter(flag_key=flag.key, vanished_at=None)
+    return list(rows.select_related("repository").order_by("repository__name", "path", "line")[:limit])
 
 
 def reference_counts(project_id: uuid.UUID, flag_keys: Collection[str] | None = None) -> dict[str, FlagReferences]:

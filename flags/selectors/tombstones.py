@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
 from flags.models import CodeReference, Environment, Flag, FlagUse, Project, Tombstone
-from flags.selectors.references import is_scanned, references_of
+from flags.selectors.references import is_scanned, live_references
 from flags.selectors.residual import has_figures, last_use
 
 QUIET_FOR = timedelta(days=30)
@@ -47,10 +47,7 @@ def kept_back(flag: Flag, *, now: datetime) -> KeptBack:
     """Who still asks for an archived flag, or names it in code. Missing figures are not taken for nobody."""
     environments = Environment.objects.filter(project=flag.project_id).values_list("pk", flat=True)
     uses = last_use(flag.key, list(environments), since=now - QUIET_FOR)
-    references = [
-        row for row in references_of(flag) if row.vanished_at is None and row.branch == row.repository.default_branch
-    ]
-    return KeptBack(tuple(uses), tuple(references), tuple(_unknowns(flag, now)))
+    return KeptBack(tuple(uses), tuple(live_references(flag)), tuple(_unknowns(flag, now)))
 
 
 def _unknowns(flag: Flag, now: datetime) -> list[str]:

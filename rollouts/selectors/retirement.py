@@ -10,7 +10,7 @@ from django.db.models import Sum
 from flags.documents.deprecation import is_archived, withdrawal_at
 from flags.models import CodeReference, Environment, Flag, FlagConfig, FlagUse
 from flags.selectors.prerequisites import Dependent, dependents_by_place
-from flags.selectors.references import references_of
+from flags.selectors.references import live_references
 from flags.selectors.residual import each_once, has_figures
 from rollouts.deprecations.transitions import ENDED_STATES as ENDED_TIMELINES
 from rollouts.models import ChangeRequest, DeprecationTimeline, PlanFlag
@@ -124,8 +124,7 @@ def archive_preview(flag: Flag, *, now: datetime) -> ArchivePreview:
         )
         for environment in environments
     )
-    references = tuple(row for row in references_of(flag) if _counts(row))
-    return ArchivePreview(flag, places, references, tuple(held_by(flag)))
+    return ArchivePreview(flag, places, tuple(live_references(flag)), tuple(held_by(flag)))
 
 
 def held_by(flag: Flag) -> list[str]:
@@ -155,10 +154,6 @@ def _serves(config: FlagConfig | None, now: datetime) -> bool:
     withdrawal = withdrawal_at(config.document, now)
     is_over = withdrawal is not None and withdrawal.is_for_everyone and withdrawal.until is None
     return bool(config.document["enabled"]) and not is_over
-
-
-def _counts(row: CodeReference) -> bool:
-    return row.vanished_at is None and row.branch == row.repository.default_branch
 
 
 def _services(

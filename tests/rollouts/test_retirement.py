@@ -11,8 +11,9 @@ from flags.changes import ChangeSet, ConfigEdit
 from flags.documents import initial_document
 from flags.documents.deprecation import deprecation_of, is_archived
 from flags.errors import KeyKeptBack, PermissionMissing
-from flags.models import Flag, FlagConfig, Tombstone
+from flags.models import CodeReference, CodeRepository, Flag, FlagConfig, Tombstone
 from flags.permissions import Role
+from flags.selectors.references import MOST_SHOWN
 from flags.services.projects import set_protection
 from flags.services.telemetry import accept
 from flags.telemetry.reading import read_batch
@@ -159,6 +160,23 @@ def test_archive__switched_off_but_asked_for__is_possible_and_the_preview_says_w
     assert preview.blockers == []
     assert [one.environment for one in preview.to_archive if one.needs_approval] == [world.production]
     assert archive(world, flag).requests
+
+
+def test_preview__code_of_default_branches__is_shown_however_much_others_name_it(world):
+    flag = off_everywhere(world)
+    repository = CodeRepository.objects.create(
+        project=world.project, name="shop", default_branch="main", created_at=NOW
+    )
+    CodeReference.objects.bulk_create(
+        CodeReference(
+            repository=repository, branch=branch, flag_key=flag.key, path="a.py", ordinal=number, line=number,
+            column=1, first_seen_at=NOW,
+        )
+        for branch, lines in (("main", 3), ("feature/x", MOST_SHOWN))
+        for number in range(1, lines + 1)
+    )  # fmt: skip
+
+    assert [row.branch for row in preview_archive(flag, now=NOW).references] == ["main"] * 3
 
 
 def test_archive__a_flag_needs_it__is_refused(world):

@@ -14,9 +14,11 @@ from flags.models import CodeReference, CodeRepository, CodeScan
 from flags.scanning.scans import FileReferences, Found
 from flags.scanning.wire import ScanHead, UnusableScan
 from flags.selectors.references import (
+    MOST_SHOWN,
     archived_in_code,
     extinct_since,
     is_scanned,
+    live_references,
     reference_counts,
     references_of,
     repository_lines,
@@ -243,6 +245,16 @@ def test_counts__extinction__only_default_branches(world):
     line = repository_lines(world.project)[0]
     assert line.newest is not None
     assert (line.repository.name, line.newest.scanned_at, line.live) == ("shop", NOW + 2 * HOUR, 0)
+
+
+def test_lines_of_default_branches__many_lines_elsewhere__are_not_crowded_out(world):
+    take(world, {"a.py": [1, 2, 3]})
+    take(world, {"b.py": list(range(1, MOST_SHOWN + 1))}, branch="feature/x")
+
+    lines = live_references(world.first_flag)
+
+    assert [(row.branch, row.path, row.line) for row in lines] == [("main", "a.py", n) for n in (1, 2, 3)]
+    assert [row.branch for row in references_of(world.first_flag)[:4]] == ["main"] * 3 + ["feature/x"]
 
 
 def test_extinction__for_any_number_of_flags__takes_two_queries(world, django_assert_num_queries):

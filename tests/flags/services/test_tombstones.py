@@ -10,6 +10,7 @@ from flags.documents.deprecation import Deprecation, with_deprecation
 from flags.errors import AlreadyExists, KeyKeptBack, PermissionMissing
 from flags.models import CodeReference, CodeRepository, CodeScan, EvaluationCount, Flag, FlagConfig, FlagUse, Tombstone
 from flags.permissions import Role
+from flags.selectors.references import MOST_SHOWN
 from flags.selectors.tombstones import people_who_release
 from flags.services import tombstones
 from flags.services.tickets import governed_write
@@ -134,6 +135,23 @@ def test_create_flag__key_somebody_still_uses__says_who_and_where(world, reason)
     assert "Otto" not in told
     assert Flag.objects.get(key="old-basket") == old
     assert Tombstone.objects.get().released_at is None
+
+
+def test_create_flag__named_in_main_and_very_often_elsewhere__keeps_the_key_back(world):
+    old = archived(world)
+    named(world)
+    row = CodeReference.objects.get()
+    CodeReference.objects.bulk_create(
+        CodeReference(
+            repository_id=row.repository_id, branch="feature/x", flag_key=row.flag_key, path="a.py", ordinal=number,
+            line=number, column=1, first_seen_at=NOW,
+        )
+        for number in range(1, MOST_SHOWN + 1)
+    )  # fmt: skip
+    known(world, old)
+
+    with pytest.raises(KeyKeptBack, match=r"src/basket\.py:12 in shop"):
+        world.flag("old-basket")
 
 
 def test_create_flag__code_no_longer_names_it__takes_it(world):
