@@ -44,10 +44,12 @@ def from_json(value: object) -> TimelineDefinition:
         raise invalid(found) from None
 
 
-def timeline_digest(definition: TimelineDefinition, base_digest: str) -> str:
+def timeline_digest(definition: TimelineDefinition, base_digest: str, *, successor_id: str = "") -> str:
     """SHA-256 (hex) of all that approvers of a timeline consent to: what it says, and the document it starts from.
 
-    The document of every milestone follows from these two.
+    The document of every milestone follows from these two. `successor_id` is which flag the key of the successor means.
     """
     facts = {"definition": as_json(definition), "base": base_digest}
+    if successor_id:
+        facts["successor_id"] = successor_id
     return hashlib.sha256(canonical_json(facts)).hexdigest()

@@ -78,7 +78,7 @@ class DeprecationTimeline(models.Model):
     @property
     def label(self) -> str:
         """Number and flag, as people and the audit trail call it."""
-        return f"Timeline {self.number} of {self.definition['flag_key']}"
+        return f"Timeline {self.number} of {self.flag.key}"
 
     @property
     def current_state(self) -> TimelineState:

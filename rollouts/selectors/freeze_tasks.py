@@ -4,9 +4,10 @@ import uuid
 from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
-from django.db.models import F
+from django.db.models import F, Q
 
 from flags import permissions
+from rollouts.deprecations.transitions import TimelineState
 from rollouts.models import FreezeException
 from rollouts.selectors.desk_kinds import DeskTask
 from rollouts.transitions import AWAITING_STATES
@@ -14,12 +15,10 @@ from rollouts.transitions import AWAITING_STATES
 
 def exceptions_to_decide(user: AbstractUser, now: datetime) -> list[DeskTask]:
     """Exceptions of requests that this person neither asked for nor shaped: a constant number of queries."""
+    awaits = Q(request__state__in=[state.value for state in AWAITING_STATES], request__expires_at__gt=now)
+    runs = Q(request__timeline__state__in=[TimelineState.RUNNING.value, TimelineState.PAUSED.value])
     rows = FreezeException.objects.filter(
-        is_granted=None,
-        covers_until__gt=now,
-        digest=F("request__digest"),
-        request__state__in=[state.value for state in AWAITING_STATES],
-        request__expires_at__gt=now,
+        awaits | runs, is_granted=None, covers_until__gt=now, digest=F("request__digest")
     )
     waiting = list(rows.exclude(asked_by=user.pk).select_related("request", "window", "asked_by"))
     if not waiting:

@@ -21,12 +21,14 @@ from flags.services.attempts import attempt
 from flags.services.gates import register_gate
 from flags.services.tickets import governed_write
 from rollouts.errors import ConcurrentUpdate, ExceptionRefused, Frozen
-from rollouts.models import ChangeRequest, FreezeException
+from rollouts.models import ChangeRequest, DeprecationTimeline, FreezeException
 from rollouts.selectors.calendar import ActiveFreeze, excused_windows, freezes_on_keys, widened_keys
+from rollouts.selectors.timelines.frozen import held_keys, live_timeline_for, next_milestone
+from rollouts.selectors.timelines.ground import is_readable
 from rollouts.services.checks import checked_prose
 from rollouts.services.drafting import refuse_expired, refuse_other_digest
 from rollouts.services.writing import lock_request, require_person
-from rollouts.transitions import AWAITING_STATES
+from rollouts.transitions import AWAITING_STATES, RequestState
 
 GATE = "calendar"
 
@@ -55,7 +57,7 @@ def calendar_gate(
         freezes = [freeze for freeze in freezes if freeze.window_id not in excused]
     if freezes:
         raise Frozen(
-            refusal(freezes, environment),
+            refusal(freezes, environment, authority),
             until=max(freeze.ends_at for freeze in freezes).isoformat(),
             windows=[{"id": freeze.window_id, "title": freeze.title, "kind": freeze.kind} for freeze in freezes],
             flag_keys=keys,
@@ -84,8 +86,10 @@ def _leave(authority: Authority) -> tuple[str | None, str]:
     return None, ""
 
 
-def refusal(freezes: Sequence[ActiveFreeze], environment: Environment) -> str:
+def refusal(freezes: Sequence[ActiveFreeze], environment: Environment, authority: Authority) -> str:
     """Why a change may not be applied now, until when, and what can be done."""
+    if isinstance(authority, Milestone):
+        return _milestone_refusal(freezes, environment, authority)
     sentences = [
         f"“{freeze.title}” holds changes that widen exposure in {environment.name} back until {_moment(freeze)}: "
         f"{freeze.reason.rstrip('.')}."
@@ -100,6 +104,26 @@ def refusal(freezes: Sequence[ActiveFreeze], environment: Environment) -> str:
     )
 
 
+def _milestone_refusal(freezes: Sequence[ActiveFreeze], environment: Environment, authority: Milestone) -> str:
+    """The same for a milestone, which is held whichever way it moves people."""
+    sentences = [
+        f"“{freeze.title}” keeps {environment.name} quiet until {_moment(freeze)}: {freeze.reason.rstrip('.')}."
+        if freeze.is_freeze
+        else f"Milestones come in {environment.name} inside an allow window only; the next one, “{freeze.title}”, "
+        f"opens on {_moment(freeze)}."
+        for freeze in freezes
+    ]
+    way_out = (
+        "or ask on the page of the timeline's change request for an exception, which a second person grants"
+        if authority.request_id
+        else "or postpone the milestone"
+    )
+    return (
+        f"{' '.join(sentences)} This milestone changes what people get, so it waits, whichever way it moves them. "
+        f"Undoing is possible at any time. Wait until then, {way_out}."
+    )
+
+
 def register_calendar_gate() -> None:
     """Ask the calendar before every write from now on."""
     register_gate(GATE, calendar_gate)
@@ -110,6 +134,7 @@ def ask_for_exception(
 ) -> FreezeException:
     """Ask for leave to apply exactly this content during one window that holds it back now, or will when it is due.
 
+    For a request whose timeline runs that is the content of all its milestones.
     Takes the role editor or release manager and a reason. Raises PermissionMissing, DigestMismatch, RequestExpired,
     InvalidTransition, and NotFound where the window does not hold the request back.
     """
@@ -173,10 +198,24 @@ def decide_exception(
 
 
 def freezes_of_request(request: ChangeRequest, *, now: datetime) -> list[ActiveFreeze]:
-    """What holds a request back at the time it is due, now at the earliest: five queries at most."""
+    """What holds a request back at the time it is due, now at the earliest: eight queries at most.
+
+    For one whose timeline runs that is the next milestone.
+    """
+    timeline = live_timeline_for(request.pk) if request.current_state is RequestState.APPLIED else None
+    if timeline is not None:
+        return _freezes_of_timeline(timeline, now=now)
     at = max(now, request.apply_at or now)
     keys = widened_keys(movement_of_change_set(request.content, request.environment))
     return freezes_on_keys(request.environment, keys, now=at, request_id=request.pk)
+
+
+def _freezes_of_timeline(timeline: DeprecationTimeline, *, now: datetime) -> list[ActiveFreeze]:
+    milestone = next_milestone(timeline, now=now) if is_readable(timeline) else None
+    if milestone is None:
+        return []
+    keys = held_keys(timeline, milestone)
+    return freezes_on_keys(timeline.environment, keys, now=milestone.at, request_id=timeline.request_id)
 
 
 def why_not_decide(asked: FreezeException, person_id: str, *, now: datetime) -> str | None:
@@ -193,6 +232,8 @@ def why_not_decide(asked: FreezeException, person_id: str, *, now: datetime) -> 
 
 
 def _refuse_finished(request: ChangeRequest, now: datetime) -> None:
+    if request.current_state is RequestState.APPLIED and live_timeline_for(request.pk) is not None:
+        return
     if request.current_state not in AWAITING_STATES:
         raise ExceptionRefused(f"#{request.number} is {request.current_state.label.lower()}, so it needs no exception.")
     refuse_expired(request, now)

@@ -11,8 +11,9 @@ from rollouts.models import ChangeRequest, FreezeException, Incident
 from rollouts.selectors import RequestPage
 from rollouts.selectors.calendar import ActiveFreeze, exceptions_of
 from rollouts.selectors.incidents import open_incidents
+from rollouts.selectors.timelines.frozen import live_timeline_for
 from rollouts.services.freezes import freezes_of_request, why_not_decide
-from rollouts.transitions import AWAITING_STATES, OPEN_STATES
+from rollouts.transitions import AWAITING_STATES, OPEN_STATES, RequestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class CalendarPanel:
-    """Everything above; `is_later` says that the freezes are those of the scheduled time, not of now."""
+    """Everything above; `is_later` says that the freezes are those of the scheduled time, not of now.
+
+    `is_milestone`: they hold the next milestone of the timeline that the request asked for.
+    """
 
     incidents: list[Incident]
     met: list[Met]
     asked: list[Asked]
     is_later: bool
+    is_milestone: bool = False
 
     @property
     def waits(self) -> bool:
@@ -51,16 +56,18 @@ class CalendarPanel:
 
 
 def calendar_panel(page: RequestPage, user: AbstractUser, now: datetime) -> CalendarPanel | None:
-    """What the calendar says while the request can still go live; None once it cannot. A dozen queries at most."""
+    """What the calendar says while the request or its timeline can go on; None once not. Twenty queries at most."""
     request = page.request
-    if request.current_state not in OPEN_STATES:
+    timeline = live_timeline_for(request.pk) if request.current_state is RequestState.APPLIED else None
+    if request.current_state not in OPEN_STATES and timeline is None:
         return None
     freezes = freezes_of_request(request, now=now)
     exceptions = exceptions_of(request)
     held = _permissions_of(user, request)
     covered = {str(one.window_id) for one in exceptions if one.is_granted and _covers(one, request, now)}
     pending = {str(one.window_id) for one in exceptions if one.is_granted is None and one.digest == request.digest}
-    may_ask = request.current_state in AWAITING_STATES and bool(held & {permissions.PROPOSE, permissions.APPLY})
+    can_wait = request.current_state in AWAITING_STATES or timeline is not None
+    may_ask = can_wait and bool(held & {permissions.PROPOSE, permissions.APPLY})
     may_decide = bool(held & {permissions.APPLY, permissions.ADMINISTER})
     return CalendarPanel(
         incidents=open_incidents(request.environment, now=now),
@@ -69,12 +76,13 @@ def calendar_panel(page: RequestPage, user: AbstractUser, now: datetime) -> Cale
                 freeze,
                 may_ask and freeze.window_id not in covered | pending,
                 freeze.window_id in covered,
-                request.expires_at is not None and request.expires_at <= freeze.ends_at,
+                timeline is None and request.expires_at is not None and request.expires_at <= freeze.ends_at,
             )
             for freeze in freezes
         ],
         asked=[_asked(one, request, user, may_decide=may_decide, now=now) for one in exceptions],
         is_later=request.apply_at is not None and request.apply_at > now,
+        is_milestone=timeline is not None,
     )
 
 

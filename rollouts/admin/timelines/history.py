@@ -38,7 +38,9 @@ _WORDS: Mapping[str, str] = {
 
 def people_named(steps: Iterable[TimelineStep]) -> dict[str, str]:
     """The names of everybody in these steps and their evidence, by id: one query."""
-    ids = {step.actor_id for step in steps} | {str(who) for step in steps for who in step.evidence.get("told") or ()}
+    kept = [step.evidence for step in steps]
+    ids = {step.actor_id for step in steps} | {str(who) for one in kept for who in one.get("told") or ()}
+    ids |= {str(waiver["approver_id"]) for one in kept for waiver in one.get("waivers") or ()}
     rows = get_user_model().objects.filter(pk__in=[one for one in ids if _is_id(one)])
     return {str(person.pk): person.get_full_name() or person.get_username() for person in rows}
 
@@ -79,6 +81,11 @@ def _evidence(step: TimelineStep, definition: TimelineDefinition, names: Mapping
         found.append(Evidence(f"What held it: {kept['code'].replace('_', ' ')}.", False))
     if kept.get("what_to_do"):
         found.append(Evidence(str(kept["what_to_do"]), False))
+    if kept.get("figures_missing"):
+        found.append(Evidence("No figures of use: this reason stands instead of them.", False))
+    for waiver in kept.get("waivers") or ():
+        who = names.get(str(waiver["approver_id"]), "somebody who is gone")
+        found.append(Evidence(f"No figures of use. {who} let it pass: {waiver['reason']}"))
     if kept.get("services"):
         found.append(Evidence(f"Still evaluated by {', '.join(map(str, kept['services']))}."))
     if kept.get("request_number"):

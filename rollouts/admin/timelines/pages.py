@@ -17,8 +17,9 @@ from flags.errors import PermissionMissing
 from rollouts.admin.timelines.acts import ACTS, Call
 from rollouts.admin.timelines.editing import EditorViews
 from rollouts.admin.timelines.endings import EndingsViews
-from rollouts.admin.timelines.showing import timeline_context
+from rollouts.admin.timelines.showing import timeline_context, unreadable_context
 from rollouts.models import DeprecationTimeline
+from rollouts.selectors.timelines.ground import is_readable
 from rollouts.selectors.timelines.reading import visible_timelines
 
 READING = ["GET", "HEAD"]
@@ -91,8 +92,11 @@ class DeprecationTimelineAdmin(EditorViews, EndingsViews):
         timeline = visible_timelines(user).filter(pk=object_id).first()
         if timeline is None:
             raise Http404
-        context = timeline_context(timeline, user, now=timezone.now(), typed=typed)
         title = f"End of {timeline.flag.name} in {timeline.environment.name}"
+        if not is_readable(timeline):
+            context = unreadable_context(timeline, user, typed=typed)
+            return self.page(request, "rollouts/timelines/unreadable.html", title=title, status=status, **context)
+        context = timeline_context(timeline, user, now=timezone.now(), typed=typed)
         return self.page(request, template, title=title, status=status, **context)
 
 

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from django.urls import reverse
 from django.utils.html import format_html
 
+from flags import permissions
 from flags.documents.deprecation import withdrawal_at
 from flags.documents.schema import quoted
 from flags.models import Flag, FlagConfig
@@ -25,6 +26,7 @@ from rollouts.deprecations.transitions import ENDED_STATES, LIVE_STATES, Timelin
 from rollouts.deprecations.words import final_answer
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.schedules.zones import zone_of
+from rollouts.selectors.timelines.beside import plan_beside
 from rollouts.selectors.timelines.facts import reading_of
 from rollouts.selectors.timelines.ground import definition_of, ground_of, reached_of
 from rollouts.selectors.timelines.reading import left_to_do
@@ -68,6 +70,23 @@ def timeline_context(
     }
 
 
+def unreadable_context(
+    timeline: DeprecationTimeline, user: AbstractUser, *, typed: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the page of a timeline shows that cannot be read: that it can be ended, or what is left to do after that."""
+    may_act = permissions.user_holds(user, permissions.PROPOSE, timeline.environment)
+    may_act = may_act or permissions.user_holds(user, permissions.APPLY, timeline.environment)
+    return {
+        "timeline": timeline,
+        "environment": timeline.environment,
+        "state": state_of(timeline),
+        "may_end": may_act and timeline.current_state not in ENDED_STATES,
+        "left": left_to_do(timeline),
+        "crumbs": [("Endings", reverse(ENDINGS)), (format_html("{}", visible(timeline.flag.name)), "")],
+        "refused": typed or {},
+    }
+
+
 def _served(timeline: DeprecationTimeline, now: datetime) -> tuple[str, str]:
     """From how many people the flag is withdrawn now, whoever did it, and what that means: one query."""
     rows = FlagConfig.objects.filter(environment=timeline.environment_id, flag=timeline.flag_id)
@@ -89,7 +108,7 @@ def _successor(timeline: DeprecationTimeline, definition: TimelineDefinition) ->
 
 
 def _alerts(timeline: DeprecationTimeline) -> list[tuple[str, str, str]]:
-    """What stands above everything else: tone, symbol, sentence. Three queries."""
+    """What stands above everything else: tone, symbol, sentence. Four queries."""
     found = []
     if left := left_to_do(timeline):
         found.append(("wait", "sync_problem", left))
@@ -100,6 +119,8 @@ def _alerts(timeline: DeprecationTimeline) -> list[tuple[str, str, str]]:
             "make a new one."
         )
         found.append(("wait", "sync_problem", words))
+    if timeline.current_state not in ENDED_STATES and (beside := plan_beside(timeline)):
+        found.append(("wait", "trending_up", beside))
     for kill in open_kills({timeline.environment_id}):
         if kill.flag_key == timeline.flag.key:
             words = f"A kill list forces “{kill.variant}” on {kill.host}. There the timeline has no effect."

@@ -56,8 +56,20 @@ def can_be_approved(timeline: DeprecationTimeline) -> bool:
     milestones = definition_of(timeline).milestones
     if timeline.milestone >= len(milestones):
         return False
-    gates = milestones[timeline.milestone].gates
-    return gates.approvals > 0 or gates.residual_at_most is not None
+    return milestones[timeline.milestone].gates.approvals > 0 or asks_about_figures(timeline)
+
+
+def asks_about_figures(timeline: DeprecationTimeline) -> bool:
+    """Whether the next milestone asks how much the flag is evaluated still, so that a yes may stand for figures."""
+    milestones = definition_of(timeline).milestones
+    return timeline.milestone < len(milestones) and milestones[timeline.milestone].gates.residual_at_most is not None
+
+
+def waivers_of(timeline: DeprecationTimeline) -> list[dict[str, str]]:
+    """Who says yes to the next milestone where figures are missing, and why, as ids and words: up to five queries."""
+    counted = {person.id for person in milestone_consents(timeline).counted}
+    given = _given(timeline).order_by("at").values_list("approver_id", "reason")
+    return [{"approver_id": str(who), "reason": why} for who, why in given if str(who) in counted]
 
 
 def involved_ids(timeline: DeprecationTimeline) -> frozenset[str]:

@@ -9,13 +9,12 @@ from django.db.models import Q, QuerySet
 
 from flags.documents.deprecation import deprecation_of
 from flags.models import Environment, Flag, FlagConfig
-from rollouts.deprecations.codec import InvalidTimeline
 from rollouts.deprecations.transitions import ENDED_STATES, LIVE_STATES, TimelineState
 from rollouts.models import CalendarWindow, DeprecationTimeline, PlanFlag
 from rollouts.plans.transitions import LIVE_STATES as LIVE_PLAN_STATES
 from rollouts.plans.transitions import PlanState
 from rollouts.schedules import Window, occurrences
-from rollouts.selectors.timelines.ground import definition_of
+from rollouts.selectors.timelines.ground import is_readable
 
 MOST_FLAGS = 60
 
@@ -74,15 +73,7 @@ def endings_between(
 
 def readable(rows: Iterable[DeprecationTimeline]) -> list[DeprecationTimeline]:
     """Those of these timelines that lists can show; one whose definition cannot be read says so on its own page."""
-    return [timeline for timeline in rows if _is_readable(timeline)]
-
-
-def _is_readable(timeline: DeprecationTimeline) -> bool:
-    try:
-        definition_of(timeline)
-    except InvalidTimeline:
-        return False
-    return True
+    return [timeline for timeline in rows if is_readable(timeline)]
 
 
 def _timelines(

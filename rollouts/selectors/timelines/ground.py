@@ -7,7 +7,7 @@ from typing import Any
 
 from flags.documents.schema import Document
 from flags.models import FlagConfig
-from rollouts.deprecations.codec import from_json
+from rollouts.deprecations.codec import InvalidTimeline, from_json
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import document_at
 from rollouts.deprecations.gating import Reached
@@ -34,6 +34,20 @@ def base_document(timeline: DeprecationTimeline) -> Document:
     """The document that the timeline was prepared on."""
     found: Document = timeline.base["document"]
     return found
+
+
+def successor_id_of(timeline: DeprecationTimeline) -> str:
+    """The id of the flag that the key of the successor meant when the timeline was prepared; empty without one."""
+    return str(timeline.base.get("successor_id", ""))
+
+
+def is_readable(timeline: DeprecationTimeline) -> bool:
+    """Whether what is stored of a timeline can be read. One that cannot is only ended."""
+    try:
+        definition_of(timeline)
+    except (InvalidTimeline, AttributeError, TypeError):
+        return False
+    return isinstance(timeline.base, dict) and isinstance(timeline.base.get("document"), dict)
 
 
 def document_of(timeline: DeprecationTimeline, number: int, *, now: datetime) -> Document:

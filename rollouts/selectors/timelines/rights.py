@@ -10,7 +10,7 @@ from flags import permissions
 from flags.permissions import Role
 from rollouts.deprecations.transitions import TimelineAct, TimelineState, is_possible, refusal
 from rollouts.models import DeprecationTimeline
-from rollouts.selectors.timelines.consents import milestone_refusal, required_approvals
+from rollouts.selectors.timelines.consents import asks_about_figures, milestone_refusal
 
 _EITHER = (permissions.PROPOSE, permissions.APPLY)
 PERMISSIONS: Mapping[TimelineAct, tuple[str, ...]] = {
@@ -49,9 +49,9 @@ def permissions_for(timeline: DeprecationTimeline, act: TimelineAct) -> tuple[st
 
 
 def needs_reason(timeline: DeprecationTimeline, act: TimelineAct) -> bool:
-    """Whether the act takes a reason. A yes to going on without figures does: it is all the evidence there is."""
+    """Whether the act takes a reason. A yes that may stand for missing figures does: it is all there is instead."""
     if act is TimelineAct.APPROVE:
-        return required_approvals(timeline) == 0
+        return is_possible(timeline.current_state, act) and asks_about_figures(timeline)
     return act in NEEDS_REASON or (timeline.current_state, act) == (TimelineState.UNDONE, TimelineAct.RESUME)
 
 

@@ -21,9 +21,14 @@ from rollouts.deprecations.schedules import postponed, short_notice
 from rollouts.deprecations.transitions import LIVE_STATES, TimelineAct, TimelineState, next_timeline_state
 from rollouts.errors import ApprovalRefused, TimelineMovedOn
 from rollouts.models import DeprecationTimeline, MilestoneApproval, TimelineStep
-from rollouts.selectors.timelines.consents import is_approved_by_anybody, milestone_refusal
+from rollouts.selectors.timelines.consents import (
+    asks_about_figures,
+    is_approved_by_anybody,
+    milestone_refusal,
+    required_approvals,
+)
 from rollouts.selectors.timelines.facts import residual_facts
-from rollouts.selectors.timelines.ground import definition_of, ground_of, reached_of
+from rollouts.selectors.timelines.ground import definition_of, ground_of, is_readable, reached_of
 from rollouts.selectors.timelines.rights import needs_reason, require_right
 from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
@@ -32,6 +37,7 @@ from rollouts.services.timelines.drafting import end_request, refuse_other_timel
 from rollouts.services.timelines.milestones import begin, refuse_kept_edit, refuse_moved, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
 from rollouts.services.timelines.preparing import refuse_outdated
+from rollouts.services.timelines.ways_back import LEFT_WORDS, UNREADABLE
 from rollouts.services.timelines.writing import lock_timeline, step
 from rollouts.services.writing import require_person
 
@@ -172,7 +178,7 @@ def approve_milestone(
 ) -> DeprecationTimeline:
     """Say yes to going on to the next milestone: for what the timeline holds now, and for this attempt only.
 
-    Where the milestone asks about figures that are missing, it lets it pass for the reason given. Raises
+    Where the milestone asks about figures, it takes a reason: it lets it pass where they are missing. Raises
     PermissionMissing (role approver), ApprovalRefused (shaped, asked for or started it; said yes before; not asked).
     """
 
@@ -184,7 +190,11 @@ def approve_milestone(
             raise ApprovalRefused(refusal)
         _insert_approval(timeline, approver, reason=why, now=now)
         look = {"next_look_at": now} if timeline.current_state is TimelineState.RUNNING else {}
-        told = {"approver_id": str(approver), "approved_milestone": timeline.milestone + 1}
+        told = {
+            "approver_id": str(approver),
+            "approved_milestone": timeline.milestone + 1,
+            "figures_missing": _misses_figures(timeline, now=now),
+        }
         _step(timeline, TimelineAct.APPROVE, actor=actor, now=now, reason=why, evidence=told, **look)
         return timeline
 
@@ -213,10 +223,16 @@ def undo(
 def end_timeline(
     timeline_id: uuid.UUID, *, actor: Actor, now: datetime, sequence: int, reason: str
 ) -> DeprecationTimeline:
-    """Give a timeline up for good: all of it is undone, and an open request for it is withdrawn."""
+    """Give a timeline up for good: all of it is undone, and an open request for it is withdrawn.
+
+    One that cannot be read ends without a write, and the step says what is left to do.
+    """
 
     def act() -> DeprecationTimeline:
         timeline, why = _opened(timeline_id, TimelineAct.END, actor, reason, sequence=sequence)
+        if timeline.current_state in LIVE_STATES and not is_readable(timeline):
+            _end_unread(timeline, actor=actor, now=now, reason=why)
+            return timeline
         if timeline.current_state in LIVE_STATES:
             _go_back(timeline, TimelineAct.END, 0, actor=actor, now=now, reason=why, ended_at=now)
             return timeline
@@ -302,6 +318,15 @@ def _go_back(
     )
 
 
+def _end_unread(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, reason: str) -> None:
+    words = LEFT_WORDS[UNREADABLE]
+    told = tell_about(timeline, what="given up", lines=[reason, words], now=now)
+    evidence = {"versions": {}, "left_alone": UNREADABLE, "what_to_do": words, **told}
+    ended: dict[str, Any] = {"ended_at": now, "next_look_at": None, "in_brownout": False}
+    ended |= {"blocked_code": "", "blocked_detail": {}}
+    _step(timeline, TimelineAct.END, actor=actor, now=now, reason=reason, evidence=evidence, **ended)
+
+
 def _refuse_dates_past(timeline: DeprecationTimeline, *, now: datetime) -> None:
     """A timeline whose dates passed while it stood still would rush. Brownouts whose window is over are left out."""
     definition, reached = definition_of(timeline), timeline.milestone
@@ -312,12 +337,14 @@ def _refuse_dates_past(timeline: DeprecationTimeline, *, now: datetime) -> None:
 
 def _needless(timeline: DeprecationTimeline, *, now: datetime) -> str:
     """Why a yes would change nothing: the milestone asks about figures only, and they are there."""
-    definition = definition_of(timeline)
-    if definition.milestones[timeline.milestone].gates.approvals:
-        return ""
-    if residual_facts(timeline, definition, now=now) is None:
+    asks_nobody = required_approvals(timeline) == 0
+    if not asks_nobody or _misses_figures(timeline, now=now):
         return ""
     return "The next milestone goes by the figures that services report, and there are some. It waits for fewer."
+
+
+def _misses_figures(timeline: DeprecationTimeline, *, now: datetime) -> bool:
+    return asks_about_figures(timeline) and residual_facts(timeline, definition_of(timeline), now=now) is None
 
 
 def _insert_approval(timeline: DeprecationTimeline, approver: uuid.UUID, *, reason: str, now: datetime) -> None:

@@ -9,7 +9,7 @@ from rollouts.deprecations.codec import from_json, timeline_digest
 from rollouts.errors import ApprovalMissing
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.consents import milestone_consents
-from rollouts.selectors.timelines.ground import base_document, definition_of
+from rollouts.selectors.timelines.ground import base_document, definition_of, successor_id_of
 from rollouts.services.plans.consent import refuse_own_opening
 from rollouts.services.request_consent import Consent, consent_by_request, is_content_of
 
@@ -79,4 +79,6 @@ def is_as_approved(timeline: DeprecationTimeline) -> bool:
 
 def digest_of(timeline: DeprecationTimeline) -> str:
     """The digest of what is stored of the timeline now. Dates that were put off are no part of it."""
-    return timeline_digest(from_json(timeline.definition), document_digest(base_document(timeline)))
+    return timeline_digest(
+        from_json(timeline.definition), document_digest(base_document(timeline)), successor_id=successor_id_of(timeline)
+    )

@@ -24,6 +24,7 @@ from rollouts.deprecations.transitions import InvalidTimelineTransition, Timelin
 from rollouts.deprecations.words import milestone_name, milestone_sentence
 from rollouts.errors import ConcurrentUpdate
 from rollouts.models import DeprecationTimeline
+from rollouts.selectors.timelines.consents import asks_about_figures, waivers_of
 from rollouts.selectors.timelines.due import due_timelines
 from rollouts.selectors.timelines.facts import Reading, Signal, reading_of
 from rollouts.selectors.timelines.ground import reached_of
@@ -241,7 +242,9 @@ _DEEDS: Mapping[Move, Callable[[Reading, datetime], None]] = {
 def _evidence(reading: Reading) -> dict[str, Any]:
     """What the decision rests on."""
     gates = reading.decision.gates
+    is_waived = asks_about_figures(reading.timeline) and reading.facts.residual is None
     return {
         "gates": [{"name": gate.name, "is_met": gate.is_met, "sentence": gate.sentence} for gate in gates],
         "residual": reading.facts.residual,
+        **({"waivers": waivers_of(reading.timeline)} if is_waived else {}),
     }

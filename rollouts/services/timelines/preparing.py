@@ -48,12 +48,15 @@ def prepare(definition: TimelineDefinition, flag: Flag, environment: Environment
     if problems:
         raise invalid(problems)
     base = {"document": config.document, "version": config.version, "digest": config.digest}
+    successor_id = _successor_id(definition, flag)
+    if successor_id:
+        base["successor_id"] = successor_id
     end = end_state_of(definition, base, environment)
     try:
         checked_change_set(end, environment, source={})
     except InvalidDocument as error:
         raise invalid([(f"flag_key.{item['path']}", item["message"]) for item in error.facts["problems"]]) from error
-    return Prepared(definition, base, timeline_digest(definition, config.digest))
+    return Prepared(definition, base, timeline_digest(definition, config.digest, successor_id=successor_id))
 
 
 def end_state(timeline: DeprecationTimeline) -> ChangeSet:
@@ -77,6 +80,13 @@ def refuse_outdated(definition: TimelineDefinition, *, now: datetime, reached: i
     problems = past_problems(definition, now=now, reached=max(reached, 1))
     if problems:
         raise TimelineOutdated(f"{problems[0][1]} {instead}", dates=[path for path, _ in problems])
+
+
+def _successor_id(definition: TimelineDefinition, flag: Flag) -> str:
+    """Which flag the key means now: it may be given to another one before people are moved there."""
+    if not definition.successor:
+        return ""
+    return str(Flag.objects.values_list("pk", flat=True).get(project=flag.project_id, key=definition.successor))
 
 
 def _successor_problems(definition: TimelineDefinition, flag: Flag) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from rollouts.deprecations.codec import invalid
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.mapping import successor_document, successor_problems
 from rollouts.models import ChangeRequest, DeprecationTimeline
-from rollouts.selectors.timelines.ground import definition_of
+from rollouts.selectors.timelines.ground import definition_of, successor_id_of
 from rollouts.services.checks import checked_prose
 from rollouts.services.drafting import create_change_request, submit_change_request
 from rollouts.services.timelines.writing import lock_timeline
@@ -100,6 +100,12 @@ def _successor(timeline: DeprecationTimeline, definition: TimelineDefinition) ->
     flag = Flag.objects.filter(project=timeline.project_id, key=definition.successor).first()
     if flag is None:
         raise NotFound(f"There is no flag {definition.successor} in this project any more.", flag=definition.successor)
+    if successor_id_of(timeline) not in ("", str(flag.pk)):
+        text = (
+            f"{definition.successor} is another flag than the one that this timeline was made with: its key was given "
+            "to a new flag since. End this timeline, and make a new one that names the flag people are to get."
+        )
+        raise invalid([("successor", text)])
     return flag, FlagConfig.objects.filter(flag=flag, environment=timeline.environment_id).first()
 
 
