@@ -25,6 +25,7 @@ def groups(request: HttpRequest) -> list[Item]:
         _item("Rollout plans", "trending_up", "admin:rollouts_rolloutplan_changelist"),
         _item("Endings", "wb_twilight", "admin:rollouts_deprecationtimeline_changelist"),
         _item("Stale flags", "hourglass_disabled", "admin:rollouts_staleverdict_changelist"),
+        _item("Keys kept back", "lock_clock", "admin:flags_tombstone_changelist"),
         _item("Release trains", "train", "admin:rollouts_releasetrain_changelist"),
         _item("Break-glass", "emergency_home", "admin:rollouts_breakglassuse_changelist"),
         _item("Rollback drills", "history", "admin:rollouts_rollbackdrill_changelist"),

@@ -80,9 +80,9 @@ def test_sign_out__get__does_not_sign_out(world: World) -> None:
 @pytest.mark.parametrize(
     ("role", "shown", "hidden"),
     [
-        ("ada", {"Tokens", "People", "Access"}, set()),
+        ("ada", {"Tokens", "People", "Access", "Keys kept back"}, set()),
         ("rita", {"Desk", "Flags", "Change requests", "Segments", "Audit trail", "Access"}, {"Tokens", "People"}),
-        ("vera", {"Desk", "Environments"}, {"Tokens", "People"}),
+        ("vera", {"Desk", "Environments", "Keys kept back"}, {"Tokens", "People"}),
     ],
 )
 def test_navigation__each_role__has_what_it_can_use(world: World, role: str, shown: set[str], hidden: set[str]) -> None:
