@@ -19,6 +19,7 @@ from rollouts.plans.dry_run import TimelineEntry
 from rollouts.plans.value_changes import value_changes
 from rollouts.policies import Finding
 from rollouts.selectors.plans.dry_runs import StageReach, dry_run
+from rollouts.selectors.timelines.beside import endings_beside
 from rollouts.services.plans.preparing import Prepared, prepare
 
 RATIOS = (1.5, 2.0, 3.0)
@@ -59,6 +60,7 @@ class Preview:
     ends_at: datetime | None = None
     consents: str = ""
     depends: Sequence[str] = ()
+    endings: Sequence[str] = ()
     findings: Sequence[Finding] = ()
 
     @property
@@ -83,6 +85,7 @@ def preview_of(definition: PlanDefinition, environment: Environment, *, now: dat
         ends_at=found.ends_at,
         consents=_consents(found.approvals),
         depends=found.depends,
+        endings=list(endings_beside(environment, prepared.definition.flags, now=now).values()),
         findings=found.findings,
     )
 

@@ -32,6 +32,7 @@ from rollouts.selectors.plans.ground import Ground, ground_of
 from rollouts.selectors.plans.rights import PossibleAct, possible_acts
 from rollouts.selectors.plans.stored import reading_of, stored_guards
 from rollouts.selectors.reliance import relied_on
+from rollouts.selectors.timelines.beside import endings_beside
 from rollouts.services.plans.consent import every_document
 
 LIST = "admin:rollouts_rolloutplan_changelist"
@@ -48,6 +49,7 @@ class Served:
     words: str
     has_moved: bool
     kills: Sequence[LocalKill]
+    ending: str = ""
 
 
 def plan_context(
@@ -74,7 +76,7 @@ def plan_context(
         "columns": columns,
         "new_values": _new_values(plan, definition),
         "standing": standing,
-        "served": _served(plan, definition, ground),
+        "served": _served(plan, definition, ground, now=now),
         "guards": guards,
         "story": story,
         "story_guards": cards_of(plan, now=now, attempt=story.attempt) if story else [],
@@ -131,20 +133,23 @@ def _has_moved(plan: RolloutPlan, ground: Ground) -> bool:
     return bool(relied_on(every_document(plan.environment, plan.documents), plan.environment) != plan.relies_on)
 
 
-def _served(plan: RolloutPlan, definition: PlanDefinition, ground: Ground) -> list[Served]:
-    """Every flag of the plan as it is served: two queries."""
+def _served(plan: RolloutPlan, definition: PlanDefinition, ground: Ground, *, now: datetime) -> list[Served]:
+    """Every flag of the plan as it is served: four queries."""
     rows = {flag.key: flag for flag in Flag.objects.filter(project=plan.project_id, key__in=definition.flags)}
     kills: dict[str, list[LocalKill]] = {}
     for kill in open_kills([plan.environment_id]):
         kills.setdefault(kill.flag_key, []).append(kill)
-    moved = ground.moved_keys if plan.current_state not in ENDED_STATES else frozenset()
+    is_over = plan.current_state in ENDED_STATES
+    moved = frozenset() if is_over else ground.moved_keys
+    endings = {} if is_over else endings_beside(plan.environment, definition.flags, now=now)
     found = []
     for key in definition.flags:
         headline, words = served_words(plan, definition, ground, key)
         flag = rows.get(key)
         address = reverse("admin:flags_flag_change", args=[flag.pk]) if flag else ""
         name = flag.name if flag else key
-        found.append(Served(key, name, address, headline, words, key in moved, kills.get(key, [])))
+        ending = endings.get(key, "")
+        found.append(Served(key, name, address, headline, words, key in moved, kills.get(key, []), ending))
     return found
 
 
