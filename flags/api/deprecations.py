@@ -5,6 +5,7 @@ metadata of the answer says that the flag is deprecated.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import format_datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -25,7 +26,9 @@ def deprecation_headers(
     if "deprecated" not in resolution.metadata:
         return _NOTHING
     deprecation = deprecation_of(snapshot.snapshot.flags[flag_key].document)
-    return _NOTHING if deprecation is None else _headers(deprecation, prefix)
+    if deprecation is None:
+        return _NOTHING
+    return _headers(replace(deprecation, successor=str(resolution.metadata.get("successor", ""))), prefix)
 
 
 @lru_cache(maxsize=1_024)

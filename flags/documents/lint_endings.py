@@ -22,7 +22,7 @@ def ending_findings(document: Node, around: Surroundings) -> Iterator[Finding]:
     if deprecation is None:
         return
     if deprecation.successor:
-        yield from _successor_findings(deprecation.successor, around)
+        yield from _successor_findings(deprecation.successor, around, is_visible=document.get("client_visible") is True)
     yield from _withdrawal_findings(deprecation, around)
 
 
@@ -33,7 +33,7 @@ def _ending_parent(key: str, found: Node, path: str) -> Finding:
     return Finding("prerequisite_deprecated", "warning", path, message, f"{advice} before {named(key)} is gone.")
 
 
-def _successor_findings(successor: str, around: Surroundings) -> Iterator[Finding]:
+def _successor_findings(successor: str, around: Surroundings, *, is_visible: bool) -> Iterator[Finding]:
     path, shown = "deprecation.successor", quoted(successor)
     there = around.configs.get(successor)
     if there is None:
@@ -42,6 +42,9 @@ def _successor_findings(successor: str, around: Surroundings) -> Iterator[Findin
     elif "deprecation" in there:
         message = f"The successor {shown} is deprecated itself, {told_words(there['deprecation'])}."
         yield Finding("successor_deprecated", "warning", path, message, "Name a flag that stays.")
+    elif is_visible and there.get("client_visible") is not True:
+        message = f"Browsers see this flag but not its successor {shown}, so nobody is told of the successor."
+        yield Finding("successor_hidden", "warning", path, message, "Let browsers see the successor as well.")
 
 
 def _withdrawal_findings(deprecation: Deprecation, around: Surroundings) -> Iterator[Finding]:

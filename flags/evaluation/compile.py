@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .deprecations import deprecation_of, is_archived, told_of
+from .deprecations import Deprecation, deprecation_of, is_archived, told_of
 from .endings import told_from, withdrawn
 from .flags import Dependent, FlagCompiler, Known, Program, metadata_of, values_of
 from .ordering import dependency_order, flags_required
@@ -204,10 +204,18 @@ def _compile_flag(
         silent = _switched(FlagCompiler(source, snapshot=snapshot, segments=segments), source, snapshot, serving)
         if deprecation is None:
             return silent
-        telling = FlagCompiler(source, snapshot=snapshot, segments=segments, told=told_of(deprecation))
+        telling = FlagCompiler(source, snapshot=snapshot, segments=segments, told=_told(source, deprecation, snapshot))
         return told_from(deprecation.deprecated_at, silent, _switched(telling, source, snapshot, serving))
     except UNREADABLE:
         return _constant(unreadable(snapshot, source))
+
+
+def _told(source: FlagSource, deprecation: Deprecation, snapshot: Snapshot) -> Metadata:
+    """What services are told of the end. What browsers see names no successor that they may not see."""
+    successor = snapshot.flags.get(deprecation.successor)
+    if _is_visible(source.document) and (successor is None or not _is_visible(successor.document)):
+        deprecation = replace(deprecation, successor="")
+    return told_of(deprecation)
 
 
 def _switched(

@@ -15,6 +15,7 @@ from rollouts.manifest.schema import SETTINGS, VERSION
 from rollouts.models import ApprovalPolicy, DeprecationTimeline, PlanTemplate, PolicyRule, RolloutPlan
 from rollouts.plans.transitions import ENDED_STATES as ENDED_PLANS
 from rollouts.policies import Policy
+from rollouts.selectors.timelines.ground import is_readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +147,14 @@ def _add_plans(described: dict[str, dict[str, Any]], places: Mapping[str, Enviro
 
 
 def _add_timelines(described: dict[str, dict[str, Any]], places: Mapping[str, Environment]) -> set[str]:
-    """Of each flag the newest timeline that has not ended; the marks of those that have."""
+    """Of each flag the newest timeline that has not ended and can be read; the marks of those that have ended."""
     rows = DeprecationTimeline.objects.filter(environment__in=places.values(), flag__replaced_at=None)
     past = set()
     for row in rows.select_related("environment", "flag").order_by("number"):
         place, key = row.environment.key, row.flag.key
         if row.current_state in ENDED_TIMELINES:
             past.add(mark(place, key, row.definition))
-        else:
+        elif is_readable(row):
             entry = described[place]["flags"].setdefault(key, {})
             entry["timeline"] = {"reason": row.reason, "definition": row.definition}
     return past

@@ -10,6 +10,7 @@ from django.urls import reverse
 from audits.context import Actor
 from flags.services.keys import problem
 from rollouts.admin.plans.acts import Outcome
+from rollouts.deprecations.checking import year_problem
 from rollouts.deprecations.transitions import TimelineAct, TimelineState
 from rollouts.deprecations.words import local, milestone_name
 from rollouts.models import DeprecationTimeline
@@ -93,6 +94,8 @@ def postpone(call: Call) -> Outcome:
         wall = datetime.strptime(call.text("to"), "%Y-%m-%dT%H:%M")  # noqa: DTZ007 - wall time of the timeline's zone
     except ValueError:
         raise problem("to", "Give the new date and time.") from None
+    if text := year_problem(wall):
+        raise problem("to", text)
     to = instant_in(zone_of(definition.zone), wall)
     timeline = acting.postpone(
         call.timeline.pk,

@@ -18,7 +18,7 @@ from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.errors import PermissionMissing
 from flags.models import Flag
 from rollouts.admin.plans.typed import Typed
-from rollouts.admin.timelines.form import Desk, desk_of, filled, first_fields, form_context
+from rollouts.admin.timelines.form import Desk, desk_of, fill_problem, filled, first_fields, form_context
 from rollouts.admin.timelines.posted import definition_from, fields_of, with_row
 from rollouts.admin.timelines.preview import Preview, preview_of
 from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
@@ -93,6 +93,8 @@ class EditorViews(GovernedAdmin):
         definition = definition_from(typed, desk.flag.key, desk.variants)
         if typed.text("do") != "preview":
             typed.problems = {}
+        if typed.text("do") == "fill" and (problem := fill_problem(typed.fields)):
+            typed.problems["starts_on"] = problem
         preview = Preview()
         if definition is not None:
             preview = preview_of(definition, desk.flag, desk.chosen(typed), now=timezone.now())
@@ -184,9 +186,10 @@ def _press(typed: Typed, do: str, desk: Desk) -> None:
 
 def _without_row(fields: dict[str, str], gone: int) -> dict[str, str]:
     kept = {name: value for name, value in fields.items() if not name.startswith("row-")}
+    known = {str(number) for number in range(int(fields["rows"]))}
     for name, value in fields.items():
         number, _, rest = name.removeprefix("row-").partition("-")
-        if name.startswith("row-") and number.isdecimal() and int(number) != gone:
+        if name.startswith("row-") and number in known and int(number) != gone:
             kept[f"row-{int(number) - (int(number) > gone)}-{rest}"] = value
     return {**kept, "rows": str(max(0, int(fields["rows"]) - 1))}
 

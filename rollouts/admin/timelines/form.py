@@ -1,8 +1,9 @@
 """What the editor of timelines offers to choose from, and what it begins with."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
@@ -16,6 +17,7 @@ from rollouts.admin.calendar_forms import zone_choices
 from rollouts.admin.plans.typed import Typed
 from rollouts.admin.timelines.posted import rows_of, rows_shown
 from rollouts.admin.timelines.preview import Preview
+from rollouts.deprecations.checking import year_problem
 from rollouts.deprecations.definition import MilestoneKind
 from rollouts.deprecations.schedules import fill
 from rollouts.deprecations.templates import BUILT_IN, template_for
@@ -35,6 +37,7 @@ class Desk:
     variants: Sequence[str]
     successors: Sequence[Flag]
     timeline: DeprecationTimeline | None = None
+    allowed: Collection[uuid.UUID] = ()
 
     @property
     def environments(self) -> list[Environment]:
@@ -55,7 +58,7 @@ def desk_of(flag: Flag, user: AbstractUser, timeline: DeprecationTimeline | None
     configs = list(rows.order_by("-environment__position", "environment__name"))
     names = list(dict.fromkeys(name for config in configs for name in variant_names(config.document)))
     others = Flag.objects.filter(project=flag.project_id, value_type=flag.value_type, archived_at=None)
-    return Desk(flag, configs, names, list(others.exclude(pk=flag.pk).order_by("name")), timeline)
+    return Desk(flag, configs, names, list(others.exclude(pk=flag.pk).order_by("name")), timeline, allowed)
 
 
 def first_fields(desk: Desk) -> dict[str, str]:
@@ -68,16 +71,25 @@ def first_fields(desk: Desk) -> dict[str, str]:
 
 def filled(fields: dict[str, str], desk: Desk) -> dict[str, str]:
     """The fields with the milestones of the chosen template, announced on the chosen day."""
-    template = next((one for one in BUILT_IN if one.key == fields.get("template")), template_for(desk.flag.kind))
-    zone = fields.get("zone", "").strip() or "UTC"
-    try:
-        starts_on = date.fromisoformat(fields.get("starts_on", "").strip())
-        zone_of(zone)
-    except (ValueError, UnusableSchedule):
+    if fill_problem(fields):
         return fields
+    template = next((one for one in BUILT_IN if one.key == fields.get("template")), template_for(desk.flag.kind))
+    zone, starts_on = fields.get("zone", "").strip() or "UTC", date.fromisoformat(fields["starts_on"].strip())
     definition = fill(template, flag_key=desk.flag.key, starts_on=starts_on, zone=zone)
     kept = {name: value for name, value in fields.items() if not name.startswith("row-")}
     return {**kept, **rows_of(definition.milestones, zone)}
+
+
+def fill_problem(fields: Mapping[str, str]) -> str:
+    """Why dates cannot be set from the chosen day; empty where they can."""
+    try:
+        starts_on = date.fromisoformat(fields.get("starts_on", "").strip())
+        zone_of(fields.get("zone", "").strip() or "UTC")
+    except ValueError:
+        return "Choose the day on which it is announced."
+    except UnusableSchedule as error:
+        return str(error)
+    return year_problem(datetime.combine(starts_on, time.min))
 
 
 def form_context(typed: Typed, desk: Desk, preview: Preview) -> dict[str, Any]:
@@ -97,18 +109,20 @@ def form_context(typed: Typed, desk: Desk, preview: Preview) -> dict[str, Any]:
         "variants": desk.variants,
         "successors": desk.successors,
         "mapping": _mapping(typed, desk, successor) if successor else [],
-        "their_variants": _variants_of(successor) if successor else [],
+        "their_variants": _variants_of(desk, successor) if successor else [],
     }
 
 
 def _mapping(typed: Typed, desk: Desk, successor: Flag) -> list[tuple[str, str]]:
     """Each variant with what stands for it: what was chosen, else the one of the same name."""
-    theirs = _variants_of(successor)
+    theirs = _variants_of(desk, successor)
     return [(name, typed.text(f"map-{name}") or (name if name in theirs else "")) for name in desk.variants]
 
 
-def _variants_of(flag: Flag) -> list[str]:
-    documents = FlagConfig.objects.filter(flag=flag).values_list("document", flat=True)
+def _variants_of(desk: Desk, flag: Flag) -> list[str]:
+    """The variants of a flag in the environments where this person plans ends."""
+    rows = FlagConfig.objects.filter(flag=flag, environment__in=desk.allowed)
+    documents = rows.values_list("document", flat=True)
     return list(dict.fromkeys(name for document in documents for name in variant_names(document)))
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollouts.admin.plans.typed import Typed, percent_text
+from rollouts.admin.plans.typed import MOST_ROWS, Typed, percent_text
+from rollouts.deprecations.checking import year_problem
 from rollouts.deprecations.definition import Milestone, MilestoneGates, MilestoneKind, TimelineDefinition
 from rollouts.schedules.zones import UnusableSchedule, instant_in, zone_of
 
@@ -101,17 +102,21 @@ def rows_shown(typed: Typed, warnings: Mapping[int, Sequence[str]]) -> list[RowS
 
 def with_row(fields: Mapping[str, str], kind: MilestoneKind) -> dict[str, str]:
     """The fields with one more brownout or ramp-down, before the sunset and on the day of the one before it."""
-    total = int(fields.get("rows") or 0)
+    total = Typed(fields).count("rows")
+    if total == MOST_ROWS:
+        return dict(fields)
     kinds = [fields.get(f"row-{number}-kind") for number in range(total)]
     later = [MilestoneKind.SUNSET.value, MilestoneKind.ARCHIVE.value]
     if kind is MilestoneKind.BROWNOUT:
         later.append(MilestoneKind.RAMP_DOWN.value)
     place = next((number for number, one in enumerate(kinds) if one in later), total)
+    known = {str(number) for number in range(total)}
     moved = {name: value for name, value in fields.items() if not name.startswith("row-")}
     for name, value in fields.items():
         if name.startswith("row-"):
             number, _, rest = name.removeprefix("row-").partition("-")
-            moved[f"row-{int(number) + (int(number) >= place)}-{rest}"] = value
+            if number in known:
+                moved[f"row-{int(number) + (int(number) >= place)}-{rest}"] = value
     amount = {"minutes": str(_USUAL_MINUTES)} if kind is MilestoneKind.BROWNOUT else {"share": "25"}
     made = {"kind": kind.value, "at": fields.get(f"row-{place - 1}-at", ""), **amount}
     return {**moved, **{f"row-{place}-{name}": value for name, value in made.items()}, "rows": str(total + 1)}
@@ -140,5 +145,8 @@ def _instant(typed: Typed, name: str, zone: str) -> datetime | None:
         wall = datetime.strptime(typed.text(name), "%Y-%m-%dT%H:%M")  # noqa: DTZ007 - wall time of the timeline's zone
     except ValueError:
         typed.problems[name] = "Give the date and the time of this milestone."
+        return None
+    if problem := year_problem(wall):
+        typed.problems[name] = problem
         return None
     return instant_in(zone_of(zone), wall)

@@ -9,6 +9,7 @@ from rollouts.deprecations.ahead import MilestoneAhead
 from rollouts.deprecations.transitions import LIVE_STATES, TimelineState
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.selectors.timelines.consents import MilestoneConsents, milestone_consents
+from rollouts.selectors.timelines.endings import readable
 from rollouts.selectors.timelines.facts import Reading, ahead_of, reading_of
 
 LIVE = "live"
@@ -38,7 +39,10 @@ class TimelineFacts:
 def timelines_in(
     environment_id: UUID, *, state: str = "", flag_key: str = "", below: int | None = None, size: int
 ) -> TimelinePart:
-    """Timelines of one environment with numbers below `below`: one query. `state` "live": all that may still act."""
+    """Timelines of one environment with numbers below `below`: one query. `state` "live": all that may still act.
+
+    One whose definition cannot be read is left out: it says so on its own page.
+    """
     rows = DeprecationTimeline.objects.filter(environment=environment_id)
     if state:
         rows = rows.filter(state__in=[one.value for one in LIVE_STATES] if state == LIVE else [state])
@@ -48,7 +52,7 @@ def timelines_in(
         rows = rows.filter(number__lt=below)
     found = list(rows.select_related("environment", "created_by").order_by("-number")[: size + 1])
     shown = found[:size]
-    return TimelinePart(shown, shown[-1].number if len(found) > size else None)
+    return TimelinePart(readable(shown), shown[-1].number if len(found) > size else None)
 
 
 def timeline_in(environment_id: UUID, timeline_id: UUID) -> DeprecationTimeline | None:

@@ -119,3 +119,24 @@ def test_bulk__brownout_ends__the_tag_is_another() -> None:
     tags = [handle(wire(), store=store, now=now).headers["ETag"] for now in (NOW, until - timedelta(seconds=1), until)]
 
     assert tags[0] == tags[1] != tags[2]
+
+
+@pytest.mark.parametrize(
+    ("visible", "successor_visible", "is_told"),
+    [(True, False, False), (True, True, True), (False, False, True), (True, None, False)],
+)
+def test_single__flag_that_browsers_see__names_no_successor_that_they_may_not_see(
+    visible: bool, successor_visible: bool | None, is_told: bool
+) -> None:
+    ending = document("checkout", deprecation={"deprecated_at": MARCH, "successor": "new"}, client_visible=visible)
+    stored = {**DOCUMENTS, "checkout": ("boolean", ending)}
+    if successor_visible is not None:
+        stored["new"] = ("boolean", document("new", client_visible=successor_visible))
+
+    one = handle(wire("checkout"), store=fake_store(stored)[0], now=NOW)
+    everything = handle(wire(None), store=fake_store(stored)[0], now=NOW)
+    [flag] = [flag for flag in decoded(everything)["flags"] if flag["key"] == "checkout"]
+
+    assert decoded(one)["metadata"]["deprecated"] is True
+    assert ("successor" in decoded(one)["metadata"], "Link" in told(one)) == (is_told, is_told)
+    assert ("successor" in flag["metadata"]) is is_told

@@ -112,6 +112,10 @@ CONFIGS = {"old": flag(**ends(sunset_at=JUNE, successor="new")), "new": flag(), 
         (flag(**ends(successor="new")), []),
         (flag(**ends(successor="gone")), [("successor_missing", "deprecation.successor", "Set it up here")]),
         (flag(**ends(successor="old")), [("successor_deprecated", "deprecation.successor", "Name a flag that stays.")]),
+        (
+            flag(**ends(successor="new"), client_visible=True),
+            [("successor_hidden", "deprecation.successor", "Let browsers see the successor as well.")],
+        ),
         (flag(**ends(1, until=JUNE)), []),
         (
             flag(**ends(1, until="2027-04-01T12:00:00Z")),

@@ -1,5 +1,6 @@
 """The page of a timeline and its acts, the editor, and the page of all endings."""
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import time_machine
 from django.urls import reverse
 
+from flags.documents import initial_document
 from flags.models import FlagUse
 from rollouts.deprecations.transitions import TimelineState
 from rollouts.models import DeprecationTimeline
@@ -235,6 +237,16 @@ def test_act__get__changes_nothing(bench):
     assert signed_in(bench.world.rita).get(act_on(timeline, "start")).status_code == 405
 
 
+def test_act__postponed_out_of_all_time__says_so_and_loses_nothing(bench):
+    timeline = brought_to(bench.started(), WARNED)
+    fields = fields_for(timeline, number="3", to="9999-12-31T23:59", with_later="1")
+
+    answer = signed_in(bench.world.rita).post(act_on(timeline, "postpone"), fields)
+
+    assert answer.status_code == 400
+    assert "Choose a date of the years 2000 to 2199." in text_of(answer)
+
+
 # The editor
 
 
@@ -305,6 +317,63 @@ def test_editor__bad_input__loses_nothing_and_says_where(change, says, bench):
     assert says in text
     assert "Typed with care" in text
     assert not DeprecationTimeline.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": "99999999999999999999"},
+        {"rows": "abc"},
+        {"rows": "-1"},
+        {"row-x-kind": "sunset"},
+        {"row-99999999999999999999-at": "x"},
+        {"row-0-at": "9999-12-31T23:59"},
+        {"row-0-at": "0001-01-01T00:00", "zone": "Asia/Tokyo"},
+        {"starts_on": "9999-12-31"},
+        {"starts_on": "0001-01-01"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("do", ["save", "preview", "fill", "add_brownout", "add_ramp_down", "remove-0"])
+def test_editor__fields_no_form_sends__are_no_fault_of_ours_and_lose_nothing(change, do, bench):
+    fields = posted(bench, template="six-weeks", **change, do=do) | {f"environment-{bench.staging.pk}": "1"}
+
+    answer = signed_in(bench.world.rita).post(reverse(ADD), fields)
+
+    assert answer.status_code in {200, 302, 400}
+    if answer.status_code != 302:
+        assert ">Old</textarea>" in text_of(answer)
+
+
+def test_editor__day_that_no_timeline_begins_on__is_said_beside_it(bench):
+    said = text_of(signed_in(bench.world.rita).post(reverse(ADD), posted(bench, starts_on="9999-12-31", do="fill")))
+
+    assert "Choose a date of the years 2000 to 2199." in said
+
+
+def test_editor__successor__offers_variants_of_environments_where_the_person_plans(bench):
+    other = bench.world.flag("new-checkout", value_type="string")
+    bench.world.flags["x"] = other
+    old = bench.world.flag("old-words", value_type="string")
+    for place, name in ((bench.staging, "seen"), (bench.production, "unseen")):
+        bench.world.serve(other, place, named_variants(other.key, name))
+        bench.world.serve(old, place)
+    bench.world.grant(bench.world.rita, bench.production)
+
+    page = signed_in(bench.world.rita).post(
+        reverse(ADD), posted(bench, flag=str(old.pk), successor="new-checkout", do="successor")
+    )
+
+    assert ">seen</option>" in text_of(page)
+    assert "unseen" not in text_of(page)
+
+
+def named_variants(key: str, name: str) -> dict[str, Any]:
+    """A flag that serves texts, one of them of this name."""
+    start = initial_document(key, "string")
+    first = start["variants"][0]["name"]
+    changed = json.loads(json.dumps(start).replace(f'"{first}"', f'"{name}"'))
+    return {**changed, "enabled": True}
 
 
 def test_editor__buttons__add_and_remove_milestones_without_losing_any(bench):

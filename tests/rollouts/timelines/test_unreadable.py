@@ -8,6 +8,8 @@ from django.urls import reverse
 from flags.services.tickets import governed_write
 from rollouts.deprecations.transitions import TimelineState
 from rollouts.models import DeprecationTimeline, TimelineStep
+from rollouts.selectors.manifests import present_state
+from rollouts.selectors.timelines.api_reads import timelines_in
 from rollouts.services.timelines import acting
 from rollouts.services.timelines.engine import advance_due
 from tests.factories import actor_of
@@ -72,3 +74,16 @@ def test_page__of_a_timeline_that_cannot_be_read__says_so_and_ends_it(bench: Tim
 
     assert reloaded(timeline).current_state is TimelineState.ENDED
     assert "change it by hand" in text_of(rita.get(address))
+
+
+def test_lists_and_exports__leave_out_what_cannot_be_read(bench: TimelineBench) -> None:
+    readable = bench.draft_in(bench.staging)
+    broken(bench.draft_in(bench.staging), BROKEN["empty"])
+    broken(bench.draft_in(bench.production), BROKEN["no object"])
+
+    part = timelines_in(bench.staging.pk, size=50)
+    exported = present_state(bench.world.project).manifest["environments"]
+
+    assert list(part.timelines) == [readable]
+    assert exported["staging"]["flags"]["checkout-redesign"]["timeline"]["definition"] == readable.definition
+    assert "timeline" not in exported["production"]["flags"]["checkout-redesign"]
