@@ -89,12 +89,15 @@ class PlaceFacts:
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """How code names a flag. `is_scanned`: code of the project was looked at at all; before, none means nothing."""
+    """How code names a flag. `is_scanned`: all code of the project was looked at lately; otherwise none means nothing,
+    and `doubts` says why in sentences.
+    """
 
     is_scanned: bool = False
     live: int = 0
     extinct_at: datetime | None = None
     scanned_since: datetime | None = None
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,9 @@ def _about_code(flag: FlagFacts) -> Iterator[Matter]:
         lines = "1 line" if flag.references.live == 1 else f"{flag.references.live} lines"
         yield Matter("code_references", f"Code names it in {lines}. Take it out there first.")
     elif not flag.references.is_scanned:
-        yield Matter("not_scanned", "No code of the project was scanned, so nobody knows from here where it is named.")
+        why = " ".join(flag.references.doubts) or "No code of the project was scanned."
+        code = "scan_doubtful" if flag.references.scanned_since else "not_scanned"
+        yield Matter(code, f"{why} So nobody knows from here where it is named.")
 
 
 def forward_value(flag: FlagFacts) -> ForwardValue:

@@ -8,8 +8,9 @@ from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
 from flags.models import CodeReference, Environment, Flag, FlagUse, Project, Tombstone
-from flags.selectors.references import is_scanned, live_references
+from flags.selectors.references import live_references
 from flags.selectors.residual import has_figures, last_use
+from flags.selectors.scanned import code_knowledge
 
 QUIET_FOR = timedelta(days=30)
 MOST_NAMED = 5
@@ -61,8 +62,9 @@ def _unknowns(flag: Flag, now: datetime) -> list[str]:
             f"No service reported evaluations in {', '.join(silent)} in the last {QUIET_FOR.days} days, so nobody can "
             "say whether it is still asked for."
         )
-    if not is_scanned(flag.project_id):
-        found.append("No code of this project was ever scanned, so nobody can say where it is named.")
+    doubts = code_knowledge(flag.project_id, now=now).doubts
+    if doubts:
+        found.append(f"{' '.join(doubts)} So nobody can say where it is named.")
     return found
 
 

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Min
-
 from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, Use, version_at
 from flags.lifecycle.lives import Life, life_of
 from flags.lifecycle.stages import Version
 from flags.lifecycle.thresholds import USUAL, Thresholds, thresholds_for
-from flags.models import CodeScan, Environment, Flag, FlagConfig, Project
+from flags.models import Environment, Flag, FlagConfig, Project
 from flags.models.environments import EnvironmentKind
 from flags.selectors.references import FlagReferences, reference_counts
+from flags.selectors.scanned import CodeKnowledge, code_knowledge
 from rollouts.models import Snooze, StaleThresholds
 from rollouts.selectors.staleness.uses import figures_of, uses_of
 from rollouts.selectors.staleness.work import Work, work_on
@@ -45,7 +44,7 @@ class _Ground:
     thresholds: Mapping[str, Thresholds]
     snoozes: Mapping[uuid.UUID, Snooze]
     references: Mapping[str, FlagReferences]
-    scanned_since: datetime | None
+    code: CodeKnowledge
 
 
 def lives_of(project: Project, *, now: datetime, flags: Sequence[Flag] | None = None) -> list[FlagLife]:
@@ -76,7 +75,7 @@ def _ground(project: Project, flags: Sequence[Flag] | None, now: datetime) -> _G
         thresholds=thresholds,
         snoozes=_snoozes(project, flag_ids, now),
         references=reference_counts(project.pk, keys),
-        scanned_since=_scanned_since(project),
+        code=code_knowledge(project.pk, now=now),
     )
 
 
@@ -121,13 +120,6 @@ def _snoozes(project: Project, flag_ids: Collection[uuid.UUID] | None, now: date
     return {snooze.flag_id: snooze for snooze in rows.order_by("until")}
 
 
-def _scanned_since(project: Project) -> datetime | None:
-    """When code of a default branch was looked at first, None while it never was."""
-    scans = CodeScan.objects.filter(repository__project=project, branch=F("repository__default_branch"))
-    first: datetime | None = scans.aggregate(first=Min("scanned_at"))["first"]
-    return first
-
-
 def _facts(flag: Flag, ground: _Ground) -> FlagFacts:
     snooze, named = ground.snoozes.get(flag.pk), ground.references.get(flag.key)
     return FlagFacts(
@@ -141,10 +133,11 @@ def _facts(flag: Flag, ground: _Ground) -> FlagFacts:
         snoozed_until=snooze.until if snooze else None,
         snooze_reason=snooze.reason if snooze else "",
         references=References(
-            is_scanned=ground.scanned_since is not None,
+            is_scanned=not ground.code.doubts,
             live=named.live if named else 0,
             extinct_at=named.extinct_at if named else None,
-            scanned_since=ground.scanned_since,
+            scanned_since=ground.code.scanned_since,
+            doubts=ground.code.doubts,
         ),
     )
 

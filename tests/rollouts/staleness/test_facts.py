@@ -164,9 +164,12 @@ def test_lives_of__code_references__are_known(world: World) -> None:
         first_seen_at=NOW,
     )
 
-    found = life_of_flag(world.first_flag, now=LATER).facts.references
+    found = life_of_flag(world.first_flag, now=NOW + timedelta(days=30)).facts.references
+    later = life_of_flag(world.first_flag, now=LATER).facts.references
 
     assert (found.is_scanned, found.live, found.extinct_at, found.scanned_since) == (True, 1, None, NOW)
+    assert (later.is_scanned, later.live, later.scanned_since) == (False, 1, NOW)
+    assert later.doubts == ("The newest scan is more than 30 days old: shop (02 March 2026).",)
 
 
 def test_lives_of__any_number_of_flags__takes_as_many_queries() -> None:
