@@ -6,9 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from django.db import IntegrityError, transaction
-from django.db.models import Max
-
 from audits.actions import Action
 from audits.context import Actor, current_correlation_id
 from flags import permissions
@@ -19,8 +16,7 @@ from flags.services.attempts import attempt
 from flags.services.configs import refuse_stale_change_set
 from flags.services.keys import problem
 from flags.services.locks import lock_environment
-from flags.services.tickets import governed_write
-from rollouts.errors import ConcurrentUpdate, DigestMismatch, RequestExpired
+from rollouts.errors import DigestMismatch, RequestExpired
 from rollouts.models import ChangeRequest
 from rollouts.policies import Policy, stricter
 from rollouts.selectors.reliance import relied_on
@@ -35,11 +31,11 @@ from rollouts.services.checks import (
     refuse_moved_ground,
 )
 from rollouts.services.judging import findings_data, judge_content
+from rollouts.services.numbering import insert_numbered
 from rollouts.services.rounds import keep_round
 from rollouts.services.writing import lock_request, move, record, require_person
 from rollouts.transitions import AWAITING_STATES, Act, RequestState, next_state
 
-NUMBER_ATTEMPTS = 5
 FIRST_ROUND = 1
 
 
@@ -100,7 +96,7 @@ def create_change_request(
             created_at=now,
             correlation_id=current_correlation_id(),
         )
-        _insert_numbered(request)
+        insert_numbered(request, noun="requests")
         record(Action.CHANGE_REQUEST_CREATED, request, actor=actor, now=now, origin=None, reason=request.reason)
         return request
 
@@ -350,18 +346,3 @@ def _lock_for_number(environment_id: uuid.UUID) -> Environment:
     if project is None:
         raise NotFound("This environment does not exist. It may have been mistyped.", environment=str(environment_id))
     return lock_environment(environment_id)
-
-
-def _insert_numbered(request: ChangeRequest) -> None:
-    for _ in range(NUMBER_ATTEMPTS):
-        highest = ChangeRequest.objects.filter(project=request.project).aggregate(Max("number"))["number__max"]
-        request.number = (highest or 0) + 1
-        try:
-            with transaction.atomic(), governed_write(request.environment_id):
-                request.save(force_insert=True)
-        except IntegrityError as error:
-            if "number" not in str(error):
-                raise
-        else:
-            return
-    raise ConcurrentUpdate("Many requests are made in this project right now. Nothing was done: try again in a moment.")

@@ -26,10 +26,11 @@ from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
 from rollouts.services.guarding import refresh_guards
 from rollouts.services.plans.consent import refuse_own_opening, refuse_used_up
-from rollouts.services.plans.drafting import end_request, refuse_other_plan_digest
+from rollouts.services.plans.drafting import refuse_other_plan_digest
 from rollouts.services.plans.rollback import go_back
 from rollouts.services.plans.stages import begun_by, reach_stage
 from rollouts.services.plans.writing import lock_plan, step
+from rollouts.services.proposing import end_request
 from rollouts.services.writing import require_person
 
 # What may have happened since the page was opened without making it another question.

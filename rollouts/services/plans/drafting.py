@@ -4,20 +4,17 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Max
-
 from audits.actions import Action
 from audits.context import Actor, correlation, current_correlation_id
 from flags import permissions
-from flags.errors import NotFound, PermissionMissing
+from flags.errors import NotFound
 from flags.models import Environment, Flag, Project
 from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.locks import lock_environment
 from flags.services.tickets import governed_write
-from rollouts.errors import ConcurrentUpdate, PlanMovedGround, PlanMovedOn
-from rollouts.models import ChangeRequest, PlanFlag, PlanTemplate, RolloutPlan
+from rollouts.errors import PlanMovedGround, PlanMovedOn
+from rollouts.models import PlanFlag, PlanTemplate, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.copying import rest_of
 from rollouts.plans.definition import PlanDefinition
@@ -26,13 +23,12 @@ from rollouts.selectors.plans.ground import ground_of
 from rollouts.selectors.plans.rights import require_right
 from rollouts.services.checks import checked_prose, checked_title
 from rollouts.services.drafting import create_change_request, submit_change_request
+from rollouts.services.numbering import insert_numbered
 from rollouts.services.plans.preparing import end_state, prepare, refuse_unconfirmed
 from rollouts.services.plans.writing import lock_plan, record, step
-from rollouts.services.reviewing import may_withdraw, withdraw_change_request
+from rollouts.services.proposing import end_request, shapers
 from rollouts.services.writing import require_person
-from rollouts.transitions import OPEN_STATES
 
-NUMBER_ATTEMPTS = 5
 SOURCE_KIND = "plan"
 
 
@@ -70,7 +66,7 @@ def create_plan(
             correlation_id=current_correlation_id(),
             **prepared.columns(),
         )
-        _insert_numbered(plan)
+        insert_numbered(plan, noun="plans")
         _name_flags(plan, prepared.flags)
         with correlation(plan.correlation_id):
             record(Action.PLAN_CREATED, plan, actor=actor, now=now, reason=plan.reason, to_state=plan.state)
@@ -189,7 +185,7 @@ def propose_plan(
             )
             submit_change_request(request.pk, actor=actor, now=now)
             told = {"request_id": str(request.pk), "request_number": request.number}
-            asked: dict[str, Any] = {"request": request, "contributors": _with(plan, actor)}
+            asked: dict[str, Any] = {"request": request, "contributors": shapers(plan, actor)}
             step(plan, PlanAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, **asked)
         return plan
 
@@ -215,23 +211,6 @@ def recall_plan(plan_id: uuid.UUID, *, actor: Actor, now: datetime, reason: str 
     return attempt(act)
 
 
-def end_request(plan: RolloutPlan, *, actor: Actor, now: datetime, reason: str) -> None:
-    """Withdraw the open request of a proposed plan. Raises PermissionMissing for those who may not."""
-    if plan.request_id is None:
-        return
-    request = ChangeRequest.objects.select_related("environment").filter(pk=plan.request_id).first()
-    if request is None or request.current_state not in OPEN_STATES:
-        return
-    if not may_withdraw(request, actor):
-        raise PermissionMissing(
-            f"#{request.number} asks for this plan. Only the person who asked for it and release managers of "
-            f"{plan.environment.name} take it back.",
-            permission=permissions.APPLY,
-            environment=plan.environment.key,
-        )
-    withdraw_change_request(request.pk, actor=actor, reason=reason, now=now)
-
-
 def refuse_other_plan_digest(plan: RolloutPlan, digest: str) -> None:
     """Raise PlanMovedOn unless `digest` is that of the plan's present content."""
     if digest != plan.digest:
@@ -255,14 +234,9 @@ def _shape(plan: RolloutPlan, act: PlanAct, *, actor: Actor, now: datetime, fiel
     """Write new content of a draft with the person who shaped it; nothing where nothing is different."""
     if all(getattr(plan, name) == value for name, value in fields.items()):
         return
-    evidence, shapers = {"former_digest": plan.digest}, _with(plan, actor)
+    evidence, by = {"former_digest": plan.digest}, shapers(plan, actor)
     with correlation(plan.correlation_id):
-        step(plan, act, actor=actor, now=now, evidence=evidence, contributors=shapers, **fields)
-
-
-def _with(plan: RolloutPlan, actor: Actor) -> list[str]:
-    """Who shaped a plan or asked for it, this person included; none of them approves it, also after a recall."""
-    return list(dict.fromkeys([*plan.contributors, str(require_person(actor))]))
+        step(plan, act, actor=actor, now=now, evidence=evidence, contributors=by, **fields)
 
 
 def _refuse_moved(plan: RolloutPlan) -> None:
@@ -297,18 +271,3 @@ def _lock_for_number(environment_id: uuid.UUID) -> Environment:
     if project is None:
         raise NotFound("This environment does not exist. It may have been mistyped.", environment=str(environment_id))
     return lock_environment(environment_id)
-
-
-def _insert_numbered(plan: RolloutPlan) -> None:
-    for _ in range(NUMBER_ATTEMPTS):
-        highest = RolloutPlan.objects.filter(project=plan.project).aggregate(Max("number"))["number__max"]
-        plan.number = (highest or 0) + 1
-        try:
-            with transaction.atomic(), governed_write(plan.environment_id):
-                plan.save(force_insert=True)
-        except IntegrityError as error:
-            if "number" not in str(error):
-                raise
-        else:
-            return
-    raise ConcurrentUpdate("Many plans are made in this project right now. Nothing was done: try again in a moment.")

@@ -33,7 +33,8 @@ from rollouts.selectors.timelines.rights import needs_reason, require_right
 from rollouts.services.applying import apply_change_request
 from rollouts.services.checks import checked_prose
 from rollouts.services.plans.consent import refuse_own_opening
-from rollouts.services.timelines.drafting import end_request, refuse_other_timeline_digest
+from rollouts.services.proposing import end_request
+from rollouts.services.timelines.drafting import refuse_other_timeline_digest
 from rollouts.services.timelines.milestones import begin, refuse_kept_edit, refuse_moved, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
 from rollouts.services.timelines.preparing import refuse_outdated

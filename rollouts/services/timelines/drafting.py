@@ -5,34 +5,29 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
-from django.db.models import Max
-
 from audits.actions import Action
 from audits.context import Actor, correlation, current_correlation_id
 from flags import permissions
-from flags.errors import NotFound, PermissionMissing
+from flags.errors import NotFound
 from flags.models import Environment, Flag, Project
 from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.locks import lock_environment
-from flags.services.tickets import governed_write
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.transitions import TimelineAct, TimelineState, next_timeline_state
-from rollouts.errors import ConcurrentUpdate, TimelineMovedOn
-from rollouts.models import ChangeRequest, DeprecationTimeline
+from rollouts.errors import TimelineMovedOn
+from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.ground import definition_of, ground_of
 from rollouts.selectors.timelines.rights import require_right
 from rollouts.services.checks import checked_prose
 from rollouts.services.drafting import create_change_request, submit_change_request
-from rollouts.services.reviewing import may_withdraw, withdraw_change_request
+from rollouts.services.numbering import insert_numbered
+from rollouts.services.proposing import end_request, shapers
 from rollouts.services.timelines.milestones import refuse_moved
 from rollouts.services.timelines.preparing import Prepared, end_state, prepare, refuse_outdated
 from rollouts.services.timelines.writing import lock_timeline, record, step
 from rollouts.services.writing import require_person
-from rollouts.transitions import OPEN_STATES
 
-NUMBER_ATTEMPTS = 5
 SOURCE_KIND = "timeline"
 
 
@@ -94,7 +89,7 @@ def edit_timeline(
         if all(getattr(timeline, name) == value for name, value in fields.items()):
             return timeline
         told = {"former_digest": timeline.digest}
-        fields["contributors"] = _with(timeline, actor)
+        fields["contributors"] = shapers(timeline, actor)
         with correlation(timeline.correlation_id):
             step(timeline, TimelineAct.EDIT, actor=actor, now=now, evidence=told, **fields)
         return timeline
@@ -138,7 +133,7 @@ def propose_timeline(
             )
             submit_change_request(request.pk, actor=actor, now=now)
             told = {"request_id": str(request.pk), "request_number": request.number}
-            asked: dict[str, Any] = {"request": request, "contributors": _with(timeline, actor)}
+            asked: dict[str, Any] = {"request": request, "contributors": shapers(timeline, actor)}
             step(timeline, TimelineAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, **asked)
         return timeline
 
@@ -164,23 +159,6 @@ def recall_timeline(timeline_id: uuid.UUID, *, actor: Actor, now: datetime, reas
     return attempt(act)
 
 
-def end_request(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, reason: str) -> None:
-    """Withdraw the open request of a proposed timeline. Raises PermissionMissing for those who may not."""
-    if timeline.request_id is None:
-        return
-    request = ChangeRequest.objects.select_related("environment").filter(pk=timeline.request_id).first()
-    if request is None or request.current_state not in OPEN_STATES:
-        return
-    if not may_withdraw(request, actor):
-        raise PermissionMissing(
-            f"#{request.number} asks for this timeline. Only the person who asked for it and release managers of "
-            f"{timeline.environment.name} take it back.",
-            permission=permissions.APPLY,
-            environment=timeline.environment.key,
-        )
-    withdraw_change_request(request.pk, actor=actor, reason=reason, now=now)
-
-
 def refuse_other_timeline_digest(timeline: DeprecationTimeline, digest: str) -> None:
     """Raise TimelineMovedOn unless `digest` is that of the timeline's present content."""
     if digest != timeline.digest:
@@ -202,11 +180,6 @@ def _locked_draft(timeline_id: uuid.UUID, act: TimelineAct, actor: Actor, digest
 
 def _title(timeline: DeprecationTimeline) -> str:
     return f"End {timeline.flag.name}"
-
-
-def _with(timeline: DeprecationTimeline, actor: Actor) -> list[str]:
-    """Who shaped a timeline or asked for it, this person included; none of them approves it, also after a recall."""
-    return list(dict.fromkeys([*timeline.contributors, str(require_person(actor))]))
 
 
 def _create(
@@ -231,7 +204,7 @@ def _create(
         correlation_id=current_correlation_id(),
         **prepared.columns(),
     )
-    _insert_numbered(timeline)
+    insert_numbered(timeline, noun="timelines")
     with correlation(timeline.correlation_id):
         record(Action.TIMELINE_CREATED, timeline, actor=actor, now=now, reason=reason, to_state=timeline.state)
     return timeline
@@ -244,18 +217,3 @@ def _lock_for_number(project_id: uuid.UUID, environment_ids: Collection[uuid.UUI
     if any(environment.project_id != project_id for environment in found):
         raise problem("environments", "Choose environments of the flag's project.")
     return found
-
-
-def _insert_numbered(timeline: DeprecationTimeline) -> None:
-    for _ in range(NUMBER_ATTEMPTS):
-        rows = DeprecationTimeline.objects.filter(project=timeline.project)
-        timeline.number = (rows.aggregate(Max("number"))["number__max"] or 0) + 1
-        try:
-            with transaction.atomic(), governed_write(timeline.environment_id):
-                timeline.save(force_insert=True)
-        except IntegrityError as error:
-            if "number" not in str(error):
-                raise
-        else:
-            return
-    raise ConcurrentUpdate("Many timelines are made in this project now. Nothing was done: try again in a moment.")
