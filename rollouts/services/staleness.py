@@ -72,34 +72,36 @@ def _write(lives: Sequence[FlagLife], now: datetime) -> None:
     )
 
 
-@attempted
 def snooze(flag_id: uuid.UUID, *, until: datetime, actor: Actor, reason: str, now: datetime) -> Snooze:
     """Say that a flag is wanted until an instant, 180 days away at most; it is not stale until then.
 
     Another snooze of it ends. Needs the role editor in some environment of the project, and a reason. Raises
     PermissionMissing, InvalidInput, NotFound.
     """
-    reason = checked_text(reason, field="reason", longest=4000, required=True)
     flag = _flag(flag_id)
-    _require_editor(actor, flag.project)
+    return snooze_flags(flag.project, [flag], until=until, actor=actor, reason=reason, now=now)[0]
+
+
+@attempted
+def snooze_flags(
+    project: Project, flags: Sequence[Flag], *, until: datetime, actor: Actor, reason: str, now: datetime
+) -> list[Snooze]:
+    """Say the same of several flags of a project, of all or of none. Rights are those of `snooze`."""
+    reason = checked_text(reason, field="reason", longest=4000, required=True)
+    _require_editor(actor, project)
     found = snoozes.problem_of(until, now)
     if found:
         raise problem("until", found)
-    row = Snooze(
-        project=flag.project,
-        flag=flag,
-        until=until,
-        reason=reason,
-        created_by_id=require_person(actor),
-        created_at=now,
-    )
-    with governed_write(flag.project_id):
-        Snooze.objects.filter(flag=flag, ended_at=None, until__gt=now).update(ended_at=now)
-        row.save(force_insert=True)
-    data = {"snooze_id": str(row.pk), "until": until.isoformat()}
-    _record(Action.FLAG_SNOOZED, flag.project, actor=actor, now=now, reason=reason, data=data, flag=flag)
-    _judge_again(flag, now)
-    return row
+    told: dict[str, Any] = {"until": until, "reason": reason, "created_by_id": require_person(actor)}
+    rows = [Snooze(project=project, flag=flag, created_at=now, **told) for flag in flags]
+    with governed_write(project.pk):
+        Snooze.objects.filter(flag__in=flags, ended_at=None, until__gt=now).update(ended_at=now)
+        Snooze.objects.bulk_create(rows)
+    for row in rows:
+        data = {"snooze_id": str(row.pk), "until": until.isoformat()}
+        _record(Action.FLAG_SNOOZED, project, actor=actor, now=now, reason=reason, data=data, flag=row.flag)
+    _judge_again(project, flags, now)
+    return rows
 
 
 @attempted
@@ -117,7 +119,7 @@ def end_snooze(snooze_id: uuid.UUID, *, actor: Actor, reason: str, now: datetime
         row.ended_at = now
         data = {"snooze_id": str(row.pk)}
         _record(Action.FLAG_SNOOZE_ENDED, flag.project, actor=actor, now=now, reason=reason, data=data, flag=flag)
-        _judge_again(flag, now)
+        _judge_again(flag.project, [flag], now)
     return row
 
 
@@ -146,9 +148,9 @@ def set_thresholds(
     return row
 
 
-def _judge_again(flag: Flag, now: datetime) -> None:
-    """Bring the kept verdict of one flag up to date, so that lists follow at once."""
-    _write(lives_of(flag.project, now=now, flags=[flag]), now)
+def _judge_again(project: Project, flags: Sequence[Flag], now: datetime) -> None:
+    """Bring the kept verdicts of some flags up to date, so that lists follow at once."""
+    _write(lives_of(project, now=now, flags=flags), now)
 
 
 def _flag(flag_id: uuid.UUID) -> Flag:

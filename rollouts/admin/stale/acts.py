@@ -3,23 +3,20 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from django.urls import reverse
 
-from audits.context import Actor, correlation
-from audits.errors import GovernanceError
-from flags import permissions
-from flags.errors import PermissionMissing
-from flags.lifecycle.shapes import shape_of
-from flags.models import Environment, Flag, FlagConfig, Project
+from audits.context import Actor
+from flags.errors import NotFound
+from flags.models import Flag, Project
 from flags.services.keys import problem
-from rollouts.deprecations.schedules import fill
-from rollouts.deprecations.templates import template_for
+from rollouts.deprecations.checking import year_problem
+from rollouts.models import Snooze
 from rollouts.schedules.zones import instant_in, zone_of
-from rollouts.services.cleaning import Cleaning, propose_clean_up
-from rollouts.services.staleness import end_snooze, snooze
-from rollouts.services.timelines.drafting import create_timelines
+from rollouts.services.cleaning import Cleaning, propose_clean_up, words_of
+from rollouts.services.drafted_endings import Announcement, draft_endings
+from rollouts.services.staleness import end_snooze, snooze_flags
 
 MOST_FLAGS = 50
 
@@ -42,9 +39,12 @@ class Call:
     def day(self, name: str) -> date:
         """A field as a day. Raises InvalidInput."""
         try:
-            return date.fromisoformat(self.text(name))
+            day = date.fromisoformat(self.text(name))
         except ValueError:
             raise problem(name, "Give a day, such as 2027-01-31.") from None
+        if found := year_problem(datetime.combine(day, time.min)):
+            raise problem(name, found)
+        return day
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,71 +56,52 @@ class Outcome:
     address: str = ""
 
 
-def snooze_flags(call: Call) -> Outcome:
+def snooze_ticked(call: Call) -> Outcome:
     """Say that the chosen flags are wanted until a day."""
-    until = instant_in(zone_of(call.zone), datetime.combine(call.day("until"), datetime.min.time()))
-    reason = call.text("reason")
-
-    def one(flag: Flag) -> None:
-        snooze(flag.pk, until=until, actor=call.actor, reason=reason, now=call.now)
-
-    done, left_out = _each(_chosen(call), one)
-    return Outcome(f"{_flags(done)} snoozed until {call.day('until'):%-d %B %Y}.", left_out)
+    day = call.day("until")
+    until = instant_in(zone_of(call.zone), datetime.combine(day, time.min))
+    flags = _chosen(call)
+    snooze_flags(call.project, flags, until=until, actor=call.actor, reason=call.text("reason"), now=call.now)
+    return Outcome(f"{_flags(len(flags))} snoozed until {day:%-d %B %Y}.")
 
 
 def wake(call: Call) -> Outcome:
     """Take a snooze back."""
     try:
-        row = end_snooze(uuid.UUID(call.text("snooze")), actor=call.actor, reason="", now=call.now)
+        snooze_id = uuid.UUID(call.text("snooze"))
     except ValueError:
         raise problem("snooze", "Choose the snooze to end.") from None
+    if not Snooze.objects.filter(pk=snooze_id, project=call.project).exists():
+        raise NotFound("There is no such snooze.", snooze_id=str(snooze_id))
+    row = end_snooze(snooze_id, actor=call.actor, reason="", now=call.now)
     return Outcome(f"{row.flag.name} is no longer snoozed.")
 
 
 def clean_up(call: Call) -> Outcome:
-    """Open one change request per environment for all chosen flags."""
+    """Open one change request for all chosen flags; several environments are one bundle."""
     try:
         how = Cleaning(call.text("how"))
     except ValueError:
         raise problem("how", "Choose what becomes of the flags.") from None
     ids = [flag.pk for flag in _chosen(call)]
     found = propose_clean_up(call.project, ids, how, actor=call.actor, reason=call.text("reason"), now=call.now)
-    numbers = ", ".join(f"#{request.number} in {request.environment.name}" for request in found.requests)
-    together = " They go live together once each is approved." if len(found.requests) > 1 else ""
+    numbers = " and ".join(f"#{request.number} in {request.environment.name}" for request in found.requests)
+    together = ", as one: they go live together once each is approved" if len(found.requests) > 1 else ""
     address = reverse("admin:rollouts_changerequest_change", args=[found.requests[0].pk])
-    return Outcome(f"Proposed: {numbers}.{together}", [one.words for one in found.left_out], address)
+    return Outcome(f"Proposed: {numbers}{together}.", words_of(found.left_out), address)
 
 
 def plan_endings(call: Call) -> Outcome:
     """Draft a timeline for each chosen flag in every environment where it is set up, by the template of its kind."""
-    starts_on, reason = call.day("starts_on"), call.text("reason")
-    places = [
-        one
-        for one in Environment.objects.filter(project=call.project)
-        if permissions.holds(call.actor, permissions.PROPOSE, one)
-    ]
-
-    def one(flag: Flag) -> None:
-        configs = list(FlagConfig.objects.filter(flag=flag, environment__in=places))
-        if not configs:
-            raise problem("flags", "It is set up nowhere where you may propose.")
-        for config in configs:
-            shape = shape_of(config.document, call.now)
-            final = next(iter(shape.outcomes)) if shape and shape.is_for_all else None
-            definition = fill(
-                template_for(flag.kind), flag_key=flag.key, starts_on=starts_on, zone=call.zone, final_variant=final
-            )
-            create_timelines(
-                flag.pk, [config.environment_id], definition, actor=call.actor, now=call.now, reason=reason
-            )
-
-    done, left_out = _each(_chosen(call), one)
-    words = f"Drafts of timelines for {_flags(done).lower()}. Nothing has changed yet: look at them, then propose them."
-    return Outcome(words, left_out, reverse("admin:rollouts_deprecationtimeline_changelist"))
+    announced = Announcement(call.day("starts_on"), call.zone, call.text("reason"))
+    found = draft_endings(call.project, _chosen(call), announced, actor=call.actor, now=call.now)
+    flags = len({timeline.flag_id for timeline in found.timelines})
+    words = f"Drafts of timelines for {_flags(flags)}. Nothing has changed yet: look at them, then propose them."
+    return Outcome(words, words_of(found.left_out), reverse("admin:rollouts_deprecationtimeline_changelist"))
 
 
 ACTS: Mapping[str, Callable[[Call], Outcome]] = {
-    "snooze": snooze_flags,
+    "snooze": snooze_ticked,
     "wake": wake,
     "clean_up": clean_up,
     "plan_endings": plan_endings,
@@ -135,24 +116,6 @@ def _chosen(call: Call) -> list[Flag]:
     if len(flags) > MOST_FLAGS:
         raise problem("flags", f"Tick at most {MOST_FLAGS} flags at once.")
     return flags
-
-
-def _each(flags: Sequence[Flag], do: Callable[[Flag], None]) -> tuple[int, list[str]]:
-    """Do it for each flag; how many it was done for, and why not for the others. Raises where it was done for none."""
-    left_out: list[str] = []
-    first: GovernanceError | None = None
-    for flag in flags:
-        try:
-            with correlation():
-                do(flag)
-        except PermissionMissing:
-            raise
-        except GovernanceError as error:
-            first = first or error
-            left_out.append(f"{flag.name}: {error.message}")
-    if first is not None and len(left_out) == len(flags):
-        raise first
-    return len(flags) - len(left_out), left_out
 
 
 def _flags(number: int) -> str:

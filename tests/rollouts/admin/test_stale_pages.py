@@ -10,7 +10,7 @@ from django.urls import reverse
 from flags.models import FlagConfig
 from rollouts.models import ChangeRequest, DebtScore, DeprecationTimeline, Snooze, StaleVerdict
 from rollouts.services.staleness import snooze
-from tests.factories import NOW, World, actor_of
+from tests.factories import NOW, World, actor_of, make_world
 from tests.support.admin import HOSTILE, signed_in, text_of
 
 INBOX = "admin:rollouts_staleverdict_changelist"
@@ -146,6 +146,19 @@ def test_wake__snoozed_flag__counts_again(world):
     assert row.ended_at == NOW
 
 
+def test_wake__snooze_of_another_project__does_not_exist_and_is_not_named(world):
+    verdict, other = stale(world, "old-header"), make_world("elsewhere")
+    row = snooze(verdict.flag_id, until=NOW + 9 * DAY, actor=actor_of(world.rita), reason="Why", now=NOW)
+    address = reverse("admin:rollouts_stale_act", args=[other.project.pk, "wake"])
+
+    answer = signed_in(other.rita).post(address, {"snooze": str(row.pk)})
+
+    assert answer.status_code == 404
+    assert world.project.name not in text_of(answer)
+    row.refresh_from_db()
+    assert row.ended_at is None
+
+
 def test_clean_up__two_environments__opens_one_request_for_each_and_serves_nothing_yet(world):
     verdicts = [stale(world, "old-header"), stale(world, "old-footer")]
     before = {row.pk: row.digest for row in FlagConfig.objects.all()}
@@ -183,6 +196,8 @@ def test_plan_endings__ticked_flags__get_drafts_where_they_are_set_up(world):
         ("snooze", {"until": "2026-05-01", "reason": ""}, "reason"),
         ("clean_up", {"how": "burn", "reason": "Keep me"}, "Choose what becomes of the flags."),
         ("plan_endings", {"starts_on": "2020-01-01", "reason": "Keep me"}, "past"),
+        ("plan_endings", {"starts_on": "9999-12-31", "reason": "Keep me"}, "Choose a date of the years"),
+        ("snooze", {"until": "9999-12-31", "reason": "Keep me"}, "Choose a date of the years"),
         ("wake", {"snooze": "x", "reason": "Keep me"}, "Choose the snooze to end."),
         ("snooze", {"until": "2026-05-01", "reason": "Keep me", "flag": ""}, "Tick the flags"),
     ],
