@@ -23,7 +23,7 @@ class TimelineLineSerializer(serializers.Serializer[Facts]):
     milestone = serializers.IntegerField(help_text="The last milestone that was reached, from 1; 0 is none.")
     milestones = serializers.IntegerField(help_text="How many milestones it has.")
     inBrownout = serializers.BooleanField()  # noqa: N815
-    sunsetAt = serializers.DateTimeField()  # noqa: N815
+    sunsetAt = serializers.DateTimeField(allow_null=True, help_text="Null where it cannot be read.")  # noqa: N815
     digest = serializers.CharField(help_text="SHA-256 of what approvers of the timeline consent to.")
     changeRequest = serializers.UUIDField(allow_null=True, help_text="The request that asks for it.")  # noqa: N815
     blockedCode = serializers.CharField(allow_blank=True, help_text="What stands in its way.")  # noqa: N815

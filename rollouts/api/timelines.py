@@ -24,13 +24,14 @@ from rollouts.api.reading import (
 )
 from rollouts.api.timeline_shapes import TimelineDetailSerializer, TimelinePageSerializer
 from rollouts.deprecations.codec import from_json
-from rollouts.deprecations.definition import MilestoneKind
+from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
 from rollouts.deprecations.documents import number_of
 from rollouts.deprecations.transitions import TimelineState
 from rollouts.deprecations.words import milestone_sentence
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.api_reads import LIVE, TimelineFacts, timeline_facts, timeline_in, timelines_in
-from rollouts.selectors.timelines.reading import definition_of, timeline_of
+from rollouts.selectors.timelines.ground import definition_of, is_readable
+from rollouts.selectors.timelines.reading import timeline_of
 
 STATES = (LIVE, *(state.value for state in TimelineState))
 
@@ -87,19 +88,18 @@ def shape_of(timeline: DeprecationTimeline) -> dict[str, Any]:
 
 
 def _line(timeline: DeprecationTimeline) -> dict[str, Any]:
-    definition = definition_of(timeline)
-    sunset = definition.milestones[number_of(definition, MilestoneKind.SUNSET) - 1]
+    definition = _read(timeline)
     return {
         "id": str(timeline.pk),
         "number": timeline.number,
         "state": timeline.state,
         "environment": timeline.environment.key,
-        "flag": definition.flag_key,
-        "successor": definition.successor,
+        "flag": definition.flag_key if definition else timeline.flag.key,
+        "successor": definition.successor if definition else "",
         "milestone": timeline.milestone,
-        "milestones": len(definition.milestones),
+        "milestones": len(definition.milestones) if definition else 0,
         "inBrownout": timeline.in_brownout,
-        "sunsetAt": sunset.at,
+        "sunsetAt": definition and definition.milestones[number_of(definition, MilestoneKind.SUNSET) - 1].at,
         "digest": timeline.digest,
         "changeRequest": timeline.request_id,
         "blockedCode": timeline.blocked_code,
@@ -108,6 +108,11 @@ def _line(timeline: DeprecationTimeline) -> dict[str, Any]:
         "startedAt": timeline.started_at,
         "endedAt": timeline.ended_at,
     }
+
+
+def _read(timeline: DeprecationTimeline) -> TimelineDefinition | None:
+    """What the timeline says; None where that cannot be read, so that it can be ended all the same."""
+    return definition_of(timeline) if is_readable(timeline) else None
 
 
 def _detail(found: TimelineFacts) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _detail(found: TimelineFacts) -> dict[str, Any]:
         "sequence": timeline.sequence,
         "reachedAt": timeline.reached_at,
         "blockedMessage": timeline.blocked_detail.get("message", ""),
-        "definition": timeline.definition,
+        "definition": timeline.definition if isinstance(timeline.definition, dict) else {},
         "schedule": _schedule(found),
         **decided(reading.decision if reading else None),
         "residual": reading.facts.residual if reading else None,
@@ -147,7 +152,9 @@ def _detail(found: TimelineFacts) -> dict[str, Any]:
 
 def _schedule(found: TimelineFacts) -> list[dict[str, Any]]:
     """Every milestone with its date, and when those ahead come at the earliest."""
-    timeline, definition = found.timeline, definition_of(found.timeline)
+    timeline, definition = found.timeline, _read(found.timeline)
+    if definition is None:
+        return []
     laid_down, ahead = from_json(timeline.definition).milestones, {one.number: one for one in found.ahead}
     return [
         {

@@ -11,6 +11,7 @@ from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.selectors.timelines.consents import MilestoneConsents, milestone_consents
 from rollouts.selectors.timelines.endings import readable
 from rollouts.selectors.timelines.facts import Reading, ahead_of, reading_of
+from rollouts.selectors.timelines.ground import is_readable
 
 LIVE = "live"
 MOST_STEPS = 200
@@ -64,12 +65,15 @@ def timeline_in(environment_id: UUID, timeline_id: UUID) -> DeprecationTimeline 
 
 
 def timeline_facts(timeline: DeprecationTimeline, *, now: datetime) -> TimelineFacts:
-    """Everything about a timeline: a constant number of queries."""
+    """Everything about a timeline: a constant number of queries. Of one that cannot be read, what happened to it."""
+    steps = list(TimelineStep.objects.filter(timeline=timeline).order_by("-sequence")[:MOST_STEPS])
+    if not is_readable(timeline):
+        return TimelineFacts(timeline, None, (), MilestoneConsents(0), steps)
     is_at_work = timeline.current_state in _AT_WORK
     return TimelineFacts(
         timeline,
         reading_of(timeline, now=now) if is_at_work else None,
         ahead_of(timeline, now=now),
         milestone_consents(timeline),
-        list(TimelineStep.objects.filter(timeline=timeline).order_by("-sequence")[:MOST_STEPS]),
+        steps,
     )

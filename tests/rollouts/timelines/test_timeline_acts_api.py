@@ -26,6 +26,7 @@ from tests.rollouts.timelines.support import (
     brought_to,
     reloaded,
 )
+from tests.rollouts.timelines.test_unreadable import BROKEN, broken
 from tests.support.admin import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -254,3 +255,14 @@ def test_act__without_a_session_or_without_the_token_of_the_form__is_refused(ben
     assert act(forged, timeline, "end").json()["code"] == "permission_denied"
     assert act(Client(), timeline, "end").status_code == 401
     assert reloaded(timeline).state == "running"
+
+
+@pytest.mark.parametrize("fields", BROKEN.values(), ids=BROKEN)
+def test_timeline__that_cannot_be_read__says_where_it_stands_and_is_ended(
+    bench: TimelineBench, fields: dict[str, Any]
+) -> None:
+    timeline, rita = broken(warned(bench), fields), signed_in(bench.world.rita)
+    read = rita.get(f"{LIST}/{timeline.pk}").json()
+    assert (read["flag"], read["sunsetAt"], read["schedule"]) == ("checkout-redesign", None, [])
+    ended = act(rita, timeline, "end")
+    assert (ended.status_code, ended.json()["state"]) == (200, "ended")
