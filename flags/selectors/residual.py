@@ -8,13 +8,17 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
-from flags.models import EvaluationCount, FlagUse
+from flags.models import Environment, EvaluationCount, FlagUse
+from flags.telemetry.labels import TEST_TRAFFIC
 
 # Hours are written twice: at once, and when their minutes take nothing more. Until then minutes say it all.
 _SETTLED_AFTER = timedelta(hours=76)
+# Where nobody works from Good Friday to Easter Monday, four days pass without a figure.
+LONGEST_SILENCE_DAYS = 4
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,38 @@ def residual_use(
 
 
 def has_figures(environment_id: uuid.UUID, since: datetime) -> bool:
-    """Whether an environment reported evaluations of any flag since then. Without, no use of a flag means nothing."""
-    return EvaluationCount.objects.filter(environment=environment_id, at__gte=since).exists()
+    """Whether services reported evaluations of any flag since then. Without, no use of a flag means nothing."""
+    return _reported().filter(environment=environment_id, at__gte=since).exists()
+
+
+def covered(environment_ids: Collection[uuid.UUID], *, days: int, now: datetime) -> set[uuid.UUID]:
+    """Environments from which figures came all along, never missing for more than `LONGEST_SILENCE_DAYS` of these days:
+    one query. Only there nobody's use over these days means that nobody used a flag.
+    """
+    places = Environment.objects.filter(pk__in=environment_ids).order_by()
+    reported = {
+        f"day_{back}": Exists(
+            _reported().filter(environment=OuterRef("pk"), at__gt=now - (back + 1) * _DAY, at__lte=now - back * _DAY)
+        )
+        for back in range(days)
+    }
+    rows = places.annotate(**reported).values_list("pk", *reported)
+    return {pk for pk, *has_any in rows if not _is_silent(has_any)}
+
+
+def _reported() -> QuerySet[EvaluationCount]:
+    """Counts of whom there is. Spans are named, so that the index by environment, span and instant serves."""
+    return EvaluationCount.objects.filter(span__in=["minute", "hour"]).exclude(service=TEST_TRAFFIC)
+
+
+def _is_silent(has_any: Iterable[bool]) -> bool:
+    """Whether figures are missing for too many days in a row."""
+    silent = 0
+    for reported in has_any:
+        silent = 0 if reported else silent + 1
+        if silent > LONGEST_SILENCE_DAYS:
+            return True
+    return False
 
 
 def last_use(flag_key: str, environment_ids: Collection[uuid.UUID], *, since: datetime) -> list[FlagUse]:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractUser
 from flags import permissions
 from flags.models import CodeReference, Environment, Flag, FlagUse, Project, Tombstone
 from flags.selectors.references import live_references
-from flags.selectors.residual import has_figures, last_use
+from flags.selectors.residual import covered, last_use
 from flags.selectors.scanned import code_knowledge
 
 QUIET_FOR = timedelta(days=30)
@@ -56,11 +56,12 @@ def _unknowns(flag: Flag, now: datetime) -> list[str]:
     if flag.archived_at is not None and now < flag.archived_at + QUIET_FOR:
         found.append(f"It has been archived for less than {QUIET_FOR.days} days.")
     served = Environment.objects.filter(configs__flag=flag).order_by("position", "key")
-    silent = [environment.name for environment in served if not has_figures(environment.pk, now - QUIET_FOR)]
+    known = covered([environment.pk for environment in served], days=QUIET_FOR.days, now=now)
+    silent = [environment.name for environment in served if environment.pk not in known]
     if silent:
         found.append(
-            f"No service reported evaluations in {', '.join(silent)} in the last {QUIET_FOR.days} days, so nobody can "
-            "say whether it is still asked for."
+            f"Services did not report evaluations in {', '.join(silent)} all through the last {QUIET_FOR.days} days, "
+            "so nobody can say whether it is still asked for."
         )
     doubts = code_knowledge(flag.project_id, now=now).doubts
     if doubts:

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Sum
 
-from flags.documents.deprecation import is_archived, withdrawal_at
+from flags.documents.deprecation import is_archived
+from flags.lifecycle.shapes import shape_of
+from flags.lifecycle.stages import outcome_words
 from flags.models import CodeReference, Environment, Flag, FlagConfig, FlagUse
 from flags.selectors.prerequisites import Dependent, dependents_by_place
 from flags.selectors.references import live_references
-from flags.selectors.residual import each_once, has_figures
+from flags.selectors.residual import covered, each_once
 from rollouts.deprecations.transitions import ENDED_STATES as ENDED_TIMELINES
 from rollouts.models import ChangeRequest, DeprecationTimeline, PlanFlag
 from rollouts.plans.transitions import ENDED_STATES as ENDED_PLANS
@@ -34,11 +36,14 @@ class ServiceNow:
 
 @dataclass(frozen=True, slots=True)
 class PlacePreview:
-    """The flag in one environment. `serves` is whether anything but its end or its off value is served there."""
+    """The flag in one environment. `serves` says in words what people get there, empty where everybody gets the code
+    default already; `is_on` is whether it is switched on. `has_figures`: services reported all through 30 days.
+    """
 
     environment: Environment
     config: FlagConfig | None
-    serves: bool
+    serves: str
+    is_on: bool
     services: tuple[ServiceNow, ...]
     dependents: tuple[Dependent, ...]
     has_figures: bool
@@ -65,13 +70,15 @@ class PlacePreview:
             return f"{keys} {needs} it in {name} as a prerequisite. Take that prerequisite out first."
         if not self.serves:
             return ""
+        state = "on" if self.is_on else f"switched off and serves {self.serves}"
         if self.services:
             named = ", ".join(one.service for one in self.services[:MOST_NAMED])
-            return f"It is on in {name}, and {named} evaluated it there in the last 30 days. Plan its ending instead."
-        if not self.has_figures:
+            instead = "Plan its ending instead." if self.is_on else "Let it serve the code default while off first."
+            return f"It is {state} in {name}, and {named} evaluated it there in the last 30 days. {instead}"
+        if self.is_on and not self.has_figures:
             return (
-                f"It is on in {name}, and no service reported evaluations there, so nobody can say who uses it. "
-                "Switch it off first, or plan its ending."
+                f"It is on in {name}, and services did not report evaluations there all through the last 30 days, so "
+                "nobody can say who uses it. Switch it off first, or plan its ending."
             )
         return ""
 
@@ -113,14 +120,16 @@ def archive_preview(flag: Flag, *, now: datetime) -> ArchivePreview:
     configs = {config.environment_id: config for config in FlagConfig.objects.filter(flag=flag)}
     dependents, services = dependents_by_place(ids), _services(flag.key, ids, now=now)
     alive = {pk for pk, one in configs.items() if not is_archived(one.document)}
+    known = covered(alive, days=LOOKED_BACK.days, now=now)
     places = tuple(
         PlacePreview(
             environment=environment,
             config=configs.get(environment.pk),
             serves=_serves(configs.get(environment.pk), now),
+            is_on=_is_on(configs.get(environment.pk)),
             services=tuple(services.get(environment.pk, ())),
             dependents=tuple(dependents.get((environment.pk, flag.key), ())),
-            has_figures=environment.pk in alive and has_figures(environment.pk, now - LOOKED_BACK),
+            has_figures=environment.pk in known,
         )
         for environment in environments
     )
@@ -148,12 +157,16 @@ def held_by(flag: Flag) -> list[str]:
     ]
 
 
-def _serves(config: FlagConfig | None, now: datetime) -> bool:
-    if config is None or is_archived(config.document):
-        return False
-    withdrawal = withdrawal_at(config.document, now)
-    is_over = withdrawal is not None and withdrawal.is_for_everyone and withdrawal.until is None
-    return bool(config.document["enabled"]) and not is_over
+def _serves(config: FlagConfig | None, now: datetime) -> str:
+    """What people get that archiving would take from them, in words."""
+    shape = None if config is None else shape_of(config.document, now)
+    if shape is None or shape.is_archived or shape.outcomes == {None}:
+        return ""
+    return outcome_words(shape.outcomes)
+
+
+def _is_on(config: FlagConfig | None) -> bool:
+    return config is not None and bool(config.document["enabled"])
 
 
 def _services(

@@ -11,11 +11,12 @@ from flags.changes import ChangeSet, ConfigEdit
 from flags.documents import initial_document
 from flags.documents.deprecation import deprecation_of, is_archived
 from flags.errors import KeyKeptBack, PermissionMissing
-from flags.models import CodeReference, CodeRepository, Flag, FlagConfig, Tombstone
+from flags.models import CodeReference, CodeRepository, EvaluationCount, Flag, FlagConfig, Tombstone
 from flags.permissions import Role
 from flags.selectors.references import MOST_SHOWN
 from flags.services.projects import set_protection
 from flags.services.telemetry import accept
+from flags.telemetry.labels import TEST_TRAFFIC
 from flags.telemetry.reading import read_batch
 from rollouts.errors import StillNeeded
 from rollouts.models import BundleMember, ChangeRequest
@@ -56,6 +57,18 @@ def report(world: World, flag: Flag, *, variant: str = "on", at: Any = NOW) -> N
     row = {"flag": flag.key, "variant": variant, "reason": "STATIC", "minute": at.isoformat(), "count": 7}
     document = {"batch_id": uuid.uuid4().hex, "service": "billing-api", "version": "7", "evaluations": [row]}
     accept(read_batch(document, known={flag.key: ("on", "off")}, now=at), world.production.pk, None, now=at)
+
+
+def reported_daily(world: World, *, service: str = "shop", days: int = 30) -> None:
+    """Figures of another flag from production, all through the last days."""
+    EvaluationCount.objects.bulk_create(
+        EvaluationCount(
+            environment=environment, span="hour", at=NOW - timedelta(days=day), flag_key="another", variant="on",
+            reason="STATIC", service=service, version="1", count=5,
+        )
+        for environment in world.environments
+        for day in range(days)
+    )  # fmt: skip
 
 
 def documents(flag: Flag) -> dict[str, Any]:
@@ -131,10 +144,22 @@ def test_archive__on_without_figures__is_not_taken_for_unused(world):
         archive(world, flag)
 
 
-def test_archive__on_and_others_are_evaluated_but_not_it__asks(world):
-    flag, other = world.flag(), world.flag("another")
+@pytest.mark.parametrize(
+    "figures", [{"service": TEST_TRAFFIC}, {"days": 1}, {"days": 25}], ids=["test traffic", "today", "not at first"]
+)
+def test_archive__on_and_figures_of_nobody_or_with_gaps__is_not_taken_for_unused(world, figures):
+    flag = world.flag()
     world.serve(flag, world.production)
-    report(world, other)
+    reported_daily(world, **figures)
+
+    with pytest.raises(StillNeeded, match="all through the last 30 days, so nobody can say who uses it"):
+        archive(world, flag)
+
+
+def test_archive__on_and_others_are_evaluated_but_not_it__asks(world):
+    flag = world.flag()
+    world.serve(flag, world.production)
+    reported_daily(world)
 
     assert len(archive(world, flag).requests) == 1
 
@@ -143,13 +168,25 @@ def test_archive__evaluated_long_ago__asks(world):
     flag = world.flag()
     world.serve(flag, world.production)
     report(world, flag, at=NOW - timedelta(days=31))
-    report(world, world.flag("another"))
+    reported_daily(world)
 
     assert len(archive(world, flag).requests) == 1
 
 
-def test_archive__switched_off_but_asked_for__is_possible_and_the_preview_says_who(world):
-    flag = off_everywhere(world)
+def test_archive__switched_off_with_a_variant_of_its_own_and_asked_for__is_refused(world):
+    flag = world.flag()
+    world.serve(flag, world.production, {**initial_document(flag.key, "boolean"), "off_variant": "on"})
+    report(world, flag)
+
+    with pytest.raises(StillNeeded, match="switched off and serves “on” in Production, and billing-api evaluated it"):
+        archive(world, flag)
+
+    assert not ChangeRequest.objects.exists()
+
+
+def test_archive__switched_off_to_the_code_default_and_asked_for__the_preview_says_who(world):
+    flag = world.flag()
+    world.serve(flag, world.production, {**initial_document(flag.key, "boolean"), "off_variant": None})
     report(world, flag, variant="off")
 
     preview = preview_archive(flag, now=NOW)
@@ -211,7 +248,6 @@ def test_archive__not_an_editor__changes_nothing(world, who):
 def test_revive__open_environments__come_back_switched_off(world):
     flag = world.flag()
     world.serve(flag, world.staging)
-    report(world, world.flag("another"))
     switch_off(flag.pk, world.staging.pk, actor=actor_of(world.rita), base_version=2, reason="Off", now=NOW)
     archive(world, flag)
 

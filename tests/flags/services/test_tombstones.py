@@ -1,5 +1,6 @@
 """Keys of archived flags: kept back while somebody uses them, let go by two people, given to a new flag."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from flags.selectors.tombstones import people_who_release
 from flags.services import tombstones
 from flags.services.tickets import governed_write
 from flags.services.tombstones import override_tombstone, register_hold
+from flags.telemetry.labels import TEST_TRAFFIC
 from tests.factories import NOW, World, actor_of, make_world
 
 pytestmark = pytest.mark.django_db
@@ -54,13 +56,16 @@ def let_time_pass(flag: Flag, days: int = 31) -> None:
         flag.save(update_fields=["archived_at"])
 
 
-def report(world: World) -> None:
-    """Services reported evaluations of another flag everywhere."""
-    for environment in world.project.environments.all():
-        EvaluationCount.objects.create(
-            environment=environment, span="hour", at=NOW - DAY, flag_key="another", variant="on", reason="STATIC",
-            service="shop", version="1", count=5,
-        )  # fmt: skip
+def report(world: World, *, days: Collection[int] = range(30), service: str = "shop") -> None:
+    """Services reported evaluations of another flag everywhere, that many days ago each."""
+    EvaluationCount.objects.bulk_create(
+        EvaluationCount(
+            environment=environment, span="hour", at=NOW - day * DAY, flag_key="another", variant="on",
+            reason="STATIC", service=service, version="1", count=5,
+        )
+        for environment in world.project.environments.all()
+        for day in days
+    )  # fmt: skip
 
 
 def scan(world: World) -> None:
@@ -166,7 +171,7 @@ def test_create_flag__code_no_longer_names_it__takes_it(world):
     ("missing", "sentence"),
     [
         ("time", "archived for less than 30 days"),
-        ("figures", "No service reported evaluations in Development, Staging"),
+        ("figures", "Services did not report evaluations in Development, Staging"),
         ("scan", "No code of this project was ever scanned"),
     ],
 )
@@ -181,8 +186,23 @@ def test_create_flag__what_nobody_can_know__keeps_the_key_back(world, missing, s
     with pytest.raises(KeyKeptBack, match=sentence) as caught:
         world.flag("old-basket")
 
-    others = {"time": "less than", "figures": "reported evaluations", "scan": "ever scanned"}
+    others = {"time": "less than", "figures": "report evaluations", "scan": "ever scanned"}
     assert [word for name, word in others.items() if name != missing and word in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [{"service": TEST_TRAFFIC}, {"days": [29]}, {"days": [0]}, {"days": range(5, 30)}],
+    ids=["test traffic", "once, long ago", "since today", "until five days ago"],
+)
+def test_create_flag__figures_of_nobody_or_with_gaps__keep_the_key_back(world, figures):
+    flag = archived(world)
+    let_time_pass(flag)
+    scan(world)
+    report(world, **figures)
+
+    with pytest.raises(KeyKeptBack, match="Services did not report evaluations in Development, Staging all through"):
+        world.flag("old-basket")
 
 
 def test_create_flag__key_of_a_flag_that_lives__is_taken(world):

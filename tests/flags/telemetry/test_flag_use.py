@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from flags.models import EvaluationCount, FlagUse
-from flags.selectors.residual import burn_down, has_figures, last_use, residual_use
+from flags.selectors.residual import burn_down, covered, has_figures, last_use, residual_use
 from flags.services.flag_use import Use, UseKey, keep_use
 from flags.services.telemetry import accept
 from flags.services.telemetry_ages import forget_old, roll_up
+from flags.telemetry.labels import TEST_TRAFFIC
 from flags.telemetry.packing import Delivery, pack, unpack
 from flags.telemetry.reading import read_batch
 from tests.factories import NOW, make_world
@@ -130,6 +131,41 @@ def test_has_figures__nothing_of_any_flag__is_not_zero(world):
     assert has_figures(world.production.pk, NOW)
     assert not has_figures(world.production.pk, NOW + MINUTE)
     assert EvaluationCount.objects.count() == 1
+
+
+def test_has_figures__test_traffic_alone__is_none(world):
+    report(world, world.first_flag.key)
+    EvaluationCount.objects.update(service=TEST_TRAFFIC)
+
+    assert not has_figures(world.production.pk, NOW)
+
+
+@pytest.mark.parametrize(
+    ("missing", "is_covered"),
+    [
+        ([], True),
+        ([0, 1, 2, 3], True),
+        ([0, 1, 2, 3, 4], False),
+        ([10, 11, 12, 13, 14], False),
+        ([10, 11, 12, 13, 20, 21, 22, 23], True),
+        ([26, 27, 28, 29], True),
+        ([25, 26, 27, 28, 29], False),
+    ],
+)
+def test_covered__days_without_figures__four_in_a_row_at_most(world, django_assert_num_queries, missing, is_covered):
+    EvaluationCount.objects.bulk_create(
+        EvaluationCount(
+            environment=world.production, span="minute" if back < 3 else "hour", at=NOW - timedelta(days=back),
+            flag_key="another", variant="on", reason="STATIC", service="shop", version="1", count=1,
+        )
+        for back in range(30)
+        if back not in missing
+    )  # fmt: skip
+
+    with django_assert_num_queries(1):
+        found = covered([world.production.pk, world.staging.pk], days=30, now=NOW)
+
+    assert found == ({world.production.pk} if is_covered else set())
 
 
 def test_burn_down__several_versions__are_added_up_by_service(world):
