@@ -117,6 +117,7 @@ class Action(StrEnum):
     CODE_SCAN_IMPORTED = "code_scan.imported"
     MANIFEST_APPLIED = "manifest.applied"
     PAYLOADS_ARCHIVED = "payloads.archived"
+    PAYLOADS_RESTORED = "payloads.restored"
 
     ROLLBACK_VERIFIED = "rollback.verified"
     ROLLBACK_MISMATCH = "rollback.mismatch"

@@ -138,6 +138,7 @@ _SENTENCES: dict[str, str] = {
     Action.CODE_SCAN_IMPORTED: "took in a scan of {target}",
     Action.MANIFEST_APPLIED: "applied a manifest to {target}",
     Action.PAYLOADS_ARCHIVED: "archived old payloads of {target}",
+    Action.PAYLOADS_RESTORED: "brought payloads of {target} back from an archive",
     Action.DIFFERENCE_INTENDED: "said that {target} differs on purpose{place}",
     Action.DIFFERENCE_ENDED: "said that {target} does not differ on purpose any longer{place}",
     Action.USER_CREATED: "added {target}",

@@ -72,3 +72,11 @@ class KeyKeptBack(GovernanceError):
     code = "key_kept_back"
     status = 409
     title = "This key is kept back"
+
+
+class PayloadArchived(GovernanceError):
+    """What was asked for is in an archive and no longer in the database; `facts["file"]` names the file."""
+
+    code = "payload_archived"
+    status = 409
+    title = "This is in an archive"

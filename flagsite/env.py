@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from flagsite.private import PrivateConnection, make_private_folder
+from rollouts.retention.classes import retention_of
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -110,6 +111,10 @@ class Environment(BaseSettings):
     PROBE_ALLOWED_HOSTS: Names = Field(
         default=(), description="Hosts in private networks that checks of plans may ask, comma-separated."
     )
+    ARCHIVE_DIR: str = Field(default="", description="Where archive_payloads writes its files; empty: VAR_DIR/archive.")
+    RETENTION: str = Field(
+        default="", description="Days that payloads stay in the database, by class: versions=800,rounds=400."
+    )
     SWEEP_SECONDS: float = Field(default=5.0, ge=0.5, le=300, description="How often to look for due work, in seconds.")
     SESSION_HOURS: int = Field(default=8, ge=1, le=24, description="Length of an admin session, in hours.")
 
@@ -164,6 +169,12 @@ class Environment(BaseSettings):
     def _mail_address(cls, value: str) -> str:
         if value and not re.fullmatch(r"smtps?://([^\s/?#@:]+(:[^\s/?#@]+)?@)?[^\s/?#@:]+(:\d{1,5})?", value):
             raise ValueError("use smtp://user:password@host:587, smtps:// for TLS from the start, or leave it empty")
+        return value
+
+    @field_validator("RETENTION")
+    @classmethod
+    def _known_classes(cls, value: str) -> str:
+        retention_of(value)
         return value
 
     @field_validator("TIME_ZONE")

@@ -274,6 +274,8 @@ SNAPSHOT_POLL_SECONDS = ENV.SNAPSHOT_POLL_SECONDS
 # Tests move snapshots by hand; everywhere else a background thread of each process keeps them fresh.
 SNAPSHOT_POLL_ENABLED = True
 SNAPSHOT_FILE = Path(ENV.SNAPSHOT_FILE or ENV.VAR_DIR / "snapshots.json")
+ARCHIVE_DIR = Path(ENV.ARCHIVE_DIR or ENV.VAR_DIR / "archive")
+RETENTION = ENV.RETENTION
 STALE_AFTER_SECONDS = ENV.STALE_AFTER_SECONDS
 KILL_LIST = ENV.KILL_LIST
 KILL_LIST_FILE = Path(ENV.KILL_LIST_FILE or ENV.VAR_DIR / "kill-list")

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AbstractUser
 from flags.admin.places import Place
 from flags.admin.posted import version_number
 from flags.changes import Difference, diff_configs, diff_segments
+from flags.errors import PayloadArchived
 from flags.models import Environment, FlagConfig, Segment
 from flags.permissions import visible_environments
 from flags.selectors.versions import document_at, numbers_in
@@ -81,7 +82,10 @@ def compared_sides(flag_id: UUID, sides: tuple[Side, Side] | None) -> dict[str, 
         row.environment_id: row
         for row in FlagConfig.objects.select_related("flag").filter(flag=flag_id, environment__in=environments)
     }
-    before, after = (document_at(configs[side.environment.pk], side.number) for side in sides)
+    try:
+        before, after = (document_at(configs[side.environment.pk], side.number) for side in sides)
+    except PayloadArchived as gone:
+        return {"chosen": sides, "gone": gone.message}
     if before is None or after is None:
         return {"chosen": None}
     return {"chosen": sides, **_shown(diff_configs(before, after), before, after)}
@@ -91,10 +95,13 @@ def compared_versions(segment: Segment, numbers: tuple[int, int] | None) -> dict
     """The difference between two versions of a segment, for the page: two queries."""
     if numbers is None:
         return {"chosen": None}
-    before, after = (document_at(segment, number) for number in numbers)
+    sides = tuple(Side(segment.environment, number, is_here=True) for number in numbers)
+    try:
+        before, after = (document_at(segment, number) for number in numbers)
+    except PayloadArchived as gone:
+        return {"chosen": sides, "gone": gone.message}
     if before is None or after is None:
         return {"chosen": None}
-    sides = tuple(Side(segment.environment, number, is_here=True) for number in numbers)
     return {"chosen": sides, **_shown(diff_segments(before, after), before, after, is_flag=False)}
 
 

@@ -21,6 +21,7 @@ from flags.admin.editor_facts import attribute_names, segment_facts
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.admin.places import as_text
 from flags.admin.posted import Draft, read_draft, version_number
+from flags.archives import note_of
 from flags.changes import diff_segments
 from flags.documents import Problem, describe_condition, normalise_segment, validate_segment
 from flags.documents.lint import Finding
@@ -298,7 +299,8 @@ def _moved(place: SegmentPlace, draft: SegmentDraft) -> list[str]:
     if segment is None or draft.base_version == segment.version:
         return []
     row = segment.history.filter(version=draft.base_version).first()
-    return [item.sentence for item in diff_segments(row.document if row else None, segment.document)]
+    before = row.document if row and note_of(row.document) is None else None
+    return [item.sentence for item in diff_segments(before, segment.document)]
 
 
 def _lines(environments: list[Environment]) -> dict[uuid.UUID, list[SegmentLine]]:

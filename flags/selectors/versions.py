@@ -11,6 +11,8 @@ from django.db.models import Exists, OuterRef, Q
 from audits.actions import Action
 from audits.models import AuditEvent
 from audits.selectors import timeline_of
+from flags.archives import ArchiveNote, note_of
+from flags.errors import PayloadArchived
 from flags.models import Environment, Flag, FlagConfig, Segment
 
 _TARGETS = {FlagConfig: ("flag_config", Action.FLAG_CONFIG_APPLIED), Segment: ("segment", Action.SEGMENT_APPLIED)}
@@ -45,6 +47,11 @@ class Past:
     document: dict[str, Any]
     digest: str
     changed_at: datetime
+
+    @property
+    def archived(self) -> ArchiveNote | None:
+        """Where the document is, None while it is here."""
+        return note_of(self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,22 @@ def past_versions(rows: Collection[FlagConfig | Segment], numbers: Collection[in
 
 
 def document_at(row: FlagConfig | Segment, version: int) -> dict[str, Any] | None:
-    """The document of one version, None where there is no such version."""
+    """The document of one version, None where there is no such version. Raises PayloadArchived."""
     past = past_version(row, version)
-    return None if past is None else past.document
+    return None if past is None else readable(past).document
+
+
+def readable(past: Past) -> Past:
+    """A version whose document is here. Raises PayloadArchived."""
+    note = past.archived
+    if note is not None:
+        raise PayloadArchived(
+            f"Version {past.version} of {past.name} is no longer in the database. {note.words} Whoever runs this "
+            "installation can bring it back; then try again.",
+            file=note.file,
+            sha256=note.sha256,
+        )
+    return past
 
 
 def numbers_in(flag: Flag, environments: Collection[Environment]) -> dict[UUID, list[int]]:

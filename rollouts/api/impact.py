@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from audits.api.problems import COMMON, problems
 from audits.context import Actor
 from flags.api.authentication import TokenAuthentication
+from flags.archives import note_of
 from flags.errors import NotFound
 from flags.models.tokens import TokenScope
 from flags.snapshots import TokenFacts
@@ -109,7 +110,8 @@ class ImpactRunSerializer(serializers.Serializer[ImpactRun]):
 
     def get_headline(self, run: ImpactRun) -> str:
         """The sentence."""
-        return headline(run.result) if run.result else ""
+        note = note_of(run.result)
+        return note.words if note else headline(run.result) if run.result else ""
 
 
 class _ImpactView(APIView):

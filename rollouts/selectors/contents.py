@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from flags.archives import ArchiveNote, note_of
 from flags.changes import ConfigEdit, Difference, SegmentEdit, diff_configs, diff_segments
 from flags.documents import Summary, summarise
 from flags.models import Environment, FlagConfig, Segment
@@ -85,6 +86,8 @@ def _view(edit: ConfigEdit | SegmentEdit, served: _Served, *, is_open: bool) -> 
     target_id, name = served.names.get(key, (None, edit.name if isinstance(edit, SegmentEdit) else key))
     current_version, current = served.current.get(key, (0, None))
     before = served.past.get((key, edit.base_version))
+    note = note_of(before)
+    before = None if note else before
     has_moved = is_open and current_version != edit.base_version
     is_config = isinstance(edit, ConfigEdit)
     return EditView(
@@ -98,12 +101,18 @@ def _view(edit: ConfigEdit | SegmentEdit, served: _Served, *, is_open: bool) -> 
         before=before,
         after=edit.document,
         current=current,
-        differences=tuple(diff(before, edit.document)),
+        differences=(_out_of_reach(edit, note),) if note else tuple(diff(before, edit.document)),
         meanwhile=tuple(diff(before, current)) if has_moved and current is not None else (),
         effect=tuple(diff(current, edit.document)) if has_moved else (),
         summary_before=summarise(before) if is_config and before is not None else None,
         summary_after=summarise(edit.document) if is_config else None,
     )
+
+
+def _out_of_reach(edit: ConfigEdit | SegmentEdit, note: ArchiveNote) -> Difference:
+    """What is said instead of the differences from a version that an archive holds."""
+    words = f"What it changed cannot be shown: version {edit.base_version} is no longer in the database. {note.words}"
+    return Difference("", "changed", words, None, None)
 
 
 def _configs(environment: Environment, edits: list[ConfigEdit], asked_at: datetime) -> _Served:

@@ -11,6 +11,7 @@ from django.core.cache import cache
 from django.db.models import Sum
 from django.utils import timezone
 
+from flags.archives import note_of
 from flags.models import MetricCount
 from rollouts.guarding.counts import TOTAL_WEIGHT, Interval
 from rollouts.guarding.eprocess import Accumulated, add, bounds, log_e_fail, log_e_pass, shown_tally, start
@@ -20,7 +21,7 @@ from rollouts.guarding.serving import Course
 from rollouts.models import GuardSample, GuardVerdict, GuardWatch, RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.definition import GuardSpec
-from rollouts.selectors.guard_samples import intervals_kept, samples_of
+from rollouts.selectors.guard_samples import Kept, intervals_kept, samples_of
 from rollouts.selectors.guards import courses_of, weights_of
 
 MOST_BUCKETS = 240
@@ -173,6 +174,7 @@ class _Easel:
         since, until = self._period(intervals)
         width = _width(until - since)
         outcome, sentence, action = self._said(known, now)
+        sentence = " ".join([sentence, *self._gone()])
         key = f"guard-picture:{watch.pk}:{until.isoformat()}:{len(intervals)}:{width}"
         buckets: tuple[Bucket, ...] | None = cache.get(key)
         if buckets is None:
@@ -211,10 +213,18 @@ class _Easel:
         )
 
     def _intervals(self) -> list[Interval]:
-        kept = intervals_kept([*self.verdicts, *self.samples])
+        kept = intervals_kept(row for row in self._rows() if note_of(row.intervals) is None)
         last = kept[-1].minute if kept else None
         pending = [Interval.from_json(item) for item in self.watch.pending]
         return kept + [item for item in pending if last is None or item.minute > last]
+
+    def _rows(self) -> list[Kept]:
+        return [*self.verdicts, *self.samples]
+
+    def _gone(self) -> list[str]:
+        """Where counts are that an archive holds, in words."""
+        notes = (note_of(row.intervals) for row in self._rows())
+        return [f"The counts minute by minute: {words}" for words in sorted({one.words for one in notes if one})]
 
     def _period(self, intervals: Sequence[Interval]) -> tuple[datetime, datetime]:
         """From the first minute of the attempt to the end of the last one that was looked at."""

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
+from flags.archives import note_of
 from rollouts.guarding.counts import Interval
 from rollouts.models import GuardSample, GuardVerdict, RolloutPlan
 from rollouts.selectors.guards import WatchKey
@@ -13,9 +14,15 @@ Kept = GuardSample | GuardVerdict
 
 
 def intervals_kept(rows: Iterable[Kept], *, through: datetime | None = None) -> list[Interval]:
-    """Every minute that the rows of one guard hold, in order and once, up to `through`."""
+    """Every minute that the rows of one guard hold, in order and once, up to `through`.
+
+    Raises ValueError where an archive holds some of them.
+    """
     found: dict[datetime, Interval] = {}
     for row in rows:
+        note = note_of(row.intervals)
+        if note is not None:
+            raise ValueError(f"its counts are no longer in the database. {note.words}")
         for item in row.intervals:
             interval = Interval.from_json(item)
             found.setdefault(interval.minute, interval)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 
+from flags.archives import note_of
 from flags.changes import ChangeSet, Difference, diff_configs, diff_segments
 from rollouts.models import ChangeRequest, Look, RequestRound
 from rollouts.selectors.contents import kind_and_key
@@ -45,13 +46,14 @@ class SinceLooked:
 
 
 def since_looked(request: ChangeRequest, user: AbstractUser) -> SinceLooked | None:
-    """What is new to a person; None for who never looked, or saw the present content: two queries at most."""
+    """What is new to a person; None for who never looked, saw the present content, or where an archive holds
+    what they saw: two queries at most."""
     look = Look.objects.filter(request=request, person_id=user.pk).first()
     if look is None or look.digest == request.digest:
         return None
     kept = RequestRound.objects.filter(request=request, round__gte=look.round).select_related("author")
     rounds = list(kept)
-    if not rounds or rounds[0].digest != look.digest:
+    if not rounds or rounds[0].digest != look.digest or note_of(rounds[0].change_set) is not None:
         return None
     seen = rounds[0]
     return SinceLooked(

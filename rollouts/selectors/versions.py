@@ -27,7 +27,7 @@ from flags.documents.deprecation import announces
 from flags.errors import NotFound
 from flags.merging import Conflict, merge_documents
 from flags.models import Environment, FlagConfig, Segment
-from flags.selectors.versions import Past, environment_at, owners_of, past_version, past_versions
+from flags.selectors.versions import Past, environment_at, owners_of, past_version, past_versions, readable
 from rollouts.models import ChangeRequest
 from rollouts.selectors.contents import kind_and_key, touched_keys
 from rollouts.transitions import OPEN_STATES
@@ -138,7 +138,7 @@ class Plan:
 
 
 def plan_roll_back(row: Row, version: int) -> Plan:
-    """Go back to a version of one flag or segment. Raises NotFound where there is no such version."""
+    """Go back to a version of one flag or segment. Raises NotFound where there is no such version, PayloadArchived."""
     past = _existing(row, version)
     words = f"{_key(row)} to version {version}"
     source = {"kind": "rollback", "what": "version", "key": _key(row), "version": version}
@@ -147,7 +147,8 @@ def plan_roll_back(row: Row, version: int) -> Plan:
 
 def plan_undo(row: Row, version: int) -> Plan:
     """Undo exactly what one version changed and keep what came later. Raises NotFound for a version that is missing."""
-    line = _undone(row, _existing(row, version), past_version(row, version - 1))
+    made, before = _existing(row, version), past_version(row, version - 1)
+    line = _undone(row, made, readable(before) if before else None)
     source = {"kind": "rollback", "what": "change", "key": _key(row), "version": version}
     title = f"Undo version {version} of {_key(row)}"
     return _planned(row.environment, title, f"without version {version}", source, [line])
@@ -169,6 +170,8 @@ def plan_undo_request(request: ChangeRequest, *, leave: Collection[str] = ()) ->
             lines.append(_line(row, Fate.KEPT, target_version=0, note=note))
         elif made is None or ":".join(kind_and_key(edit)) in leave:
             lines.append(_line(row, Fate.KEPT, target_version=edit.base_version))
+        elif (gone := made if made.archived else before) is not None and gone.archived:
+            lines.append(_out_of_reach(row, gone))
         else:
             lines.append(_undone(row, made, before))
     source = {
@@ -203,6 +206,8 @@ def plan_restore(
         then = (past.configs if kind == "flag" else past.segments).get(key)
         if f"{kind}:{key}" in leave:
             lines.append(_line(row, Fate.KEPT, target_version=then.version if then else 0))
+        elif then is not None and then.archived:
+            lines.append(_out_of_reach(row, then))
         elif then is not None:
             lines.append(_put_back(row, then))
         else:
@@ -253,11 +258,18 @@ def _existing(row: Row, version: int) -> Past:
     past = past_version(row, version)
     if past is None:
         raise NotFound(f"{_key(row)} has no version {version} in {row.environment.name}.", key=_key(row))
-    return past
+    return readable(past)
 
 
 def _put_back(row: Row, past: Past) -> Line:
     return _changed(row, _normal(row, past.document), past.version, name=past.name)
+
+
+def _out_of_reach(row: Row, past: Past) -> Line:
+    """The line of what stays as it is because the version to go back to is in an archive."""
+    words = past.archived.words if past.archived else ""
+    note = f"It stays as it is: version {past.version} is no longer in the database. {words}"
+    return _line(row, Fate.KEPT, target_version=past.version, note=note)
 
 
 def _undone(row: Row, made: Past, before: Past | None) -> Line:

@@ -93,6 +93,11 @@ def _anchor(drill: RollbackDrill, now: datetime) -> _Anchor:
         one = _one_version(drill)
         anchor = _Anchor({one.key: one}, {})
     for past_one in (*anchor.configs.values(), *anchor.segments.values()):
+        if past_one.archived is not None:
+            raise RehearsalFailed(
+                f"Version {past_one.version} of {past_one.key} is no longer in the database, so nothing could go back "
+                f"to it. {past_one.archived.words}"
+            )
         if not past_one.document or document_digest(past_one.document) != past_one.digest:
             raise RehearsalFailed(
                 f"Version {past_one.version} of {past_one.key} in the history is not what was served then: "

@@ -590,7 +590,7 @@ def test_every_task__run_now_and_twice__leaves_production_alone(doors):
 # Commands that start servers or fill an empty database in demo mode; tests of their own run them.
 STARTERS = {"demo", "load_demo", "stream"}
 # Commands that find nothing to work on here, and end with a sentence about it.
-FINDS_NOTHING = {"dry_run_plan", "replay_verdict", "simulate_traffic"}
+FINDS_NOTHING = {"dry_run_plan", "replay_verdict", "restore_payloads", "simulate_traffic"}
 
 
 def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
@@ -603,13 +603,16 @@ def command_arguments(world: World, folder: Path) -> dict[str, list[str]]:
     manifest.write_text(manifest_of(world))
     applied = ["apply", "--file", str(manifest), "--as", world.anna.username, "--reason", "Forged"]
     return {
+        "archive_payloads": ["--class", "versions", "--to", str(folder)],
         "dry_run_plan": ["999", "--project", world.project.key],
         "export_flagd": place,
         "import_flagd": [str(definition), *place, "--as", world.anna.username],
         "manifest": applied,
         "replay_verdict": [str(uuid4())],
+        "restore_payloads": [str(definition)],
         "scan_code": [str(folder), "--project", world.project.key, "--branch", "main"],
         "simulate_traffic": ["--flag", "checkout-redesign", "--tokens", str(definition)],
+        "verify_archive": [str(definition)],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
+from flags.archives import note_of
 from flags.permissions import roles_of
 from rollouts.admin.flow import Flow, answer_words, flow_of
 from rollouts.impact import Population, headline
@@ -91,13 +92,14 @@ def impact_panel(page: RequestPage, user: AbstractUser, now: datetime) -> Impact
     may_ask = request.current_state in OPEN_STATES and _may_ask(user, request)
     if run is None and not may_ask:
         return None
-    result = run.result if run else None
+    note = note_of(run.result) if run else None
+    result = run.result if run and not note else None
     is_under_way = run is not None and not run.has_ended
     return ImpactPanel(
         run=run,
         is_under_way=is_under_way,
         population=_population_words(run.population) if run else "",
-        sentence=headline(result) if result else "",
+        sentence=headline(result) if result else note.words if note else "",
         stale=_stale_words(run, request) if run and result else "",
         flags=_flags(run) if run and result else [],
         more_flags=max(0, len(_moved(result)) - MOST_FLAGS) if result else 0,

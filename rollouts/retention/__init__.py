@@ -1,0 +1,1 @@
+"""How long payloads are kept in the database, class by class. Pure."""

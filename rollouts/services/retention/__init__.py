@@ -1,0 +1,1 @@
+"""Payloads leave the database for files, class by class, and come back."""
