@@ -42,6 +42,8 @@ from rollouts.selectors.manifest_plans import plan_manifest
 from rollouts.selectors.manifests import present_state
 from rollouts.services.manifests import apply_manifest
 
+# Enough for some 1,400 flags in three environments; reading more would keep a worker busy.
+MOST_VALUES = 300_000
 SCHEMA_TYPE = "application/schema+json"
 _KEY = OpenApiParameter("key", str, OpenApiParameter.PATH, description="The key of the project.")
 _NONE = "There is no such project, or the caller has no place in it."
@@ -181,7 +183,7 @@ def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Rea
     command = body(data=request.data)
     command.is_valid(raise_exception=True)
     told = cast(dict[str, Any], command.validated_data)
-    reading = read_manifest(str(told["manifest"]))
+    reading = read_manifest(str(told["manifest"]), most=MOST_VALUES)
     if reading.manifest["project"]["key"] != project.key:
         raise problem("manifest", f"This manifest is that of another project than {project.key}.")
     unknown = set(told.get("environments", ())) - places

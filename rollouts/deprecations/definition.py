@@ -5,25 +5,17 @@ Everything here is stored as JSON and covered by the digest that approvers conse
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict
 from pydantic.dataclasses import dataclass
 
+from rollouts.plans.definition import in_utc
+
 TOTAL_WEIGHT = 100_000
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("The calendar does not reach this time") from None
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 
 
 class MilestoneKind(StrEnum):

@@ -6,7 +6,7 @@ events, not objects: nothing is built that the text does not hold, whatever it s
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -26,12 +26,12 @@ FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][-+]?[0-9]+)?|[eE][-+]
 
 @dataclass(slots=True)
 class Node:
-    """A value and where it stands, counted from 1. `places` are lines and columns of the keys of a mapping."""
+    """A value and where it stands, counted from 1. `places` are lines and columns of the keys, None but of mappings."""
 
     value: Any
     line: int
     column: int
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    places: dict[str, tuple[int, int]] | None = None
 
     def plain(self) -> Any:
         """The value as JSON has it."""
@@ -45,7 +45,7 @@ class Node:
         """Line and column of what the path leads to; of the last thing on the way where it leads nowhere."""
         node, place = self, (self.line, self.column)
         for part in path:
-            if isinstance(node.value, dict) and part in node.value:
+            if node.places is not None and part in node.places:
                 place, node = node.places[str(part)], node.value[part]
             elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
                 node = node.value[part]
@@ -63,10 +63,10 @@ class _Open:
     key: str | None = None
 
 
-def compose(text: str | bytes) -> Node:
-    """The tree of one YAML document. Raises InvalidManifest."""
+def compose(text: str | bytes, *, most: int = MAX_NODES) -> Node:
+    """The tree of one YAML document of at most so many values. Raises InvalidManifest."""
     try:
-        return _built(_checked(text))
+        return _built(_checked(text), most)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         words = getattr(error, "problem", None) or getattr(error, "reason", None) or "it holds a forbidden character"
@@ -119,17 +119,17 @@ def _refuse_more_than_json(event: Any) -> None:
         raise _refused(event, "The character U+0000 cannot stand in a manifest. Take it out.")
 
 
-def _built(text: str) -> Node:
+def _built(text: str, most: int) -> Node:
     opened: list[_Open] = []
     root: Node | None = None
     for number, event in enumerate(_events(text)):
-        if number >= MAX_NODES:
-            raise _refused(event, f"The manifest holds more than {MAX_NODES:,} values. Split it by environment.")
+        if number >= most:
+            raise _refused(event, f"The manifest holds more than {most:,} values. Split it by environment.")
         if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             opened.pop()
             continue
-        if opened and isinstance(opened[-1].node.value, dict) and opened[-1].key is None:
-            _take_key(opened[-1], event)
+        if opened and opened[-1].node.places is not None and opened[-1].key is None:
+            _take_key(opened[-1].node.places, opened[-1], event)
             continue
         node = _node(event)
         _place(node, opened[-1] if opened else None)
@@ -143,16 +143,16 @@ def _built(text: str) -> Node:
     return root
 
 
-def _take_key(holder: _Open, event: Any) -> None:
+def _take_key(places: dict[str, tuple[int, int]], holder: _Open, event: Any) -> None:
     if not isinstance(event, yaml.ScalarEvent):
         raise _refused(event, "A key must be text.")
     if event.value == "<<" and event.implicit[0]:
         raise _refused(event, "Merges (<<) are not taken. Write the values out.")
-    if event.value in holder.node.value:
-        first = holder.node.places[event.value][0]
+    if event.value in places:
+        first = places[event.value][0]
         raise _refused(event, f"“{event.value[:100]}” is there already, on line {first}. Keep one of the two.")
     holder.key = event.value
-    holder.node.places[event.value] = _start(event)
+    places[event.value] = _start(event)
 
 
 def _place(node: Node, holder: _Open | None) -> None:
@@ -167,7 +167,7 @@ def _place(node: Node, holder: _Open | None) -> None:
 def _node(event: Any) -> Node:
     place = _start(event)
     if isinstance(event, yaml.MappingStartEvent):
-        return Node({}, *place)
+        return Node({}, *place, places={})
     if isinstance(event, yaml.SequenceStartEvent):
         return Node([], *place)
     return Node(_resolved(event) if event.implicit[0] else event.value, *place)

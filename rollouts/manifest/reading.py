@@ -1,14 +1,16 @@
 """A manifest out of its text: every problem with its line and column."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
 from .errors import InvalidManifest, Path, Problem, invalid
-from .nodes import Node, compose
+from .nodes import MAX_NODES, Node, compose
 from .schema import Manifest
 
 MOST_PROBLEMS = 100
@@ -34,21 +36,18 @@ class Reading:
     manifest: dict[str, Any]
     root: Node
 
-    def located(self, problems: Iterable[Problem]) -> list[Problem]:
-        """The problems with their lines, in the order of the text."""
-        return _located(self.root, problems)
-
     def refuse(self, problems: Iterable[Problem]) -> None:
-        """Raise InvalidManifest where there are problems."""
-        if found := self.located(problems):
-            raise invalid(found[:MOST_PROBLEMS])
+        """Raise InvalidManifest where there are problems; it tells the first 100."""
+        if found := _located(self.root, problems):
+            raise invalid(found)
 
 
-def read_manifest(text: str | bytes) -> Reading:
-    """The manifest in a text. Raises InvalidManifest naming every field that is wrong."""
-    root = compose(text)
+def read_manifest(text: str | bytes, *, most: int = MAX_NODES) -> Reading:
+    """The manifest in a text of at most so many values. Raises InvalidManifest naming the fields that are wrong."""
+    root = compose(text, most=most)
     try:
-        manifest = Manifest.model_validate(root.plain())
+        # As JSON, because strict reading then takes times and lists from text, and nothing that is only like them.
+        manifest = Manifest.model_validate_json(json.dumps(root.plain()), strict=True)
     except ValidationError as error:
         raise _unusable(root, error) from None
     return Reading(manifest.model_dump(mode="json", exclude_unset=True), root)
@@ -61,16 +60,17 @@ def path_of(text: str) -> Path:
 
 def _unusable(root: Node, error: ValidationError) -> InvalidManifest:
     found = []
-    for item in error.errors(include_url=False, include_context=False):
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:MOST_PROBLEMS]:
         # A mapping's key that is no text, and such, is told at the mapping itself.
         path = tuple(part for part in item["loc"] if part != "[key]")
         found.append(Problem(path, _SENTENCES.get(item["type"], f"{item['msg']}.")))
-    return invalid(_located(root, found)[:MOST_PROBLEMS])
+    return invalid(_located(root, found))
 
 
 def _located(root: Node, problems: Iterable[Problem]) -> list[Problem]:
+    """The first of the problems with their lines, in the order of the text."""
     placed = []
-    for problem in problems:
+    for problem in islice(problems, MOST_PROBLEMS):
         line, column = root.place_of(problem.path)
         placed.append(replace(problem, line=line, column=column))
     return sorted(placed, key=lambda one: (one.line, one.column))

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.plans.definition import PlanDefinition
@@ -15,6 +15,8 @@ Kind = Literal["release", "experiment", "operational", "kill_switch", "permissio
 ValueType = Literal["boolean", "string", "integer", "float", "object"]
 # As services check it, so that a manifest with another key is refused with its line before anything is written.
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+# One wrong entry is told, not a million of them.
+Texts = Annotated[list[str], FailFast()]
 # Facts of an environment that a manifest compares and never changes: they are settings that people decide.
 SETTINGS = ("name", "kind", "is_protected", "requires_targeting_key", "generation", "position")
 
@@ -49,15 +51,15 @@ class FlagEntry(_Entry):
     value_schema: dict[str, Any] | None = None
     owner: str | None = None
     team: str | None = None
-    tags: list[str] = Field(default_factory=list)
-    links: list[str] = Field(default_factory=list)
+    tags: Texts = Field(default_factory=list)
+    links: Texts = Field(default_factory=list)
 
 
 class PolicyEntry(_Entry):
     """How many approvals changes need, whose (user names; none is every approver), and how long they may take."""
 
     required_approvals: int
-    named_approvers: list[str]
+    named_approvers: Texts
     expires_after_hours: int
 
 
@@ -110,7 +112,7 @@ class TemplateEntry(_Entry):
 
     name: str
     description: str = ""
-    kinds: list[Kind] = Field(default_factory=list)
+    kinds: Annotated[list[Kind], FailFast()] = Field(default_factory=list)
     definition: PlanDefinition
 
 

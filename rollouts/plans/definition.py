@@ -5,16 +5,24 @@ Everything here is stored as JSON and covered by the digest that approvers conse
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 TOTAL_WEIGHT = 100_000
 GUARD_QUERIES = ("n_control", "x_control", "n_treatment", "x_treatment")
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def in_utc(at: datetime) -> datetime:
+    """The instant in UTC; one without a time zone stays as it is. Raises ValueError for one that has no date there."""
+    try:
+        return at if at.utcoffset() is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("The calendar does not reach this time") from None
 
 
 class Strategy(StrEnum):
@@ -81,7 +89,7 @@ class Gates:
     """
 
     soak_minutes: int = 0
-    not_before: datetime | None = None
+    not_before: Annotated[datetime, AfterValidator(in_utc)] | None = None
     approvals: int = 0
     minimum_sample: int = 0
     is_monitored: bool = False

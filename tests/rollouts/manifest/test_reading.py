@@ -141,6 +141,15 @@ def test_text_of_another_make__read__says_the_same(name: str) -> None:
 CONFIG = "environments:\n  production:\n    flags:\n      checkout:\n        config:\n"
 FLAG = "flags:\n  checkout: {name: Checkout, kind: release, value_type: boolean}\n"
 VARIANTS = "          variants: [{name: on, value: true}, {name: off, value: false}]\n"
+STAGE = "environments.p.plans[0].definition.stages[0]"
+
+
+def stage(text: str) -> str:
+    """A manifest with a plan of this one stage, on line 5."""
+    definition = f"definition: {{flags: [a], strategy: custom, stages: [{{name: A, {text}}}]}}"
+    return f"{HEAD}environments:\n  p:\n    plans: [{{title: A, {definition}}}]\n"
+
+
 WRONG = {
     "an unknown field": (f"{HEAD}flagz: {{}}\n", "flagz", 3, "not known"),
     "an unknown field of a flag": (f"{HEAD}flags:\n  a:\n    nam: A\n", "flags.a.nam", 5, "not known"),
@@ -194,6 +203,26 @@ WRONG = {
         7,
         "Input should be",
     ),
+    "a word for yes": (stage("patches: [{flag_key: a, enabled: 'on'}]"), f"{STAGE}.patches[0].enabled", 5, "boolean"),
+    "digits in quotes": (stage("patches: [{flag_key: a, weight: '5'}]"), f"{STAGE}.patches[0].weight", 5, "integer"),
+    "a number for a time": (
+        stage("patches: [], gates: {not_before: 1790000000}"),
+        f"{STAGE}.gates.not_before",
+        5,
+        "valid datetime",
+    ),
+    "a time that no calendar reaches": (
+        stage("patches: [], gates: {not_before: '0001-01-01T00:00:00+23:00'}"),
+        f"{STAGE}.gates.not_before",
+        5,
+        "The calendar does not reach this time",
+    ),
+    "a time after the last": (
+        stage("patches: [], gates: {not_before: '9999-12-31T23:59:59-12:00'}"),
+        f"{STAGE}.gates.not_before",
+        5,
+        "The calendar does not reach this time",
+    ),
     "a rule of no shape": (f"{HEAD}policy_rules:\n  a: {{name: A}}\n", "policy_rules.a", 4, "A rule is an object"),
 }  # fmt: skip
 
@@ -205,6 +234,26 @@ def test_manifest__with_a_mistake__names_path_and_line(name: str) -> None:
     found = problems(text)
 
     assert [(place, number, words in message) for place, number, message in found] == [(path, line, True)]
+
+
+def test_thousands_of_mistakes__read__are_a_hundred_told() -> None:
+    found = problems(HEAD + "".join(f"x{number}: 1\n" for number in range(2_000)))
+
+    assert [(path, line) for path, line, _ in found] == [(f"x{number}", number + 3) for number in range(100)]
+
+
+def test_list_of_what_is_no_text__read__is_told_once() -> None:
+    found = problems(f"{HEAD}flags:\n  a:\n    tags: [{', '.join(['1'] * 500)}]\n")
+
+    assert [(path, line) for path, line, _ in found] == [("flags.a.tags[0]", 5)]
+
+
+def test_values_beyond_what_may_be__read__are_refused_where_they_begin() -> None:
+    text = f"{HEAD}flags:\n  a:\n    tags: [{', '.join(['x'] * 1_000)}]\n"
+
+    with pytest.raises(InvalidManifest, match=r"more than 500 values"):
+        read_manifest(text, most=500)
+    assert len(read_manifest(text).manifest["flags"]["a"]["tags"]) == 1_000
 
 
 def test_two_mistakes__read__are_both_told_in_the_order_of_the_text() -> None:
