@@ -20,12 +20,26 @@ SCOPES = [
     ("references", "Report code references"),
 ]
 
+ROWS_AT_ONCE = 1_000
+
 
 def reinstall(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """SQLite rebuilds tables for new columns and drops their triggers on the way. Later tables are passed over."""
     tables = set(schema_editor.connection.introspection.table_names())
     present = {table: guard for table, guard in FLAGS_GUARDS.items() if table in tables}
     install_guards(schema_editor.connection, present)
+
+
+def keep_use_of_counts(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Who evaluated flags as far as counts reach back, so that nobody counts as new from the day of the upgrade."""
+    use, counts = apps.get_model("flags", "FlagUse"), apps.get_model("flags", "EvaluationCount")
+    for environment_id in apps.get_model("flags", "Environment").objects.values_list("pk", flat=True):
+        rows = counts.objects.filter(environment=environment_id, count__gt=0).order_by()
+        seen = rows.values("flag_key", "service", "version").annotate(
+            first_at=models.Min("at"), last_at=models.Max("at")
+        )
+        found = [use(environment_id=environment_id, **row) for row in seen.iterator(chunk_size=ROWS_AT_ONCE)]
+        use.objects.bulk_create(found, batch_size=ROWS_AT_ONCE)
 
 
 class Migration(migrations.Migration):
@@ -308,4 +322,5 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunPython(reinstall, migrations.RunPython.noop),
+        migrations.RunPython(keep_use_of_counts, migrations.RunPython.noop),
     ]
