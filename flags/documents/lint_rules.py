@@ -57,6 +57,12 @@ def _name(rules: Sequence[Node], index: int) -> str:
     return f"Rule {index + 1} {rule_label(rules[index])}"
 
 
+def has_started(rule: Node, now: datetime) -> bool:
+    """Whether the window of a rule has opened; a rule without one is open."""
+    starts_at = parse_instant(rule.get("starts_at"))
+    return starts_at is None or starts_at <= now
+
+
 def has_ended(rule: Node, now: datetime) -> bool:
     """Whether the window of a rule is over."""
     ends_at = parse_instant(rule.get("ends_at"))

@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from .shapes import Shape, shape_of
+from .shapes import Shape
 from .stages import PlaceStage, StageNow, Version, overall_stage, place_stage
 from .thresholds import PERMANENT_KINDS, PERMANENT_TAG, RECENT_DAYS, Thresholds
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceUse:
-    """How a service asked for a flag lately: when at last, and how often in the recent days."""
+    """How a service asked for a flag lately: when first and at last, and how often in the recent days."""
 
     service: str
     last_at: datetime
     recent: int = 0
+    first_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,3 @@ def stages_of(flag: FlagFacts, now: datetime) -> tuple[StageNow, Sequence[PlaceS
         for place in flag.places
     ]
     return overall_stage(places, flag.archived_at), places
-
-
-def version_at(at: datetime, document: Mapping[str, Any], now: datetime) -> Version | None:
-    """A version of a config, None where nothing is left of its document."""
-    shape = shape_of(document, now)
-    return Version(at, shape) if shape is not None else None

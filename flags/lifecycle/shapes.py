@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from flags.documents.deprecation import deprecation_of, withdrawal_at
-from flags.documents.lint_rules import has_ended, served_by
+from flags.documents.lint_rules import has_ended, has_started, served_by
 
 Outcome = str | None
 
@@ -67,6 +67,6 @@ def _outcomes(document: Mapping[str, Any], now: datetime) -> tuple[frozenset[Out
             continue
         given = served_by(rule["serve"])
         served |= given
-        if rule["condition"] is None and not rule.keys() & {"starts_at", "ends_at"}:
+        if rule["condition"] is None and "ends_at" not in rule and has_started(rule, now):
             return frozenset(served), len(given) > 1
     return frozenset(served | {document["default_variant"]}), False

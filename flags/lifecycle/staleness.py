@@ -127,12 +127,14 @@ def _only_in_code(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
 
 def _unknown(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
     asking = [(place, use) for place in flag.places if not _is_served(place) for use in place.use.unknown]
-    if not asking:
+    # What is served where it matters at least as much is no flag that was forgotten.
+    matters = any(place.weighs for place, _ in asking)
+    if not asking or any(_is_served(place) and place.weighs >= matters for place in flag.places):
         return
     services = sorted({use.service for _, use in asking})
     names = " and ".join(dict.fromkeys(place.name for place, _ in asking))
     words = f"{', '.join(services[:5])} asked for it in {names}, where it is not served."
-    since = min(use.last_at for _, use in asking)
+    since = min(use.first_at or use.last_at for _, use in asking)
     yield Finding(Reason.UNKNOWN_KEY_ASKED, since, words, Confidence.HIGH, {"services": len(services)})
 
 

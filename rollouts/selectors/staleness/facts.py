@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, Use, version_at
+from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, Use
+from flags.lifecycle.histories import add_version
 from flags.lifecycle.lives import Life, life_of
 from flags.lifecycle.stages import Version
 from flags.lifecycle.thresholds import USUAL, Thresholds, thresholds_for
@@ -108,9 +109,7 @@ def _history(
     found: dict[tuple[uuid.UUID, uuid.UUID], list[Version]] = {}
     names = ("flag_id", "environment_id", "history_date", "document")
     for flag_id, place_id, at, document in rows.order_by("version", "history_id").values_list(*names).iterator():
-        version = version_at(at, document, now)
-        if version is not None:
-            found.setdefault((flag_id, place_id), []).append(version)
+        add_version(found.setdefault((flag_id, place_id), []), at, document, now)
     return found
 
 

@@ -24,7 +24,7 @@ class _Found:
     last_at: datetime | None = None
     variants: dict[str, datetime] = field(default_factory=dict)
     services: dict[str, tuple[datetime, int]] = field(default_factory=dict)
-    unknown: dict[str, datetime] = field(default_factory=dict)
+    unknown: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)
 
     def saw(self, service: str, first_at: datetime, last_at: datetime, recent: int = 0) -> None:
         """A service asked between these instants."""
@@ -33,10 +33,15 @@ class _Found:
         known_at, known = self.services.get(service, (last_at, 0))
         self.services[service] = (max(known_at, last_at), known + recent)
 
+    def saw_unknown(self, service: str, first_at: datetime, last_at: datetime) -> None:
+        """A service asked between these instants and got nothing."""
+        first, last = self.unknown.get(service, (first_at, last_at))
+        self.unknown[service] = (min(first, first_at), max(last, last_at))
+
     def as_use(self) -> Use:
         """What was found as a value, the busiest service first."""
         services = [ServiceUse(name, at, recent) for name, (at, recent) in self.services.items()]
-        unknown = [ServiceUse(name, at) for name, at in sorted(self.unknown.items())]
+        unknown = [ServiceUse(name, last, first_at=first) for name, (first, last) in sorted(self.unknown.items())]
         services.sort(key=lambda each: (-each.recent, each.service))
         return Use(self.first_at, self.last_at, self.variants, tuple(services), tuple(unknown))
 
@@ -57,7 +62,7 @@ def uses_of(
         if not row.is_unknown:
             each.saw(row.service, row.first_at, row.last_at)
         elif row.last_at > now - _UNKNOWN_FOR:
-            each.unknown[row.service] = max(row.last_at, each.unknown.get(row.service, row.last_at))
+            each.saw_unknown(row.service, row.first_at, row.last_at)
     return {place: each.as_use() for place, each in found.items()}
 
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flags.documents import initial_document
-from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use, version_at
+from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use
+from flags.lifecycle.histories import add_version
+from flags.lifecycle.stages import Version
 from flags.lifecycle.thresholds import thresholds_for
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -62,7 +64,9 @@ def place(
     **facts: Any,
 ) -> PlaceFacts:
     """An environment; `history` are versions as (days ago, document), oldest first."""
-    versions = [found for days, document in history if (found := version_at(ago(days), document, NOW))]
+    versions: list[Version] = []
+    for days, document in history:
+        add_version(versions, ago(days), document, NOW)
     return PlaceFacts(
         key, key.capitalize(), weighs, history[-1][1] if history else None, tuple(versions), figures, **facts
     )

@@ -477,6 +477,18 @@ CASES = [
         "high",
         "blocked",
     ),
+    case(
+        "served in production, and asked for where it is not set up and nothing rests on it",
+        flag(
+            place((150, off()), (20, aimed()), use=MIXED),
+            staging(use=Use(unknown=(ServiceUse("billing", ago(2), 40, ago(90)),))),
+            age=35,
+        ),
+        "",
+        "",
+        None,
+        "blocked",
+    ),
 ]
 
 
