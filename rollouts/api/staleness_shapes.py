@@ -9,6 +9,7 @@ from flags.models.flags import FlagKind
 
 Facts = dict[str, object]
 STAGES = [stage.value for stage in LifecycleStage]
+CODES = [reason.value for reason in Reason]
 REASONS = [reason.value for reason in Reason if reason.is_of_flags]
 CONFIDENCES = [confidence.value for confidence in Confidence]
 READINESSES = [readiness.value for readiness in Readiness]
@@ -32,7 +33,7 @@ class PlaceStageSerializer(StageSerializer):
 class StaleReasonSerializer(serializers.Serializer[Facts]):
     """Why a flag counts as stale."""
 
-    code = serializers.ChoiceField(choices=REASONS)
+    code = serializers.ChoiceField(choices=CODES)
     since = serializers.DateTimeField()
     sentence = serializers.CharField()
     confidence = serializers.ChoiceField(

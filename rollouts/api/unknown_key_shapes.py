@@ -2,10 +2,9 @@
 
 from rest_framework import serializers
 
-from flags.lifecycle.reasons import Reason
+from rollouts.api.staleness_shapes import CODES
 
 Facts = dict[str, object]
-REASONS = [Reason.UNKNOWN_KEY.value, Reason.UNKNOWN_KEY_ASKED.value]
 
 
 class AskingSerializer(serializers.Serializer[Facts]):
@@ -23,8 +22,8 @@ class UnknownKeySerializer(serializers.Serializer[Facts]):
     """A key that no flag answers."""
 
     key = serializers.CharField()
-    reason = serializers.ChoiceField(
-        choices=REASONS, help_text="“unknown_key”: no such flag; “unknown_key_asked”: it was archived."
+    code = serializers.ChoiceField(
+        choices=CODES, help_text="“unknown_key”: no such flag; “unknown_key_asked”: it was archived."
     )
     sentence = serializers.CharField(help_text="Who asks, and what comes of it.")
     firstAt = serializers.DateTimeField()  # noqa: N815

@@ -95,7 +95,7 @@ def _environments(request: Request, key: str) -> list[Environment]:
 def _line(line: AskedLine) -> dict[str, Any]:
     return {
         "key": line.key,
-        "reason": line.reason.value,
+        "code": line.reason.value,
         "sentence": line.sentence,
         "firstAt": line.first_at,
         "lastAt": line.last_at,

@@ -90,6 +90,7 @@ MET = {
         ("stale_flags", 404),
         ("flag_lifecycle", 404),
         ("flag_debt", 404),
+        ("unknown_keys", 404),
         ("ask_impact", 404),
         ("read_impact", 404),
         ("flag_releases", 404),

@@ -224,6 +224,20 @@ def test_evaluation__key_of_no_flag__is_written_every_minute() -> None:
 
 
 @pytest.mark.django_db
+def test_evaluation__client_token__leaves_nothing() -> None:
+    plane = plane_of_its_own()
+    token = plane.issue(scope="client")
+    snapshots.store.reset()
+    snapshots.store.refresh()
+    unanswered.forget()
+
+    assert plane.post("sticky-haeder", {}, headers={"X-API-Key": token.secret}).status_code == 404
+
+    assert not unanswered.take()
+    snapshots.store.reset()
+
+
+@pytest.mark.django_db
 def test_flood__hundred_thousand_keys__stay_within_the_bound_with_few_queries(
     world: World, django_assert_max_num_queries: Any
 ) -> None:

@@ -70,7 +70,7 @@ def test_inbox__key_of_no_flag__says_who_asks_what_was_meant_and_offers_to_creat
 
     assert "billing-api, shop asked for it in Staging and Production, and there is no such flag" in text
     assert "1,207 times" in text
-    assert re.search(r'Did you mean <a class="fs-mono" href="[^"]+">checkout-redesign</a>\?', text)
+    assert re.search(r'Did you mean <a href="[^"]+"><span class="fs-mono">checkout-redesign</span></a>\?', text)
     assert f"?project={world.project.key}&amp;key=checkout-redesing" in text
     assert re.search(r"cannot be shown, because they may name somebody: asked for 3 times", text)
     assert re.search(r"no room: asked for 4 times", text)
@@ -183,7 +183,7 @@ def test_api__line__says_why_and_what_was_meant(world: World) -> None:
     del line["asking"]
     assert line == {
         "key": "checkout_redesign",
-        "reason": "unknown_key",
+        "code": "unknown_key",
         "sentence": "shop asked for it in Production, and there is no such flag: they use their code default.",
         "firstAt": "2026-04-09T09:00:00Z",
         "lastAt": "2026-04-10T09:00:00Z",
