@@ -1,11 +1,14 @@
 """What git knows about a checkout. Nothing that the checkout's own settings name is run."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 # A checkout's settings may name programs that git would run while it lists files.
 _SAFE = ("-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false", "--no-optional-locks")
+# Or that fetch what a checkout lacks: nothing is fetched, over no protocol.
+_OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_ASKPASS": "", "GIT_TERMINAL_PROMPT": "0"}
 
 
 class Checkout(NamedTuple):
@@ -41,6 +44,7 @@ def _git(folder: Path, *arguments: str) -> bytes | None:
         done = subprocess.run(  # noqa: S603 - arguments are this module's own; the folder is a working directory
             ["git", *_SAFE, *arguments],  # noqa: S607 - whichever git the machine has
             cwd=folder,
+            env=os.environ | _OFFLINE,
             capture_output=True,
             stdin=subprocess.DEVNULL,
         )

@@ -22,6 +22,8 @@ _POSIX = {
     b"xdigit": rb"A-Fa-f0-9",
 }
 
+_NAME = rb"[^/]*"
+_FOLDERS = rb"(?:.*/)?"
 _WILDCARD = re.compile(rb"[*?[\\]")
 
 
@@ -91,26 +93,52 @@ def _is_escaped(line: bytes, at: int) -> bool:
 
 
 def _translated(glob: bytes) -> bytes | None:
-    """A glob as a regular expression; None for one that matches nothing."""
-    parts: list[bytes] = []
+    """A glob as a regular expression; None for one that matches nothing.
+
+    Each star takes as little as it can and never gives it back: the next one takes what it left, within the same name,
+    and `**/` as many folders more. Only what stands behind the last of each is tried at several places, so that no
+    line of an ignore file makes comparing slow.
+    """
+    folders: list[list[bytes]] = [[b""]]
     at = 0
     while at < len(glob):
-        character = glob[at : at + 1]
-        if character == b"*":
-            part, at = _stars(glob, at)
-        elif character == b"[":
-            found = _bracket(glob, at)
-            if found is None:
-                return None
-            part, at = found
-        elif character == b"\\":
-            if at + 1 == len(glob):
-                return None
-            part, at = re.escape(glob[at + 1 : at + 2]), at + 2
+        found = _piece(glob, at)
+        if found is None:
+            return None
+        part, at = found
+        if part == _FOLDERS:
+            folders.append([b""])
+        elif part == _NAME:
+            folders[-1].append(b"")
         else:
-            part, at = rb"[^/]" if character == b"?" else re.escape(character), at + 1
-        parts.append(part)
-    return b"".join(parts)
+            folders[-1][-1] += part
+    first, *others = [_within_names(stars) for stars in folders]
+    if not others:
+        return first
+    begun = first + b"".join(rb"(?>(?:.*?/)??" + part + b")" for part in others[:-1])
+    return begun + rb"(?:.*?/)??" + others[-1]
+
+
+def _within_names(parts: Sequence[bytes]) -> bytes:
+    """What stands before, between and behind single stars."""
+    first, *others = parts
+    if not others:
+        return first
+    return first + b"".join(rb"(?>[^/]*?" + part + b")" for part in others[:-1]) + _NAME + others[-1]
+
+
+def _piece(glob: bytes, at: int) -> tuple[bytes, int] | None:
+    """The next character, set or star as a regular expression, and where the one after it begins; None for what
+    matches nothing.
+    """
+    character = glob[at : at + 1]
+    if character == b"*":
+        return _stars(glob, at)
+    if character == b"[":
+        return _bracket(glob, at)
+    if character == b"\\":
+        return None if at + 1 == len(glob) else (re.escape(glob[at + 1 : at + 2]), at + 2)
+    return rb"[^/]" if character == b"?" else re.escape(character), at + 1
 
 
 def _stars(glob: bytes, at: int) -> tuple[bytes, int]:
@@ -123,8 +151,8 @@ def _stars(glob: bytes, at: int) -> tuple[bytes, int]:
         end += 1
     begins = glob[at - 1 : at] in (b"", b"/") or not _WILDCARD.search(glob, 0, at)
     if end - at == 1 or not begins or glob[end : end + 1] not in (b"", b"/"):
-        return rb"[^/]*", end
-    return (rb".*", end) if end == len(glob) else (rb"(?:.*/)?", end + 1)
+        return _NAME, end
+    return (rb".*", end) if end == len(glob) else (_FOLDERS, end + 1)
 
 
 def _bracket(glob: bytes, at: int) -> tuple[bytes, int] | None:

@@ -34,6 +34,9 @@ def matches(content: bytes, names: Names, *, with_text: bool = False) -> tuple[F
 
 def _hits(content: bytes, names: Names) -> Iterator[_Hit]:
     """Two steps, because most files name no flag: what is there at all, which needs no expression, then where."""
+    words = content.translate(_BLANKED_WORDS).split() if names.aliases else []
+    if words and names.marks.isdisjoint(words):
+        return
     tokens = content.translate(_BLANKED_TOKENS).split()
     keys = names.keys.intersection([token.strip(b".-") for token in tokens])
     quoted = names.quoted.intersection(tokens)
@@ -41,7 +44,7 @@ def _hits(content: bytes, names: Names) -> Iterator[_Hit]:
         for match in pattern.finditer(content) if wanted else ():
             if match.group() in wanted:
                 yield _Hit(match.start(), match.group().decode(), "")
-    if names.aliases and not names.aliases.keys().isdisjoint(content.translate(_BLANKED_WORDS).split()):
+    if not names.aliases.keys().isdisjoint(words):
         for match in _IDENTIFIER.finditer(content):
             name = match.group().decode()
             for key in names.aliases.get(match.group(), ()):

@@ -1,10 +1,12 @@
 """Pure: which names stand for a flag in code: its key, and the spellings a project uses for it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
+_PARTS = re.compile(r"[A-Za-z0-9_]+")
 _PLAIN = re.compile(r"[A-Z]?[a-z0-9]*|[A-Z0-9]+")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
@@ -15,11 +17,15 @@ class UnusableAlias(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What is looked for, as bytes because files are. Keys that are plain words count only between quotes."""
+    """What is looked for, as bytes because files are. Keys that are plain words count only between quotes.
+
+    `marks` are all aliases and one word of each key: a file that holds none of them names no flag.
+    """
 
     keys: frozenset[bytes]
     quoted: frozenset[bytes]
     aliases: Mapping[bytes, tuple[str, ...]]
+    marks: frozenset[bytes]
 
 
 def names_of(
@@ -47,7 +53,15 @@ def names_of(
         keys=frozenset(key.encode() for key in keys) - quoted,
         quoted=quoted,
         aliases={alias.encode(): tuple(sorted(named)) for alias, named in found.items()},
+        marks=frozenset(name.encode() for name in (*found, *_marks(keys))),
     )
+
+
+def _marks(keys: Collection[str]) -> Iterator[str]:
+    """Of each key the word that the fewest others have, numbers last: they stand anywhere."""
+    counts = Counter(word for key in keys for word in set(_PARTS.findall(key)))
+    for key in keys:
+        yield min(_PARTS.findall(key), key=lambda word: (word.isdigit(), counts[word], -len(word), word))
 
 
 def is_plain(key: str) -> bool:

@@ -67,8 +67,20 @@ def _worked(work: "partial[_Part]", chunks: Sequence[list[bytes]], processes: in
     """A small checkout is read sooner than another process starts."""
     if processes == 1 or len(chunks) < 2:
         return list(map(work, chunks))
-    with ProcessPoolExecutor(min(processes, len(chunks))) as pool:
-        return list(pool.map(work, chunks))
+    with ProcessPoolExecutor(min(processes, len(chunks)), initializer=_tell, initargs=(work,)) as pool:
+        return list(pool.map(_read_told, chunks))
+
+
+# What a process that reads was told when it began: with every chunk, the names would take longer than some of them.
+_told: list["partial[_Part]"] = []
+
+
+def _tell(work: "partial[_Part]") -> None:
+    _told.append(work)
+
+
+def _read_told(paths: list[bytes]) -> _Part:
+    return _told[-1](paths)
 
 
 def _read_part(folder: bytes, names: Names, root: str, with_text: bool, paths: list[bytes]) -> _Part:

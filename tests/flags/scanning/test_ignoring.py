@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -131,7 +132,9 @@ def test_ignore_files__put_together_by_chance__leave_out_what_git_leaves_out(tmp
     chance = random.Random(6)
     pieces = [
         b"*",
+        b"*a",
         b"**",
+        b"**/",
         b"/",
         b"a",
         b"b",
@@ -221,6 +224,25 @@ def test_tracked_file__that_is_ignored__is_read_as_git_sees_it(tmp_path):
     (tmp_path / ".gitignore").write_text("*.log\n")
 
     assert files_below(tmp_path) == [b".gitignore", b"kept.log"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        (b"*a" * 6 + b"*b", b"a" * 200),
+        (b"*a" * 60 + b"*b", b"a" * 250),
+        (b"*?" * 50 + b"x", b"a" * 250),
+        (b"**/a/" * 8 + b"b", b"a/" * 200 + b"c"),
+        (b"**/*a*a*b/" * 8 + b"b", b"aaaa/" * 200 + b"c"),
+        (b"**/*/" * 20 + b"b", b"a/" * 200 + b"c"),
+    ],
+)
+def test_rule_full_of_stars__is_compared_at_once(pattern, path):
+    before = time.process_time()
+
+    assert not is_ignored(path, [parse_rules(pattern)], is_folder=False)
+
+    assert time.process_time() - before < 1
 
 
 def test_rules__without_a_file__leave_nothing_out():

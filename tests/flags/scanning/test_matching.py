@@ -1,7 +1,8 @@
+import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flags.scanning.matching import LONGEST_TEXT, matches
@@ -145,3 +146,37 @@ def test_any_bytes__are_read__and_each_place_names_what_was_found(noise, parts):
     for found in matches(content, NAMES, with_text=True):
         line = content.split(b"\n")[found.line - 1].decode(errors="replace")
         assert line[found.column - 1 :].startswith(found.alias or found.flag_key)
+
+
+KEYS = ["new-checkout", "checkout", "new", "a.b-c", "x_y", "pay.later", "ends-", "v2", "newBasket", "7", "1-2"]
+KINDS = ["camel", "pascal", "screaming", "snake"]
+BITS = [key.encode() for key in KEYS] + [
+    b"newCheckout", b"NewCheckout", b"NEW_CHECKOUT", b"new_checkout", b"aBC", b"payLater", b"_", b".", b"-", b"--",
+    b" ", b"\n", b'"', b"'", b"`", b"\\", "\u00e9".encode(), b"\xff", b"A", b"9",
+]  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(BITS), max_size=12).map(b"".join), st.sampled_from([[], KINDS]))
+def test_any_text__is_matched__as_looking_for_each_name_by_itself_does(content, kinds):
+    found = {(each.flag_key, each.line) for each in matches(content, names_of(KEYS, kinds=kinds))}
+
+    assert found == {
+        (key, number) for number, line in enumerate(content.split(b"\n"), 1) for key in plainly_named(line, kinds)
+    }
+
+
+def plainly_named(line, kinds):
+    """The keys that a line names: one expression for each of them, and no step left out."""
+    names = names_of(KEYS, kinds=kinds)
+    word = rb"A-Za-z0-9_"
+    for key in KEYS:
+        text = re.escape(key.encode())
+        if key.encode() in names.quoted:
+            pattern = rb"(?<=[\"'`])%b(?=\\?[\"'`])" % text
+        else:
+            pattern = rb"(?:^|[^%b.-])[.-]*%b(?![%b])(?![.-]+[%b])" % (word, text, word, word)
+        spelt = [alias for alias, keys in names.aliases.items() if key in keys]
+        patterns = [pattern, *(rb"(?<![%b])%b(?![%b])" % (word, alias, word) for alias in spelt)]
+        if any(re.search(each, line) for each in patterns):
+            yield key

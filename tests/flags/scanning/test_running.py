@@ -1,6 +1,8 @@
+import multiprocessing
 import os
 import shutil
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -47,6 +49,17 @@ def test_scan__with_several_processes__finds_the_same(tmp_path, monkeypatch):
 
     assert together.files == alone.files
     assert together.files_read == 60
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+def test_scan__however_processes_start__finds_the_same(tmp_path, monkeypatch, method):
+    context = multiprocessing.get_context(method)
+    monkeypatch.setattr(running, "ProcessPoolExecutor", partial(running.ProcessPoolExecutor, mp_context=context))
+    monkeypatch.setattr(running, "_CHUNK", 1)
+    for number in range(3):
+        (tmp_path / f"f{number}").write_text("new-checkout\n" * number)
+
+    assert scan(tmp_path, processes=2).references == 3
 
 
 def test_names__that_no_page_can_show__are_shown_once_and_in_order(tmp_path):
