@@ -81,7 +81,7 @@ def mark(environment: str, thing: str, definition: Mapping[str, Any]) -> str:
 
 def _project(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[Difference]:
     for name in ("name", "description"):
-        if name in wanted and wanted[name] != present[name]:
+        if name in wanted and not _is_same(wanted[name], present[name]):
             sentence = f"The project's {name} is {_shown(present[name])} and not {_shown(wanted[name])}."
             yield Difference(f"project.{name}", Kind.CHANGED, Subject.PROJECT, present["key"], (sentence,), name=name)
 
@@ -99,7 +99,7 @@ def _flags(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> Iterator[Di
             continue
         for name, value in entry.items():
             before = known[key].get(name)
-            if before != value:
+            if not _is_same(before, value):
                 words = f"{_label(name)}: {_shown(value)}. Until now: {_shown(before)}."
                 yield Difference(f"flags.{key}.{name}", Kind.CHANGED, Subject.FLAG, key, (words,), name=name)
     yield from _left_out("flags", Subject.FLAG, wanted["flags"], known)
@@ -115,7 +115,7 @@ def _keyed(
         if key not in known:
             yield Difference(f"{section}.{key}", Kind.NEW, subject, key, (f"New: “{entry['name']}”.",))
             continue
-        changed = [name for name in entry if entry[name] != known[key].get(name)]
+        changed = [name for name in entry if not _is_same(entry[name], known[key].get(name))]
         if changed:
             words = tuple(f"{_label(name)} changes." for name in changed)
             yield Difference(f"{section}.{key}", Kind.CHANGED, subject, key, words)
@@ -127,15 +127,15 @@ def _environment(
 ) -> Iterator[Difference]:
     place = f"environments.{key}"
     for name in SETTINGS:
-        if name in wanted and wanted[name] != present[name]:
+        if name in wanted and not _is_same(wanted[name], present[name]):
             words = f"{_label(name)} is {_shown(present[name])} and not {_shown(wanted[name])}."
             address = f"{place}.{name}"
             yield Difference(address, Kind.CHANGED, Subject.ENVIRONMENT, key, (words,), environment=key, name=name)
-    if wanted.get("policy") and wanted["policy"] != present["policy"]:
+    if wanted.get("policy") and not _is_same(wanted["policy"], present["policy"]):
         words_of = tuple(
             f"{_label(name)}: {_shown(value)}. Until now: {_shown(present['policy'][name])}."
             for name, value in wanted["policy"].items()
-            if value != present["policy"][name]
+            if not _is_same(value, present["policy"][name])
         )
         yield Difference(f"{place}.policy", Kind.CHANGED, Subject.POLICY, key, words_of, environment=key)
     yield from _segments(key, wanted, present)
@@ -149,7 +149,7 @@ def _segments(environment: str, wanted: Mapping[str, Any], present: Mapping[str,
     known, place = present.get("segments", {}), f"environments.{environment}.segments"
     for key, entry in wanted["segments"].items():
         before = known.get(key)
-        if before == entry:
+        if before is not None and _is_same(before, entry):
             continue
         was = None if before is None else normalise_segment({"condition": before["condition"]})
         words = [item.sentence for item in diff_segments(was, normalise_segment({"condition": entry["condition"]}))]
@@ -169,7 +169,7 @@ def _served(
     for key, entry in wanted["flags"].items():
         before = known.get(key, {})
         config = before.get("config")
-        if "config" in entry and entry["config"] != config:
+        if "config" in entry and not _is_same(entry["config"], config):
             words = tuple(item.sentence for item in diff_configs(config, entry["config"]))
             kind = Kind.NEW if config is None else Kind.CHANGED
             yield Difference(f"{place}.{key}.config", kind, Subject.CONFIG, key, words, environment=environment)
@@ -184,7 +184,7 @@ def _definition(
     address: str, subject: Subject, key: str, environment: str, wanted: Mapping[str, Any], before: Mapping[str, Any]
 ) -> Iterator[Difference]:
     known = before.get("timeline") if subject is Subject.TIMELINE else before
-    if known and known["definition"] == wanted["definition"]:
+    if known and _is_same(known["definition"], wanted["definition"]):
         return
     what = "timeline" if subject is Subject.TIMELINE else "plan"
     kind, words = (Kind.CHANGED, f"The {what} says something else.") if known else (Kind.NEW, f"New {what}.")
@@ -209,6 +209,11 @@ def _left_out(
         if key not in wanted:
             words = ("It is there and not in the manifest. Nothing happens to it.",)
             yield Difference(f"{place}.{key}", Kind.UNMANAGED, subject, key, words, environment=environment)
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Byte by byte: 1 is neither 1.0 nor true, unlike in Python."""
+    return canonical_json(a) == canonical_json(b)
 
 
 def _label(name: str) -> str:

@@ -38,6 +38,17 @@ def project(**changes: Any) -> dict[str, Any]:
     return {**found, **changes}
 
 
+def valued(value: Any) -> dict[str, Any]:
+    """Configs of a flag that gives everybody this inside an object."""
+    variants = [{"name": "a", "value": {"x": value}}, {"name": "b", "value": {}}]
+    return {"checkout": {"config": initial_document("checkout", "object", variants)}}
+
+
+def asking(value: Any) -> dict[str, Any]:
+    """Segments of those of whom an attribute is this."""
+    return {"beta": {"name": "Beta", "condition": {"attribute": "a", "operator": "equals", "value": value}}}
+
+
 PLAN = {"title": "Widen", "reason": "", "definition": {"flags": ["checkout"]}}
 ON = {"checkout": {"config": {**initial_document("checkout", "boolean"), "enabled": True}}}
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[str, Kind]]]] = {
@@ -58,6 +69,21 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[tuple[str, Kind]]]] 
         project(place={"flags": ON}),
         project(),
         [("environments.production.flags.checkout.config", Kind.CHANGED)],
+    ),
+    "a value that is 1 and not true": (
+        project(place={"flags": valued(True)}),
+        project(place={"flags": valued(1)}),
+        [("environments.production.flags.checkout.config", Kind.CHANGED)],
+    ),
+    "a value that is 0 and not 0.0": (
+        project(place={"flags": valued(0.0)}),
+        project(place={"flags": valued(0)}),
+        [("environments.production.flags.checkout.config", Kind.CHANGED)],
+    ),
+    "a condition on 1 and not on true": (
+        project(place={"segments": asking(True)}),
+        project(place={"segments": asking(1)}),
+        [("environments.production.segments.beta", Kind.CHANGED)],
     ),
     "a config that is not set up": (
         project(),
