@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from audits.context import Actor, ActorKind
 from flags.errors import PermissionMissing
@@ -126,6 +126,13 @@ def people_with(environment: Environment, permission: str) -> list[AbstractUser]
     )
     people = get_user_model().objects.filter(is_active=True, pk__in=grants.values("user_id"))
     return list(people.order_by("first_name", "last_name", "username"))
+
+
+def people_who_see(project: Project) -> QuerySet[AbstractUser]:
+    """Active people who may look at something in the project, by name."""
+    grants = EnvironmentUserGrant.objects.filter(content_object__project=project)
+    people = get_user_model().objects.filter(Q(is_superuser=True) | Q(pk__in=grants.values("user_id")), is_active=True)
+    return people.order_by("first_name", "last_name", "username")
 
 
 def roles_of(user: AbstractUser, environment: Environment) -> set[Role]:

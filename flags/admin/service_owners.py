@@ -32,8 +32,8 @@ class OwnerForm(PlainForm):
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        people = get_user_model().objects.filter(is_active=True).order_by("first_name", "last_name", "username")
-        for name, rows in (("person", people), ("team", Team.objects.filter(project=project))):
+        teams = Team.objects.filter(project=project)
+        for name, rows in (("person", permissions.people_who_see(project)), ("team", teams)):
             choice = self.fields[name]
             assert isinstance(choice, forms.ModelChoiceField)  # noqa: S101 - for the type checker
             choice.queryset = rows

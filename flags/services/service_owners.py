@@ -59,8 +59,9 @@ def set_service_owner(
 
 
 def _check(project: Project, person_id: uuid.UUID | None, team_id: uuid.UUID | None) -> None:
-    if person_id and not get_user_model().objects.filter(pk=person_id, is_active=True).exists():
-        raise problem("person", "Choose somebody who has an active account.")
+    person = get_user_model().objects.filter(pk=person_id).first() if person_id else None
+    if person_id and (person is None or not permissions.visible_projects(person).filter(pk=project.pk).exists()):
+        raise problem("person", f"Choose somebody with an active account and a role in {project.name}.")
     if team_id and not Team.objects.filter(pk=team_id, project=project).exists():
         raise problem("team", "Choose a team of this project.")
 

@@ -1,30 +1,40 @@
 """Telling owners of their stale flags, once a month each."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.urls import reverse
 
 from flags.models import TeamMember
+from flags.permissions import visible_projects
 from rollouts.models import OwnerNudge, StaleVerdict
 from rollouts.services.mails import tell
 
 _NAMED = 20
+_REST = timedelta(days=28)
 
 
 def nudge_owners(*, now: datetime) -> int:
-    """Mail everybody who owns stale flags, alone or with a team, and was not told this month; how many were told.
+    """Mail everybody who owns stale flags, alone or with a team, once a month and 28 days apart; how many were told.
 
-    Of two that tell the same person one wins.
+    Nobody is told of flags of a project he may not look at. Of two that tell the same person one wins.
     """
     month = now.date().replace(day=1)
-    told = OwnerNudge.objects.filter(month=month).values("person")
+    told = OwnerNudge.objects.filter(Q(month=month) | Q(told_at__gt=now - _REST)).values("person")
     people = get_user_model().objects.filter(is_active=True).exclude(pk__in=told)
     owned = _owned({person.pk for person in people})
-    return sum(_nudge(person, owned[person.pk], month, now) for person in people if person.pk in owned)
+    found = ((person, _seen_by(person, owned[person.pk])) for person in people if person.pk in owned)
+    return sum(_nudge(person, verdicts, month, now) for person, verdicts in found if verdicts)
+
+
+def _seen_by(person: Any, verdicts: Sequence[StaleVerdict]) -> list[StaleVerdict]:
+    """Those about projects the person may look at."""
+    seen = set(visible_projects(person).values_list("pk", flat=True))
+    return [verdict for verdict in verdicts if verdict.project_id in seen]
 
 
 def _owned(people: set[Any]) -> dict[Any, list[StaleVerdict]]:

@@ -62,12 +62,13 @@ def test_owner__not_an_editor__is_refused(world, who):
     assert not ServiceOwner.objects.exists()
 
 
-@pytest.mark.parametrize("case", ["name", "person", "team"])
+@pytest.mark.parametrize("case", ["name", "closed account", "person", "team"])
 def test_owner__cannot_be_used__says_what(world, case):
-    world.otto.is_active = False
-    world.otto.save()
+    world.anna.is_active = False
+    world.anna.save()
     wanted: dict[str, Any] = {
         "name": {"service": "<script>", "person_id": world.abel.pk},
+        "closed account": {"person_id": world.anna.pk},
         "person": {"person_id": world.otto.pk},
         "team": {"team_id": uuid4()},
     }[case]
@@ -117,6 +118,15 @@ def test_page__unowned_service__says_so_and_an_editor_sets_the_owner(world):
     assert answer.status_code == 302
     assert ServiceOwner.objects.get().person == world.abel
     assert "Abel Test" in text_of(client.get(reverse(LIST)))
+
+
+def test_page__person_without_a_role__is_no_choice(world):
+    form = reverse("admin:flags_serviceowner_add") + f"?project={world.project.key}&service=billing-api"
+
+    text = text_of(signed_in(world.rita).get(form))
+
+    assert "Abel Test" in text
+    assert "Otto Test" not in text
 
 
 def test_page__viewer__looks_and_may_not_edit(world):
