@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pytest
@@ -53,8 +54,8 @@ def test_scan__with_several_processes__finds_the_same(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_scan__however_processes_start__finds_the_same(tmp_path, monkeypatch, method):
-    context = multiprocessing.get_context(method)
-    monkeypatch.setattr(running, "ProcessPoolExecutor", partial(running.ProcessPoolExecutor, mp_context=context))
+    pool = partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context(method))
+    monkeypatch.setattr(running, "ProcessPoolExecutor", pool)
     monkeypatch.setattr(running, "_CHUNK", 1)
     for number in range(3):
         (tmp_path / f"f{number}").write_text("new-checkout\n" * number)

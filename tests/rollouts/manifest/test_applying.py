@@ -234,9 +234,9 @@ def everything(bench: TimelineBench) -> None:
         "rules": [{**percent_document("banner", 50)["rules"][0], "condition": {"segment": "gold"}}],
     }
     banner, old, ending = (world.flag(key) for key in ("banner", "old-basket", "ending"))
-    for place in (bench.staging, bench.production):
-        world.serve(banner, place, needs)
-        world.serve(old, place, initial_document("old-basket", "boolean"))
+    for environment in (bench.staging, bench.production):
+        world.serve(banner, environment, needs)
+        world.serve(old, environment, initial_document("old-basket", "boolean"))
     for request in archive_flag(old.pk, actor=actor_of(world.rita), reason="Unused", now=NOW).requests:
         bench.approve(request)
     stages = custom("checkout-redesign", variant="on", against="off", shares=[(50_000, 5), (100_000, 5)])

@@ -110,7 +110,8 @@ CODES = {
     "no YAML": ("a: [", ("validate",), 2, "no YAML"),
     "an unknown field": ("version: 1\nproject: {key: shop}\nflagz: 1\n", ("validate",), 2, "line 3, column 1: flagz"),
     "another project": ("version: 1\nproject: {key: shop}\n", ("plan", "--project", "else"), 2, "and not of"),
-    "no such project": ("version: 1\nproject: {key: nowhere}\n", ("plan",), 3, "no project"),
+    "no such project": ("version: 1\nproject: {key: nowhere}\n", ("plan",), 2, "no project"),
+    "no reason": (None, ("apply", "--as", "rita"), 2, "--reason"),
     "nobody": ("version: 1\nproject: {key: shop}\n", ("apply",), 2, "--as"),
 }
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -141,7 +142,8 @@ def test_looser_policy__asked_for_by_two_manifests__keeps_to_the_first(world):
     second = apply(world, changed(world, policy={**LOOSER, "expires_after_hours": 998}), by=world.ada)
 
     assert second.state is State.PENDING
-    assert SettingsProposal.objects.get().after["expires_after_hours"] == 999
+    after: Any = SettingsProposal.objects.get().after
+    assert after["expires_after_hours"] == 999
 
 
 def test_looser_policy__without_another_administrator__is_refused(world):
