@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import F, FilteredRelation, Max, Min, Q
 
-from flags.models import CodeRepository
+from flags.models import CodeRepository, CodeScan
 
 FRESH_FOR = timedelta(days=30)
 MOST_NAMED = 5
@@ -79,6 +79,21 @@ def code_knowledge(project_id: uuid.UUID, *, now: datetime) -> CodeKnowledge:
     if not looked and not never:
         doubts.append("No code of this project was ever scanned, or what was scanned is gone.")
     return CodeKnowledge(min((one.first_at for _, one in looked), default=None), tuple(doubts))
+
+
+def scans_around(repository: CodeRepository, branch: str, root: str) -> list[CodeScan]:
+    """The newest scans of a branch that looked at a folder, at one around it or within it; other folders are other
+    matters. Two queries.
+    """
+    scans = CodeScan.objects.filter(repository=repository, branch=branch)
+    grouped = scans.order_by().values_list("root").annotate(first=Min("scanned_at"), last=Max("scanned_at"))
+    newest = {
+        each.root: each.last_at
+        for each in standing([Looked(*row) for row in grouped])
+        if each.root.startswith(root) or root.startswith(each.root)
+    }
+    rows = scans.filter(root__in=newest, scanned_at__in=set(newest.values()))
+    return [scan for scan in rows if newest[scan.root] == scan.scanned_at]
 
 
 def standing(looked: Sequence[Looked]) -> list[Looked]:

@@ -17,6 +17,7 @@ from flags.evaluation.instants import parse_instant
 from flags.models import CodeRepository, CodeScan, Environment, Flag, Project
 from flags.scanning.scans import FileReferences
 from flags.scanning.wire import ScanHead, UnusableScan, is_path
+from flags.selectors.scanned import scans_around
 from flags.services.attempts import attempted
 from flags.services.keys import checked_text, problem
 from flags.services.reference_rows import Arrived, arrive, merge
@@ -53,14 +54,14 @@ def import_references(
     """
     scan = _scan_of(head, now=now)
     with transaction.atomic():
-        repository = _locked_repository(project, head, now=now)
+        repository = _locked_repository(project, head, scan.branch, now=now)
         known = CodeScan.objects.filter(pk=scan.pk).first()
         if known is not None:
             return _duplicate(known, repository)
         scan.repository, scan.reported_by = repository, actor.label[:120]
-        newest = _newest(repository, scan.branch)
-        _refuse_older(scan, newest)
-        arrived = Arrived(scan, newest.scanned_at if newest else scan.scanned_at)
+        before = scans_around(repository, scan.branch, scan.root)
+        _refuse_older(scan, before)
+        arrived = Arrived(scan, max((each.scanned_at for each in before), default=scan.scanned_at))
         keys = frozenset(Flag.objects.filter(project=project).values_list("key", flat=True))
         arrive(arrived, _checked(files(), scan.root), keys)
         merge(arrived)
@@ -141,7 +142,7 @@ def _scan_id(text: str) -> uuid.UUID:
         raise problem("id", "The id of a scan is a UUID, another one for each scan.") from None
 
 
-def _locked_repository(project: Project, head: ScanHead, *, now: datetime) -> CodeRepository:
+def _locked_repository(project: Project, head: ScanHead, branch: str, *, now: datetime) -> CodeRepository:
     """The repository of a scan, locked. The first scan of one sets it up, and its branch counts from then on."""
     name = checked_text(head.repository, field="repository", longest=200, required=True)
     rows = CodeRepository.objects.select_for_update(of=("self",)).filter(project=project, name=name)
@@ -152,7 +153,7 @@ def _locked_repository(project: Project, head: ScanHead, *, now: datetime) -> Co
         raise problem("repository", f"{project.name} has {MOST_REPOSITORIES} repositories already. Use a known name.")
     try:
         with transaction.atomic():
-            CodeRepository.objects.create(project=project, name=name, default_branch=head.branch, created_at=now)
+            CodeRepository.objects.create(project=project, name=name, default_branch=branch, created_at=now)
     except IntegrityError:
         # Another scan was the first; its row is read and locked below.
         pass
@@ -165,23 +166,18 @@ def _duplicate(known: CodeScan, repository: CodeRepository) -> Imported:
     return Imported(known, is_duplicate=True)
 
 
-def _newest(repository: CodeRepository, branch: str) -> CodeScan | None:
-    return CodeScan.objects.filter(repository=repository, branch=branch).order_by("-scanned_at").first()
-
-
-def _refuse_older(scan: CodeScan, newest: CodeScan | None) -> None:
+def _refuse_older(scan: CodeScan, before: Iterable[CodeScan]) -> None:
     """Raise StaleChange for a scan that would bring back what a newer one no longer found."""
-    if newest is None:
-        return
-    is_older = scan.scanned_at < newest.scanned_at
-    if scan.committed_at and newest.committed_at and scan.committed_at < newest.committed_at:
-        is_older = True
-    if is_older:
-        raise StaleChange(
-            f"A newer scan of {scan.branch} was taken in already, so this one would bring back what is gone. Nothing "
-            "was changed; scan the newest commit.",
-            moved=[{"what": f"scan of {scan.branch}", "newest": newest.scanned_at.isoformat()}],
-        )
+    for newest in before:
+        is_older = scan.scanned_at < newest.scanned_at
+        if scan.committed_at and newest.committed_at and scan.committed_at < newest.committed_at:
+            is_older = True
+        if is_older:
+            raise StaleChange(
+                f"A newer scan of {scan.branch} was taken in already, so this one would bring back what is gone. "
+                "Nothing was changed; scan the newest commit.",
+                moved=[{"what": f"scan of {scan.branch}", "newest": newest.scanned_at.isoformat()}],
+            )
 
 
 def _checked(files: Iterable[FileReferences], root: str) -> Iterator[FileReferences]:

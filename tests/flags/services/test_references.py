@@ -170,6 +170,47 @@ def test_older_scan__or_one_of_an_older_commit__is_refused(first, second, world)
     assert places() == [("a.py", 1)]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_taken"),
+    [
+        ("a/", "b/", True),
+        ("a/b/", "a/", False),
+        ("a/", "a/b/", False),
+        ("", "a/", False),
+        ("a/", "", False),
+        ("a/", "ab/", True),
+    ],
+)
+def test_folders_of_one_commit__side_by_side__are_taken_in_any_order(first, second, is_taken, world):
+    commit = {"committed_at": (NOW - HOUR).isoformat()}
+    take(world, {}, root=first, at=NOW + HOUR, **commit)
+
+    if is_taken:
+        take(world, {f"{second}x.py": [1]}, root=second, at=NOW, **commit)
+    else:
+        with pytest.raises(StaleChange, match="newer scan"):
+            take(world, {f"{second}x.py": [1]}, root=second, at=NOW, **commit)
+
+    assert len(places()) == is_taken
+
+
+def test_older_commit__of_a_folder_that_all_of_it_was_scanned_since__is_no_hindrance(world):
+    take(world, {}, root="a/", at=NOW, committed_at=NOW.isoformat())
+    take(world, {}, at=NOW + HOUR)
+
+    take(world, {"a/x.py": [1]}, root="a/", at=NOW + 2 * HOUR, committed_at=(NOW - HOUR).isoformat())
+
+    assert places() == [("a/x.py", 1)]
+
+
+@pytest.mark.parametrize("branch", [" main", "main  ", " " * 300 + "main"])
+def test_branch_with_blanks_around_it__is_the_branch(branch, world):
+    take(world, {"a.py": [1]}, branch=branch)
+
+    assert CodeRepository.objects.get().default_branch == "main"
+    assert reference_counts(world.project.pk)[KEY].live == 1
+
+
 def test_commit_from_the_future__does_not_keep_later_ones_out(world):
     take(world, {"a.py": [1]}, committed_at=(NOW + 1_000 * HOUR).isoformat())
 
