@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.urls import reverse
 
-from audits.context import Actor
 from flags.services.keys import problem
+from rollouts.admin.calls import Outcome, Press
 from rollouts.models import RolloutPlan
 from rollouts.plans.codec import from_json
 from rollouts.plans.transitions import PlanAct, PlanState
@@ -17,40 +16,12 @@ from rollouts.services.plans import acting, drafting
 from rollouts.services.test_traffic import prepare_test_traffic
 from rollouts.tasks import ring_for_test_traffic
 
-_LONGEST_NUMBER = 9
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One press of a button: which plan, by whom, when, with which fields."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Press):
+    """One press of a button, and on which plan."""
 
     plan_id: UUID
-    actor: Actor
-    now: datetime
-    fields: Mapping[str, str]
-
-    def text(self, name: str) -> str:
-        """A field as text; a missing one is empty."""
-        return self.fields.get(name, "")
-
-    def number(self, name: str) -> int | None:
-        """A field as a whole number from 0; None where it is none."""
-        text = self.text(name).strip()
-        return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else None
-
-    @property
-    def sequence(self) -> int:
-        """How many steps the plan had on the page; where the page does not say, none that a plan has."""
-        found = self.number("sequence")
-        return -1 if found is None else found
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What to say, and where to go; without an address to the plan's page."""
-
-    words: str
-    address: str = ""
 
 
 def propose(call: Call) -> Outcome:

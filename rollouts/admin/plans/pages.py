@@ -89,7 +89,7 @@ class RolloutPlanAdmin(EditorViews, TemplateViews):
         if act not in ACTS or not visible_plans(signed_in(request)).filter(pk=object_id).exists():
             raise Http404
         fields = {key: str(value) for key, value in request.POST.dict().items()}
-        call = Call(object_id, actor_of(request), timezone.now(), fields)
+        call = Call(plan_id=object_id, actor=actor_of(request), now=timezone.now(), fields=fields)
         try:
             outcome = ACTS[act](call)
         except PermissionMissing:

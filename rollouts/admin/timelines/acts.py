@@ -7,9 +7,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from audits.context import Actor
 from flags.services.keys import problem
-from rollouts.admin.plans.acts import Outcome
+from rollouts.admin.calls import Outcome, Press
 from rollouts.deprecations.checking import year_problem
 from rollouts.deprecations.transitions import TimelineAct, TimelineState
 from rollouts.deprecations.words import local, milestone_name
@@ -21,32 +20,12 @@ from rollouts.selectors.timelines.reading import left_to_do
 from rollouts.services.timelines import acting, drafting
 from rollouts.services.timelines.successors import propose_successor
 
-_LONGEST_NUMBER = 9
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One press of a button: on which timeline, by whom, when, with which fields."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Press):
+    """One press of a button, and on which timeline."""
 
     timeline: DeprecationTimeline
-    actor: Actor
-    now: datetime
-    fields: Mapping[str, str]
-
-    def text(self, name: str) -> str:
-        """A field as text; a missing one is empty."""
-        return self.fields.get(name, "")
-
-    def number(self, name: str) -> int | None:
-        """A field as a whole number from 0; None where it is none."""
-        text = self.text(name).strip()
-        return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else None
-
-    @property
-    def sequence(self) -> int:
-        """How many steps the timeline had on the page; where the page does not say, none that a timeline has."""
-        found = self.number("sequence")
-        return -1 if found is None else found
 
 
 def propose(call: Call) -> Outcome:

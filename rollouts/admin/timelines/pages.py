@@ -69,7 +69,7 @@ class DeprecationTimelineAdmin(EditorViews, EndingsViews):
         if act not in ACTS or timeline is None:
             raise Http404
         fields = {key: str(value) for key, value in request.POST.dict().items()}
-        call = Call(timeline, actor_of(request), timezone.now(), fields)
+        call = Call(timeline=timeline, actor=actor_of(request), now=timezone.now(), fields=fields)
         try:
             outcome = ACTS[act](call)
         except PermissionMissing:
