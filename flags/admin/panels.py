@@ -75,6 +75,21 @@ class EndingLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagRemoval:
+    """Whether a flag may go in a word with tone and symbol, what to mind before, and what stands in code afterwards.
+
+    `value` is the JSON to write there, empty where the sentence says it all.
+    """
+
+    text: str
+    tone: str
+    symbol: str
+    matters: Sequence[str]
+    forward: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class FlagEnding:
     """What is known of the end of a flag. `stale` are the reasons why it may go; `plan_address` is empty for those who
     may not plan its end.
@@ -84,6 +99,7 @@ class FlagEnding:
     stale: Sequence[str]
     stale_address: str
     plan_address: str
+    removal: FlagRemoval
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from flags.errors import NotFound, PermissionMissing
 from flags.lifecycle import snoozes, thresholds
 from flags.lifecycle.debt import Debt, debt_of
 from flags.models import Environment, Flag, Project
-from flags.services.administering import administered_project
+from flags.services.administering import administered_project, require_everywhere
 from flags.services.attempts import attempt, attempted
 from flags.services.keys import checked_text, problem
 from flags.services.tickets import governed_write
@@ -25,6 +25,7 @@ from rollouts.services.verdict_rows import verdict_row
 from rollouts.services.writing import require_person
 
 SYSTEM = Actor.system("rollouts.scan_stale_flags")
+_PURPOSE = "to set when flags count as stale"
 _BATCH = 500
 _KEPT = [field.name for field in StaleVerdict._meta.concrete_fields if field.name not in {"flag", "project"}]
 
@@ -129,11 +130,12 @@ def set_thresholds(
 ) -> StaleThresholds:
     """Say after how many days flags of a kind count as stale in a project. Values that are usual are not kept.
 
-    Needs the role administrator in some environment of the project, and a reason. Verdicts follow with the next nightly
-    look. Raises PermissionMissing, InvalidInput, NotFound. No change records nothing.
+    Needs the role administrator in every protected environment of the project, in some one where none is protected, and
+    a reason. Verdicts follow with the next nightly look. Raises PermissionMissing, InvalidInput, NotFound. No change
+    records nothing.
     """
     reason = checked_text(reason, field="reason", longest=4000, required=True)
-    project = administered_project(project_id, actor, "to set when flags count as stale")
+    project = settable_project(project_id, actor)
     for path, message in thresholds.problems_of(kind, values):
         raise problem(path, message)
     row = StaleThresholds.objects.select_for_update(of=("self",)).filter(project=project, kind=kind).first()
@@ -146,6 +148,13 @@ def set_thresholds(
         data = {"kind": kind, "before": before, "after": after}
         _record(Action.STALE_THRESHOLDS_CHANGED, project, actor=actor, now=now, reason=reason, data=data)
     return row
+
+
+def settable_project(project_id: uuid.UUID, actor: Actor) -> Project:
+    """The project, if the actor may set its thresholds. Raises PermissionMissing, NotFound."""
+    project = administered_project(project_id, actor, _PURPOSE)
+    require_everywhere(project, actor, "what counts as stale there follows from it", _PURPOSE)
+    return project
 
 
 def _judge_again(project: Project, flags: Sequence[Flag], now: datetime) -> None:

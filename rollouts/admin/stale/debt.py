@@ -54,7 +54,7 @@ class DebtPicture:
         """How it went, in a sentence."""
         first = self.points[0].day
         if len(self.points) < 2:
-            return "The first look; tomorrow there is a trend."
+            return f"The only look of the last {DAYS} days, on {first.day} {first:%B}; the next one makes a trend."
         since = f"since {first.day} {first:%B}"
         if self.change == 0:
             return f"As much as {since.removeprefix('since ')}."

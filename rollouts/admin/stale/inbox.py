@@ -16,6 +16,7 @@ from flags.lifecycle.stages import LifecycleStage
 from flags.models import Environment, Flag, FlagUse, Project
 from flags.models.flags import FlagKind
 from flags.selectors.references import reference_counts
+from flags.telemetry.labels import TEST_TRAFFIC
 from rollouts.admin.plans.words import Chip
 from rollouts.models import Snooze, StaleVerdict
 from rollouts.selectors.staleness.verdicts import StaleQuery, stale_verdicts
@@ -112,7 +113,7 @@ def _filtered(rows: QuerySet[StaleVerdict], asked: Mapping[str, str]) -> QuerySe
 
 def _last_uses(project: Project, keys: Sequence[str]) -> dict[str, datetime]:
     places = Environment.objects.filter(project=project).values("pk")
-    rows = FlagUse.objects.filter(environment__in=places, flag_key__in=keys).order_by()
+    rows = FlagUse.objects.filter(environment__in=places, flag_key__in=keys).exclude(service=TEST_TRAFFIC).order_by()
     return dict(rows.values_list("flag_key").annotate(last=Max("last_at")))
 
 

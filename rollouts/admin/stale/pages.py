@@ -76,7 +76,9 @@ class StaleVerdictAdmin(GovernedAdmin):
             typed = _typed(act, call, error)
             return self._show(request, project, status=error.status, typed=typed, chosen={str(one) for one in chosen})
         _say(request, outcome)
-        return HttpResponseRedirect(outcome.address or f"{reverse(INBOX)}?project={project.key}")
+        asked = request.GET.copy()
+        asked["project"] = project.key
+        return HttpResponseRedirect(outcome.address or f"{reverse(INBOX)}?{asked.urlencode()}")
 
     def _show(
         self,
@@ -99,6 +101,7 @@ class StaleVerdictAdmin(GovernedAdmin):
             crumbs=[("Stale flags", "")],
             projects=_projects(request),
             project=project,
+            inbox_address=reverse(INBOX),
             inbox=inbox_of(project, wanted, asked.get("page", "")) if project else None,
             snoozes=snoozes_of(project, now=now) if project else [],
             vain=vain_of(user, project, now=now) if project else None,

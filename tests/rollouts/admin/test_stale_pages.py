@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from flags.models import FlagConfig
+from flags.models import FlagConfig, FlagUse
+from flags.telemetry.labels import TEST_TRAFFIC
 from rollouts.models import ChangeRequest, DebtScore, DeprecationTimeline, Snooze, StaleVerdict
 from rollouts.services.staleness import snooze
 from tests.factories import NOW, World, actor_of, make_world
@@ -214,6 +215,54 @@ def test_act__refused__keeps_what_was_ticked_and_typed(act, fields, says, world)
     assert fields.get("flag") == "" or re.search(rf'id="flag-{verdict.flag_id}"[^>]* checked', text)
 
 
+def test_act__refused_on_page_2__is_still_page_2_with_its_ticks_and_ways_on(world, monkeypatch):
+    monkeypatch.setattr("rollouts.admin.stale.inbox.PAGE_SIZE", 2)
+    for number in range(3):
+        stale(world, f"flag-{number}")
+    client, asked = signed_in(world.rita), {"page": "2", "kind": "release"}
+    page = text_of(client.get(reverse(INBOX), asked))
+    address = re.search(r'formaction="([^"]*/snooze/[^"]*)"', page)
+    ids = re.findall(r'name="flag" value="([^"]+)"', page)
+
+    assert address
+    text = text_of(client.post(address[1].replace("&amp;", "&"), {"flag": ids, "reason": "", "until": "2026-05-01"}))
+
+    assert "what you ticked and typed is still here" in text
+    assert [bool(re.search(rf'id="flag-{one}"[^>]* checked', text)) for one in ids] == [True]
+    links = re.findall(r'href="([^"]*page=[^"]*)"', text)
+    assert links
+    assert all(link.startswith(reverse(INBOX)) for link in links)
+
+
+def test_inbox__enter_in_a_field__presses_nothing(world):
+    stale(world, "old-header")
+
+    form = text_of(signed_in(world.rita).get(reverse(INBOX))).partition('id="stale-form"')[2]
+
+    first = re.search(r"<button[^>]*>", form)
+    assert first
+    assert {"hidden", "disabled"} <= set(first[0].strip("<>").split())
+
+
+def test_inbox__test_traffic__is_no_use(world):
+    stale(world, "old-header")
+    told = {"environment": world.production, "flag_key": "old-header", "version": ""}
+    FlagUse.objects.create(**told, service=TEST_TRAFFIC, first_at=NOW, last_at=NOW)
+
+    text = text_of(signed_in(world.rita).get(reverse(INBOX)))
+
+    assert re.search(r"<dt>Last use</dt><dd>\s*(<[^>]*>)?never", text)
+
+
+def test_inbox__only_one_old_look__is_dated(world):
+    day = (NOW - 80 * DAY).date()
+    DebtScore.objects.create(project=world.project, day=day, score=55, flags=3, stale=3, parts={})
+
+    text = text_of(signed_in(world.rita).get(reverse(INBOX)))
+
+    assert "The only look of the last 90 days, on 12 December" in text
+
+
 def test_act__viewer__is_refused(world):
     verdict = stale(world, "old-header")
     ids = {"flag": str(verdict.flag_id), "reason": "Because", "how": "switch_off", "until": "2026-05-01"}
@@ -240,3 +289,26 @@ def test_flag_page__its_end__shows_why_it_may_go_and_where_to_plan(world):
     assert "It looks stale." in text
     assert "old-header is everywhere." in text
     assert "Plan the end" in text
+
+
+def test_flag_page__may_it_go__with_the_value_for_code(world):
+    verdict = stale(world, "old-header")
+    address = reverse("admin:flags_flag_change", args=[verdict.flag_id])
+
+    text = text_of(signed_in(world.vera).get(address))
+
+    assert "May it go?" in text
+    assert "Look first" in text
+    assert re.search(r"In code instead of it:.*Everybody gets “off”.*<code[^>]*>false</code>", text)
+    assert "Environments differ" not in text
+
+
+def test_flag_page__environment_that_decides_is_hidden__the_value_is_hidden(world):
+    verdict = stale(world, "old-header")
+    for place in (world.staging, world.production):
+        world.grant(world.vera, place)
+
+    text = text_of(signed_in(world.vera).get(reverse("admin:flags_flag_change", args=[verdict.flag_id])))
+
+    assert "You may not look at every environment that decides about it" in text
+    assert "Everybody gets" not in text

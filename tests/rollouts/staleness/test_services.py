@@ -1,6 +1,6 @@
 """The nightly look, snoozes, thresholds and mails to owners."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from audits.actions import Action
 from audits.models import AuditEvent
 from flags.errors import InvalidInput, NotFound, PermissionMissing
 from flags.models import Flag, Project
+from flags.permissions import Role
 from flags.services.tickets import governed_write
 from rollouts.models import DebtScore, OwnerNudge, Snooze, StaleThresholds, StaleVerdict
 from rollouts.selectors.staleness.facts import life_of_flag
@@ -201,6 +202,18 @@ def test_set_thresholds__editor__may_not(world: World) -> None:
         set_thresholds(world.project.pk, "release", {"unused": 60}, actor=actor_of(world.rita), reason="Why", now=LATER)
 
 
+@pytest.mark.parametrize("places", [["development"], ["development", "staging"], []])
+def test_set_thresholds__administrator_of_some_environments__may_not(world: World, places: list[str]) -> None:
+    for name in places:
+        world.grant(world.otto, getattr(world, name), Role.ADMINISTRATOR)
+
+    with pytest.raises(PermissionMissing):
+        set_thresholds(world.project.pk, "release", {"unused": 60}, actor=actor_of(world.otto), reason="Why", now=LATER)
+
+    world.grant(world.otto, world.production, Role.ADMINISTRATOR)
+    set_thresholds(world.project.pk, "release", {"unused": 60}, actor=actor_of(world.otto), reason="Why", now=LATER)
+
+
 @pytest.mark.parametrize(("kind", "values"), [("release", {"unused": 3}), ("permission", {"unused": 30})])
 def test_set_thresholds__bad_values__are_refused(world: World, kind: str, values: dict[str, int | None]) -> None:
     with pytest.raises(InvalidInput):
@@ -236,3 +249,27 @@ def test_nudge_owners__once_a_month__is_told(world: World, django_capture_on_com
     assert "1 flag of yours is past its life" in mail.outbox[0].subject
     assert world.first_flag.key in mail.outbox[0].body
     assert OwnerNudge.objects.count() == 2
+
+
+@pytest.mark.parametrize(("days", "told"), [(1, 0), (27, 0), (28, 1)])
+def test_nudge_owners__next_month__is_told_28_days_later(
+    world: World, django_capture_on_commit_callbacks: Any, days: int, told: int
+) -> None:
+    change(world, owner=world.rita)
+    scan_stale(world.project.pk, now=LATER)
+    last = datetime(2026, 3, 31, 9, tzinfo=UTC)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        assert nudge_owners(now=last) == 1
+        assert nudge_owners(now=last + timedelta(days=days)) == told
+
+
+def test_nudge_owners__without_a_role__is_told_nothing(world: World, django_capture_on_commit_callbacks: Any) -> None:
+    change(world, owner=world.otto)
+    scan_stale(world.project.pk, now=LATER)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        assert nudge_owners(now=LATER) == 0
+
+    assert mail.outbox == []
+    assert not OwnerNudge.objects.exists()

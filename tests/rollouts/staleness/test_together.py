@@ -65,7 +65,7 @@ def test_clean_up__archived_and_young_flags__are_named_and_not_counted(world):
     done = clean(world, *wanted)
 
     assert {request.title for request in done.requests} == {"Switch off B old"}
-    assert {edit.flag_key for request in done.requests for edit in request.content.edits} == {"b-old"}
+    assert {edit["flag_key"] for request in done.requests for edit in request.change_set["edits"]} == {"b-old"}
     assert {(one.flag_key, one.why) for one in done.left_out} >= {
         ("a-gone", "it is archived."),
         ("c-young", "it does not count as stale."),
