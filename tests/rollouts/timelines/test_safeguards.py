@@ -208,7 +208,12 @@ def test_milestone__held_by_a_freeze__comes_with_an_exception_that_a_second_pers
     address = reverse("admin:rollouts_changerequest_change", args=[request.pk])
     with time_machine.travel(now, tick=False):
         assert "Ask for an exception" in text_of(signed_in(world.rita).get(address))
-    wanted = {"window_id": window.pk, "digest": request.digest, "reason": "It was announced", "now": now}
+    wanted: dict[str, Any] = {
+        "window_id": window.pk,
+        "digest": request.digest,
+        "reason": "It was announced",
+        "now": now,
+    }
 
     asked = ask_for_exception(request.pk, actor=actor_of(world.rita), **wanted)
     assert [task.title for task in exceptions_to_decide(world.rolf, now)] == [

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.urls import reverse
 
 from flags.authority import NotNarrowing
 from flags.models import Environment
@@ -24,6 +26,7 @@ from tests.rollouts.timelines.support import (
     brought_to,
     reloaded,
 )
+from tests.support.admin import signed_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +76,24 @@ def test_undo__of_a_flag_that_somebody_else_changed__keeps_the_edit_and_takes_th
     assert (found.milestone, found.current_state, found.written) == (to, TimelineState.UNDONE, written)
     assert evidence["kept_version"] == written["version"] + 1
     assert f"(version {evidence['kept_version']}) was kept" in evidence["what_to_do"]
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_page__after_an_undo__says_what_went_back_and_which_edit_was_kept(
+    bench: TimelineBench, is_changed: bool
+) -> None:
+    timeline = brought_to(bench.started(), RAMPED_DOWN)
+    if is_changed:
+        bench.change()
+    undo = reverse("admin:rollouts_timeline_act", args=[timeline.pk, "undo"])
+    fields = {"sequence": timeline.sequence, "to_milestone": 0, "reason": "Not yet"}
+
+    with time_machine.travel(at_day(22), tick=False):
+        text = text_of(signed_in(bench.world.rita).post(undo, fields, follow=True))
+
+    assert ("is back where it was" in text) is not is_changed
+    assert ("was kept, and only what the flag says of its end went back" in text) is is_changed
+    assert ("This timeline does not go on over it" in text) is is_changed
 
 
 def test_undo__step_by_step_around_an_edit__comes_to_how_it_was_but_for_the_edit(bench: TimelineBench) -> None:
