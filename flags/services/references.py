@@ -20,6 +20,7 @@ from flags.scanning.wire import ScanHead, UnusableScan, is_path
 from flags.selectors.scanned import scans_around
 from flags.services.attempts import attempted
 from flags.services.keys import checked_text, problem
+from flags.services.old_references import forget_references
 from flags.services.reference_rows import Arrived, arrive, merge
 
 AHEAD = timedelta(minutes=5)
@@ -66,6 +67,7 @@ def import_references(
         arrive(arrived, _checked(files(), scan.root), keys)
         merge(arrived)
         scan.save(force_insert=True)
+        forget_references(repository, now=now)
         _record_import(scan, project, actor=actor, now=now)
     return Imported(scan)
 

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.django_db
 SCANNER = Actor.service(uuid4(), "CI")
 KEY = "checkout-redesign"
 HOUR = timedelta(hours=1)
+MONTH = timedelta(days=30)
 
 
 @pytest.fixture
@@ -304,6 +305,42 @@ def test_extinction__for_any_number_of_flags__takes_two_queries(world, django_as
 
     with django_assert_num_queries(2):
         assert len(extinct_since([flag.pk for flag in world.flags.values()])) == 1
+
+
+def test_branches_nobody_scans__are_forgotten_after_a_month_with_the_next_scan(world):
+    for branch in ("main", "gone", "old", "kept"):
+        take(world, {"a.py": [1, 2]}, branch=branch)
+        take(world, {"a.py": [1, 2]}, branch=branch, repository="web")
+    take(world, {"a.py": [1, 2]}, branch="kept", at=NOW + HOUR)
+
+    take(world, {"a.py": [1]}, branch="another", at=NOW + MONTH + HOUR)
+
+    left = CodeReference.objects.order_by("branch").values_list("branch", flat=True)
+    assert list(left.filter(repository__name="shop").distinct()) == ["another", "kept", "main"]
+    assert left.filter(repository__name="web").count() == 8
+    assert set(CodeScan.objects.filter(repository__name="shop").values_list("branch", flat=True)) == set(
+        left.filter(repository__name="shop")
+    )
+
+
+def test_lines_that_vanished__are_forgotten_after_a_year__but_the_last_of_a_flag(world):
+    take(world, {"a.py": [1, 2], "b.py": [1], "c.py": [1]})
+    take(world, {"b.py": [1], "c.py": [1]}, at=NOW + HOUR)
+    take(world, {"c.py": [1]}, at=NOW + 2 * HOUR)
+    take(world, {}, at=NOW + 13 * MONTH)
+    assert list(CodeReference.objects.values_list("path", flat=True)) == ["c.py"]
+
+    take(world, {}, at=NOW + 26 * MONTH)
+
+    assert extinct_since([world.first_flag.pk]) == {world.first_flag.pk: NOW + 13 * MONTH}
+
+
+def test_lines_that_vanished__within_a_year__stay(world):
+    take(world, {"a.py": [1, 2]})
+    take(world, {"a.py": [1]}, at=NOW + HOUR)
+    take(world, {"a.py": [1]}, at=NOW + 12 * MONTH)
+
+    assert CodeReference.objects.count() == 2
 
 
 def test_another_project__sees_nothing_of_it(world):
