@@ -1,4 +1,4 @@
-"""The history of a config as its life sees it: each version as it was then, and what windows opened and closed since."""
+"""The history of a config as its life sees it: each version as it was then, and what its windows did since."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime

@@ -11,8 +11,9 @@ from rest_framework.response import Response
 from audits.api.problems import problems
 from flags.errors import NotFound
 from flags.lifecycle.lives import Life
-from flags.models import Flag, Project
-from flags.permissions import visible_projects
+from flags.lifecycle.readiness import ForwardValue
+from flags.models import Environment, Flag, Project
+from flags.permissions import visible_environments, visible_projects
 from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 from rollouts.api.reading import (
@@ -107,7 +108,8 @@ class FlagLifecycleView(ReadingView):
         found = Flag.objects.select_related("project").filter(project=project, key=flag).first()
         if found is None:
             raise NotFound("This project has no such flag.")
-        return Response(_detail(found, life_of_flag(found, now=timezone.now())))
+        life = life_of_flag(found, now=timezone.now())
+        return Response(_detail(found, life, _forward(life, _visible(request, project))))
 
 
 class FlagDebtView(ReadingView):
@@ -168,8 +170,24 @@ def _line(verdict: StaleVerdict) -> dict[str, Any]:
     }
 
 
-def _detail(flag: Flag, life: Life) -> dict[str, Any]:
-    forward = life.removal.forward
+def _visible(request: Request, project: Project) -> set[str]:
+    """Keys of the environments whose configs the caller may read."""
+    rows = visible_environments(cast(AbstractUser, request.user)) if request.auth is None else Environment.objects
+    found = rows.filter(project=project)
+    if request.auth is not None:
+        found = found.filter(pk=cast(TokenFacts, request.auth).environment_id)
+    return set(found.values_list("key", flat=True))
+
+
+def _forward(life: Life, visible: set[str]) -> ForwardValue:
+    """What stands in code then, for those who may read it where it is decided."""
+    hidden = [place.name for place in life.facts.deciding if place.key not in visible]
+    if not hidden:
+        return life.removal.forward
+    return ForwardValue(False, f"Whoever may look at {' and '.join(hidden)} sees what stands in code then.")
+
+
+def _detail(flag: Flag, life: Life, forward: ForwardValue) -> dict[str, Any]:
     return {
         "flag": flag.key,
         "kind": flag.kind,

@@ -77,7 +77,7 @@ class ForwardValueSerializer(serializers.Serializer[Facts]):
     """What stands in code when the flag is gone."""
 
     isKnown = serializers.BooleanField(  # noqa: N815
-        help_text="False where people still get different things, or environments differ."
+        help_text="False where people still get different things, environments differ, or the caller may not read one."
     )
     variant = serializers.CharField(allow_null=True, help_text="null: keep the code default.")
     value = serializers.JSONField(allow_null=True)

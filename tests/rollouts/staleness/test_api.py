@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from flags.permissions import Role
 from rollouts.services.staleness import scan_stale
 from tests.factories import NOW, World, make_served_world, make_world, percent_document
 from tests.rollouts.test_change_request_api import client_of
@@ -79,6 +80,21 @@ def test_lifecycle__flag__is_judged_afresh(world: World) -> None:
         "sentence": "Everybody gets “on”: write its value.",
     }
     assert found["guards"] == []
+
+
+def test_lifecycle__value_that_production_serves__is_read_only_where_production_is(world: World) -> None:
+    world.grant(world.otto, world.development, Role.VIEWER)
+    elsewhere = client_of(world, environment=world.development)
+    words = "Whoever may look at Production sees what stands in code then."
+    hidden = {"isKnown": False, "variant": None, "value": None, "sentence": words}
+
+    found = [
+        read(client, world, "flags/checkout-redesign/lifecycle").json()["forwardValue"]
+        for client in (signed_in(world.otto), elsewhere, signed_in(world.vera), signed_in(world.ada))
+    ]
+
+    assert found[:2] == [hidden, hidden]
+    assert [each["value"] for each in found[2:]] == [True, True]
 
 
 def test_debt__days__are_a_trend(world: World) -> None:
