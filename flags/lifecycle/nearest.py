@@ -19,7 +19,7 @@ class Nearest:
         self._letters: dict[str, int] = {}
         self._pieces: dict[tuple[int, int, str], list[str]] = {}
         for key in sorted(keys):
-            plain = _plain(key)
+            plain = plain_key(key)
             if self._same.setdefault(plain, key) == key:
                 self._letters[plain] = _letters(plain)
                 for number, (begins, ends) in enumerate(_cuts(len(plain))):
@@ -28,7 +28,7 @@ class Nearest:
 
     def to(self, key: str) -> str | None:
         """The key that differs least, at most in two letters and in how words are put together; None without one."""
-        plain = _plain(key)
+        plain = plain_key(key)
         if plain in self._same:
             return self._same[plain]
         most = _MOST_EDITS if len(plain) >= _SHORT else 1
@@ -71,7 +71,8 @@ def distance(one: str, other: str, most: int) -> int:
     return row[-1]
 
 
-def _plain(key: str) -> str:
+def plain_key(key: str) -> str:
+    """A key without what people mix up: capitals, and how words are put together."""
     return _APART.sub("", key.lower())
 
 

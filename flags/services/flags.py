@@ -26,7 +26,7 @@ from flags.services.configs import apply_change_set
 from flags.services.keys import checked_key, checked_text, problem
 from flags.services.retirement import lock_flags
 from flags.services.tickets import governed_write
-from flags.services.tombstones import free_key
+from flags.services.tombstones import free_key, refuse_alike
 from flags.services.watches import details_change, details_of, lets_pass
 from flags.settings_authority import ALONE, SecondPersonNeeded, SettingChange, SettingsAuthority, SoleAct
 
@@ -212,6 +212,7 @@ def _free_key(flag: Flag, *, actor: Actor, now: datetime) -> None:
     """Take the key from an archived flag that has it. Raises AlreadyExists, KeyKeptBack."""
     for earlier in lock_flags([flag.key], flag.project_id):
         free_key(earlier, actor=actor, now=now)
+    refuse_alike(flag, actor=actor, now=now)
 
 
 def _require_editor(actor: Actor, project: Project) -> None:

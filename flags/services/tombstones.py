@@ -14,6 +14,7 @@ from audits.actions import Action
 from audits.context import Actor
 from flags import permissions
 from flags.errors import AlreadyExists, KeyKeptBack, NotFound, PermissionMissing
+from flags.lifecycle.nearest import plain_key
 from flags.models import Environment, Flag, FlagConfig, Tombstone
 from flags.selectors.tombstones import kept_back, lacking_for_release, people_who_release, tombstone_of
 from flags.services.attempts import attempted
@@ -88,22 +89,45 @@ def free_key(flag: Flag, *, actor: Actor, now: datetime) -> None:
     if tombstone is not None and tombstone.released_at is None:
         _refuse_used(flag, now=now)
         _release(tombstone, actor=actor, now=now, reason=UNUSED)
-    elif tombstone is not None and str(tombstone.released_by_id) == actor.id:
-        raise KeyKeptBack(
-            f"You let the key {flag.key} go yourself, so somebody else makes the new flag. Ask another editor.",
-            key=flag.key,
-        )
+    elif tombstone is not None:
+        _refuse_own_release(tombstone, actor)
     _replace(flag, actor=actor, now=now)
 
 
-def _refuse_used(flag: Flag, *, now: datetime) -> None:
+def refuse_alike(flag: Flag, *, actor: Actor, now: datetime) -> None:
+    """Refuse a new flag whose key differs in capitals, dots, dashes or underscores alone from one that is kept back:
+    who still means the archived flag would take this one for it. The environments are locked by the caller.
+
+    Raises KeyKeptBack.
+    """
+    archived = Flag.objects.filter(project=flag.project_id, archived_at__isnull=False).exclude(key=flag.key)
+    for pk, key in archived.order_by("key").values_list("pk", "key"):
+        if plain_key(key) != plain_key(flag.key):
+            continue
+        earlier = Flag.objects.select_related("project").get(pk=pk)
+        tombstone = tombstone_of(earlier)
+        if tombstone is not None and tombstone.released_at is None:
+            _refuse_used(earlier, now=now, lead=f"The key {flag.key} is written almost like {key}. ")
+        elif tombstone is not None:
+            _refuse_own_release(tombstone, actor)
+
+
+def _refuse_own_release(tombstone: Tombstone, actor: Actor) -> None:
+    if str(tombstone.released_by_id) == actor.id:
+        raise KeyKeptBack(
+            f"You let the key {tombstone.key} go yourself, so somebody else makes the new flag. Ask another editor.",
+            key=tombstone.key,
+        )
+
+
+def _refuse_used(flag: Flag, *, now: datetime, lead: str = "") -> None:
     found = kept_back(flag, now=now)
     if not found:
         return
     names = [person.get_full_name() or person.get_username() for person in people_who_release(flag.project)]
     who = ", ".join(names[:MOST_PEOPLE]) or "an approver or administrator"
     raise KeyKeptBack(
-        f"The key {flag.key} belonged to {flag.name}, which was archived on {flag.archived_at:%d %B %Y}. "
+        f"{lead}The key {flag.key} belonged to {flag.name}, which was archived on {flag.archived_at:%d %B %Y}. "
         f"{' '.join(found.sentences)} A new flag of this key would answer them. Choose another key, wait until nobody "
         f"asked for 30 days and no code names it, or ask {who} to let it go.",
         key=flag.key,

@@ -1,5 +1,6 @@
 """Keys of archived flags: kept back while somebody uses them, let go by two people, given to a new flag."""
 
+import re
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
@@ -203,6 +204,45 @@ def test_create_flag__figures_of_nobody_or_with_gaps__keep_the_key_back(world, f
 
     with pytest.raises(KeyKeptBack, match="Services did not report evaluations in Development, Staging all through"):
         world.flag("old-basket")
+
+
+@pytest.mark.parametrize("key", ["Old-Basket", "old_basket", "old-basket.", "oldbasket", "OLD.BASKET"])
+def test_create_flag__key_written_almost_like_one_that_is_kept_back__is_refused(world, key):
+    archived(world)
+    used(world, ago=DAY)
+
+    with pytest.raises(KeyKeptBack, match=rf"The key {re.escape(key)} is written almost like old-basket\."):
+        world.flag(key)
+
+    assert not Flag.objects.filter(key=key).exists()
+
+
+def test_create_flag__key_written_almost_like_one_nobody_uses__is_made_beside_it(world):
+    old = archived(world)
+    known(world, old)
+
+    assert world.flag("Old-Basket").archived_at is None
+    assert Tombstone.objects.get().released_at is None
+
+
+@pytest.mark.parametrize("who", ["rita", "abel"])
+def test_create_flag__key_written_almost_like_one_that_was_let_go__somebody_else_makes_it(world, who):
+    archived(world)
+    person = getattr(world, who)
+    world.grant(person, world.production, Role.APPROVER)
+    override_tombstone(Tombstone.objects.get().pk, actor=actor_of(person), reason="It is gone", now=NOW)
+
+    if who == "abel":
+        assert world.flag("Old-Basket").archived_at is None
+        return
+    with pytest.raises(KeyKeptBack, match="somebody else makes the new flag"):
+        world.flag("Old-Basket")
+
+
+def test_create_flag__key_written_almost_like_that_of_a_live_flag__is_made(world):
+    world.flag("old-basket")
+
+    assert world.flag("old_basket").archived_at is None
 
 
 def test_create_flag__key_of_a_flag_that_lives__is_taken(world):
