@@ -92,7 +92,9 @@ def _wanted(
         elif shape is None or shape.is_archived:
             left_out.append(LeftOut(flag.key, place.name, "it is not served."))
         elif not shape.is_for_all:
-            left_out.append(LeftOut(flag.key, place.name, "people still get different things. Decide on one first."))
+            left_out.append(
+                LeftOut(flag.key, place.name, "people still get different things. Decide on one variant first.")
+            )
         else:
             wanted.setdefault(next(iter(shape.outcomes)), []).append(place.pk)
     return wanted, left_out

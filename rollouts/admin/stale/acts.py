@@ -85,9 +85,10 @@ def clean_up(call: Call) -> Outcome:
         raise problem("how", "Choose what becomes of the flags.") from None
     ids = [flag.pk for flag in _chosen(call)]
     found = propose_clean_up(call.project, ids, how, actor=call.actor, reason=call.text("reason"), now=call.now)
-    numbers = " and ".join(f"#{request.number} in {request.environment.name}" for request in found.requests)
-    together = ", as one: they go live together once each is approved" if len(found.requests) > 1 else ""
-    address = reverse("admin:rollouts_changerequest_change", args=[found.requests[0].pk])
+    requests = sorted(found.requests, key=lambda request: request.environment.position)
+    numbers = ", ".join(f"#{request.number} in {request.environment.name}" for request in requests)
+    together = ". They go live together once each is approved" if len(requests) > 1 else ""
+    address = reverse("admin:rollouts_changerequest_change", args=[requests[-1].pk])
     return Outcome(f"Proposed: {numbers}{together}.", words_of(found.left_out), address)
 
 

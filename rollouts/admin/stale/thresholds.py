@@ -38,7 +38,7 @@ from rollouts.services.staleness import set_thresholds, settable_project
 LIST = "admin:rollouts_stalethresholds_changelist"
 INBOX = "admin:rollouts_staleverdict_changelist"
 WORDS: Final[Mapping[str, str]] = {
-    "lifetime": "It was created",
+    "lifetime": "It exists",
     "unused": "Nobody asks for it any more",
     "one_variant": "Everybody who asked got the same",
     "settled": "Everybody is to get the same",
@@ -47,21 +47,23 @@ WORDS: Final[Mapping[str, str]] = {
 }
 
 
+_KINDS: Final = tuple(kind for kind in USUAL if kind not in PERMANENT_KINDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One threshold of a kind in words, and what is usual where that differs."""
 
-    name: str
+    kind: str
     words: str
     usual: str
 
 
 @dataclass(frozen=True, slots=True)
-class KindLine:
-    """The thresholds of one kind. Kinds that are meant to stay have none."""
+class Line:
+    """One threshold for every kind that can be stale."""
 
-    kind: str
-    label: str
+    words: str
     cells: Sequence[Cell]
 
 
@@ -75,7 +77,7 @@ class ThresholdsForm(ReasonForm):
         for name in NAMES:
             self.fields[name] = forms.IntegerField(
                 required=False,
-                label=f"{WORDS[name]}, for days",
+                label=f"{WORDS[name]} (days)",
                 min_value=SHORTEST_DAYS,
                 max_value=LONGEST_DAYS,
                 help_text=f"Empty is never. Usual: {_days(getattr(USUAL[kind], name))}.",
@@ -113,7 +115,7 @@ class StaleThresholdsAdmin(GovernedAdmin):
             title="When flags count as stale",
             projects=projects,
             project=project,
-            names=list(WORDS.values()),
+            kinds=[(kind, FlagKind(kind).label) for kind in _KINDS],
             lines=_lines(project) if project else [],
             permanent=[FlagKind(kind).label for kind in USUAL if kind in PERMANENT_KINDS],
             tag=PERMANENT_TAG,
@@ -125,7 +127,7 @@ class StaleThresholdsAdmin(GovernedAdmin):
     def edit_view(self, request: HttpRequest, project_id: uuid.UUID, kind: str) -> HttpResponseBase:
         """The thresholds of one kind. What is refused comes back with everything that was typed."""
         project = permissions.visible_projects(signed_in(request)).filter(pk=project_id).first()
-        if project is None or kind not in USUAL or kind in PERMANENT_KINDS:
+        if project is None or kind not in _KINDS:
             raise Http404
         settable_project(project.pk, actor_of(request))
         initial = asdict(thresholds_in(project)[kind])
@@ -163,17 +165,14 @@ def _may_set(request: HttpRequest, project: Project) -> bool:
     return True
 
 
-def _lines(project: Project) -> list[KindLine]:
+def _lines(project: Project) -> list[Line]:
     found = thresholds_in(project)
-    return [_line(kind, found[kind]) for kind in USUAL if kind not in PERMANENT_KINDS]
+    return [Line(words, [_cell(kind, name, found[kind]) for kind in _KINDS]) for name, words in WORDS.items()]
 
 
-def _line(kind: str, thresholds: Thresholds) -> KindLine:
-    cells = []
-    for name, words in WORDS.items():
-        days, usual = getattr(thresholds, name), getattr(USUAL[kind], name)
-        cells.append(Cell(words, _days(days), _days(usual) if days != usual else ""))
-    return KindLine(kind, FlagKind(kind).label, cells)
+def _cell(kind: str, name: str, thresholds: Thresholds) -> Cell:
+    days, usual = getattr(thresholds, name), getattr(USUAL[kind], name)
+    return Cell(FlagKind(kind).label, _days(days), _days(usual) if days != usual else "")
 
 
 def _days(days: int | None) -> str:

@@ -2,15 +2,17 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
+
+from django.utils import timezone
 
 from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, Use
 from flags.lifecycle.histories import add_version
 from flags.lifecycle.lives import Life, life_of
 from flags.lifecycle.stages import Version
-from flags.lifecycle.thresholds import USUAL, Thresholds, thresholds_for
+from flags.lifecycle.thresholds import USUAL, YOUNG_DAYS, Thresholds, thresholds_for
 from flags.models import Environment, Flag, FlagConfig, Project
 from flags.models.environments import EnvironmentKind
 from flags.selectors.references import FlagReferences, reference_counts
@@ -49,7 +51,7 @@ class _Ground:
 
 
 def lives_of(project: Project, *, now: datetime, flags: Sequence[Flag] | None = None) -> list[FlagLife]:
-    """The lives of flags of a project, all of them unless some are given: fifteen queries for any number."""
+    """The lives of flags of a project, all of them unless some are given: sixteen queries for any number."""
     asked = list(Flag.objects.filter(project=project).order_by("key")) if flags is None else list(flags)
     ground = _ground(project, None if flags is None else asked, now)
     return [FlagLife(flag, life_of(_facts(flag, ground), now)) for flag in asked]
@@ -65,12 +67,12 @@ def _ground(project: Project, flags: Sequence[Flag] | None, now: datetime) -> _G
     ids, keys = [each.pk for each in environments], None if flags is None else [flag.key for flag in flags]
     flag_ids = None if flags is None else [flag.pk for flag in flags]
     thresholds = thresholds_in(project)
-    days = max(_longest(each) for each in thresholds.values()) + _MARGIN_DAYS
+    days = max(max(each.unused or 0, each.one_variant or 0) for each in thresholds.values()) + _MARGIN_DAYS
     return _Ground(
         environments=environments,
         documents=_documents(ids, flag_ids),
         history=_history(ids, flag_ids, now),
-        figures=figures_of(ids),
+        figures=figures_of(ids, days=max(YOUNG_DAYS, *map(_longest, thresholds.values())), now=now),
         uses=uses_of(ids, keys, days=days, now=now),
         work=work_on(ids, now=now),
         thresholds=thresholds,
@@ -87,7 +89,8 @@ def thresholds_in(project: Project) -> dict[str, Thresholds]:
 
 
 def _longest(thresholds: Thresholds) -> int:
-    return max(thresholds.unused or 0, thresholds.one_variant or 0)
+    """The most days that any reason asks figures about."""
+    return max(days or 0 for days in astuple(thresholds))
 
 
 def _documents(
@@ -129,7 +132,7 @@ def _facts(flag: Flag, ground: _Ground) -> FlagFacts:
         thresholds=ground.thresholds.get(flag.kind, Thresholds()),
         tags=tuple(flag.tags),
         archived_at=flag.archived_at,
-        snoozed_until=snooze.until if snooze else None,
+        snoozed_until=timezone.localtime(snooze.until) if snooze else None,
         snooze_reason=snooze.reason if snooze else "",
         references=References(
             is_scanned=not ground.code.doubts,

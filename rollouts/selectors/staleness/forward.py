@@ -5,14 +5,13 @@ from collections.abc import Collection
 from flags.lifecycle.lives import Life
 from flags.lifecycle.readiness import ForwardValue
 
-UNSEEN = "You may not look at every environment that decides about it, so nobody tells you here what people get."
-
 
 def seen_forward(life: Life, seen: Collection[str]) -> ForwardValue:
     """The forward value of a flag for somebody who may look at the environments with these keys.
 
     What is served in others is not told: neither variant nor value.
     """
-    if all(place.key in seen for place in life.facts.deciding):
+    hidden = [place.name for place in life.facts.deciding if place.key not in seen]
+    if not hidden:
         return life.removal.forward
-    return ForwardValue(False, UNSEEN)
+    return ForwardValue(False, f"Whoever may look at {' and '.join(hidden)} sees what stands in code then.")

@@ -117,6 +117,16 @@ def test_snooze__stale_flag__is_not_stale_until_then(world: World) -> None:
     assert row.created_by == world.rita
 
 
+def test_snooze__end_at_local_midnight__is_said_as_that_day(world: World, settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    until = datetime(2026, 7, 4, 22, tzinfo=UTC)
+    snooze(world.first_flag.pk, until=until, actor=actor_of(world.rita), reason="Why", now=LATER)
+
+    guards = life_of_flag(world.first_flag, now=LATER).staleness.guards
+
+    assert [each.sentence for each in guards if each.code == "snoozed"] == ["It is snoozed until 2026-07-05: Why"]
+
+
 def test_snooze__another_one__ends_the_first(world: World) -> None:
     def again(days: int) -> Snooze:
         until = LATER + timedelta(days=days)
