@@ -29,6 +29,7 @@ from flags.selectors.references import (
     unreferenced_flags,
     web_address,
 )
+from flags.selectors.scanned import code_knowledge
 from flags.services.references import set_repository
 
 RECENT_SCANS = 30
@@ -116,6 +117,7 @@ class CodeRepositoryAdmin(GovernedAdmin):
             flag=flag,
             counts=reference_counts(flag.project_id, [flag.key]).get(flag.key),
             is_scanned=is_scanned(flag.project_id),
+            doubts=code_knowledge(flag.project_id, now=timezone.now()).doubts,
             lines=_linked(rows),
             most_shown=MOST_SHOWN if len(rows) == MOST_SHOWN else 0,
             crumbs=[
@@ -133,6 +135,7 @@ def _overview(user: AbstractUser, project: Project) -> dict[str, Any]:
     return {
         "lines": repository_lines(project),
         "is_scanned": is_scanned(project.pk),
+        "doubts": code_knowledge(project.pk, now=timezone.now()).doubts,
         "unreferenced": unreferenced_flags(project),
         "archived": archived_in_code(project),
         "unknown": unknown_keys(permissions.visible_environments(user).filter(project=project)),

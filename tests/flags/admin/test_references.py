@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from audits.context import Actor
 from flags.models import CodeRepository, FlagUse
@@ -73,6 +74,18 @@ def test_pages__after_scans__show_lines_and_what_vanished(world: World) -> None:
     assert "Flags that no code names" in text_of(client.get(reverse(LIST)))
 
 
+def test_pages__scan_is_too_old__say_so_until_it_is_scanned_again(world: World) -> None:
+    client = signed_in(world.vera)
+    scanned(world)
+    assert "more than 30 days old: shop (02 March 2026)" in text_of(client.get(reverse(LIST)))
+    assert "Scans know too little" in text_of(client.get(flag_page(world)))
+
+    scanned(world, hours=(timezone.now() - NOW) // timedelta(hours=1))
+
+    assert "Scans know too little" not in text_of(client.get(reverse(LIST)))
+    assert "Scans know too little" not in text_of(client.get(flag_page(world)))
+
+
 def test_pages__of_a_hostile_checkout__show_it_as_text(world: World) -> None:
     repository = scanned(world, HOSTILE.replace("//", "/"), repository=HOSTILE, branch=HOSTILE, alias="a<b>")
     CodeRepository.objects.update(url_template="https://code.example.org/{branch}/{path}#L{line}")
@@ -138,4 +151,4 @@ def test_page_of_a_flag__however_many_lines__takes_the_same_number_of_queries(
         client.get(flag_page(world))
 
 
-QUERIES = 9
+QUERIES = 10
