@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .shapes import Shape
+from .silences import is_silent
 from .stages import PlaceStage, StageNow, Version, overall_stage, place_stage
 from .thresholds import PERMANENT_KINDS, PERMANENT_TAG, RECENT_DAYS, Thresholds
 
@@ -22,18 +23,23 @@ class ServiceUse:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Since when and until when an environment reported evaluations of any flag; None where it never did."""
+    """Since when and until when an environment reported evaluations of any flag; None where it never did.
+
+    `days` says of each of the last days whether any came, the newest first. Of those before nothing is known.
+    """
 
     first_at: datetime | None = None
     last_at: datetime | None = None
+    days: Sequence[bool] = ()
 
     def are_fresh(self, now: datetime) -> bool:
         """Whether the environment reports at all. Where it does not, nothing that is missing means anything."""
         return self.last_at is not None and self.last_at >= now - timedelta(days=RECENT_DAYS)
 
     def cover(self, days: int, now: datetime) -> bool:
-        """Whether it reports, and did so that many days ago."""
-        return self.are_fresh(now) and self.first_at is not None and self.first_at <= now - timedelta(days=days)
+        """Whether it reports, began to at least that many days ago, and did so all along."""
+        has_begun = self.first_at is not None and self.first_at <= now - timedelta(days=days)
+        return has_begun and self.are_fresh(now) and len(self.days) >= days and not is_silent(self.days[:days])
 
 
 @dataclass(frozen=True, slots=True)

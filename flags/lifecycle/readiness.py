@@ -97,6 +97,9 @@ def _cautions(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[Mat
     if decides and place.versions and not place.figures.are_fresh(now):
         words = f"{place.name} reports no evaluations, so nobody can say from here whether it is still asked for."
         yield Matter("no_figures", words, place.key)
+    elif decides and place.versions and not place.figures.cover(YOUNG_DAYS, now):
+        words = f"{place.name} did not report evaluations all through the last {YOUNG_DAYS} days, so look for yourself "
+        yield Matter("gaps_in_figures", f"{words}whether it is still asked for.", place.key)
     if place.use.recent:
         if not decides:
             words = f"{_asking(place)} in {place.name} in the last {RECENT_DAYS} days."

@@ -10,6 +10,11 @@ from .thresholds import PERMANENT_TAG, UNTOUCHED_DAYS, YOUNG_DAYS
 
 # One environment that decides is enough: a share that stands still in production is forgotten there.
 _ANYWHERE = frozenset({Reason.FORGOTTEN_PARTIAL})
+_DOUBTS = {
+    Confidence.LOW: " No figures of evaluations come from there, so look for yourself.",
+    Confidence.MEDIUM: " Figures of some of these days are missing.",
+    Confidence.HIGH: "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +73,12 @@ def _weighed(flag: FlagFacts, found: Sequence[tuple[PlaceFacts, Held]], now: dat
     first = found[0][1]
     since = max(each.since for _, each in found)
     confidence = min((each.confidence for _, each in found), key=lambda one: one.rank)
-    asked = _asked_elsewhere(flag, now)
-    if asked and first.reason in {Reason.NEVER_EVALUATED, Reason.NO_EVALUATIONS}:
-        confidence = min(confidence, Confidence.MEDIUM, key=lambda one: one.rank)
     names = " and ".join(place.name for place, _ in found)
     age = (now - since).days
-    words = f"In {names}, {first.what}: for {_days(age)}, and {_days(first.days)} are usual."
-    if confidence is Confidence.LOW:
-        words += " No figures of evaluations come from there, so look for yourself."
-    elif asked and first.reason in {Reason.NEVER_EVALUATED, Reason.NO_EVALUATIONS}:
+    words = f"In {names}, {first.what}: for {_days(age)}, and {_days(first.days)} are usual.{_DOUBTS[confidence]}"
+    asked = _asked_elsewhere(flag, now) if first.reason in {Reason.NEVER_EVALUATED, Reason.NO_EVALUATIONS} else []
+    if asked and confidence is not Confidence.LOW:
+        confidence = Confidence.MEDIUM
         words += f" It is still asked for in {' and '.join(asked)}."
     return Finding(first.reason, since, words, confidence, {"days": age, "threshold": first.days})
 

@@ -4,20 +4,19 @@ Counts are those that services reported or this installation made; first and las
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
+from flags.lifecycle.silences import is_silent
 from flags.models import Environment, EvaluationCount, FlagUse
 from flags.telemetry.labels import TEST_TRAFFIC
 
 # Hours are written twice: at once, and when their minutes take nothing more. Until then minutes say it all.
 _SETTLED_AFTER = timedelta(hours=76)
-# Where nobody works from Good Friday to Easter Monday, four days pass without a figure.
-LONGEST_SILENCE_DAYS = 4
 _DAY = timedelta(days=1)
 
 
@@ -78,9 +77,17 @@ def has_figures(environment_id: uuid.UUID, since: datetime) -> bool:
 
 
 def covered(environment_ids: Collection[uuid.UUID], *, days: int, now: datetime) -> set[uuid.UUID]:
-    """Environments from which figures came all along, never missing for more than `LONGEST_SILENCE_DAYS` of these days:
-    one query. Only there nobody's use over these days means that nobody used a flag.
+    """Environments from which figures came all along these days, as `is_silent` has it: one query. Only there
+    nobody's use over these days means that nobody used a flag.
     """
+    found = reported_days(environment_ids, days=days, now=now)
+    return {pk for pk, reported in found.items() if not is_silent(reported)}
+
+
+def reported_days(
+    environment_ids: Collection[uuid.UUID], *, days: int, now: datetime
+) -> dict[uuid.UUID, Sequence[bool]]:
+    """Whether figures of any flag came in each of the last days, the newest first, by environment: one query."""
     places = Environment.objects.filter(pk__in=environment_ids).order_by()
     reported = {
         f"day_{back}": Exists(
@@ -88,23 +95,12 @@ def covered(environment_ids: Collection[uuid.UUID], *, days: int, now: datetime)
         )
         for back in range(days)
     }
-    rows = places.annotate(**reported).values_list("pk", *reported)
-    return {pk for pk, *has_any in rows if not _is_silent(has_any)}
+    return {pk: has_any for pk, *has_any in places.annotate(**reported).values_list("pk", *reported)}
 
 
 def _reported() -> QuerySet[EvaluationCount]:
     """Counts of whom there is. Spans are named, so that the index by environment, span and instant serves."""
     return EvaluationCount.objects.filter(span__in=["minute", "hour"]).exclude(service=TEST_TRAFFIC)
-
-
-def _is_silent(has_any: Iterable[bool]) -> bool:
-    """Whether figures are missing for too many days in a row."""
-    silent = 0
-    for reported in has_any:
-        silent = 0 if reported else silent + 1
-        if silent > LONGEST_SILENCE_DAYS:
-            return True
-    return False
 
 
 def last_use(flag_key: str, environment_ids: Collection[uuid.UUID], *, since: datetime) -> list[FlagUse]:

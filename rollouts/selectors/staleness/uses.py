@@ -10,6 +10,7 @@ from django.db.models import Max, Min, Q, QuerySet, Sum
 from flags.lifecycle.facts import Figures, ServiceUse, Use
 from flags.lifecycle.thresholds import RECENT_DAYS
 from flags.models import EvaluationCount, FlagUse
+from flags.selectors.residual import reported_days
 from flags.telemetry.labels import TEST_TRAFFIC
 
 # The hours before this are written down by now; after it minutes say it all.
@@ -91,8 +92,11 @@ def _kept(environment_ids: Collection[uuid.UUID], flag_keys: Collection[str] | N
     return (rows if flag_keys is None else rows.filter(flag_key__in=flag_keys)).order_by()
 
 
-def figures_of(environment_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, Figures]:
-    """Since when and until when each environment reported evaluations of any flag: one query."""
+def figures_of(environment_ids: Collection[uuid.UUID], *, days: int, now: datetime) -> Mapping[uuid.UUID, Figures]:
+    """Since when and until when each environment reported evaluations of any flag, and on which of the last days: two
+    queries.
+    """
     rows = FlagUse.objects.filter(environment__in=environment_ids, is_unknown=False).exclude(service=TEST_TRAFFIC)
     grouped = rows.order_by().values_list("environment_id").annotate(first=Min("first_at"), last=Max("last_at"))
-    return {environment_id: Figures(first_at, last_at) for environment_id, first_at, last_at in grouped}
+    reported = reported_days(environment_ids, days=days, now=now)
+    return {pk: Figures(first_at, last_at, reported.get(pk, ())) for pk, first_at, last_at in grouped}

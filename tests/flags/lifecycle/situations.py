@@ -12,11 +12,13 @@ from flags.lifecycle.thresholds import thresholds_for
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 Document = dict[str, Any]
-# Figures since long ago and until this morning; figures that began a week ago; none.
-FULL = Figures(NOW - timedelta(days=300), NOW - timedelta(hours=3))
-PARTLY = Figures(NOW - timedelta(days=9), NOW - timedelta(hours=3))
+# Figures since long ago and until this morning; figures that began a week ago; none; figures that ended; figures that
+# came back an hour ago after half a year without any.
+FULL = Figures(NOW - timedelta(days=300), NOW - timedelta(hours=3), (True,) * 300)
+PARTLY = Figures(NOW - timedelta(days=9), NOW - timedelta(hours=3), (True,) * 9 + (False,) * 291)
 SILENT = Figures()
-OVER = Figures(NOW - timedelta(days=300), NOW - timedelta(days=20))
+OVER = Figures(NOW - timedelta(days=300), NOW - timedelta(days=20), (False,) * 20 + (True,) * 280)
+BACK = Figures(NOW - timedelta(days=300), NOW - timedelta(hours=1), (True,) + (False,) * 189 + (True,) * 110)
 
 
 def ago(days: float) -> datetime:

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flags.lifecycle.debt import debt_of, points_of
-from flags.lifecycle.facts import FlagFacts, PlaceFacts, References, ServiceUse, Use
+from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use
 from flags.lifecycle.readiness import Readiness, removal_of
 from flags.lifecycle.staleness import judge
 from flags.lifecycle.thresholds import Thresholds
 
 from .situations import (
+    BACK,
     FULL,
     NOW,
     OVER,
@@ -87,6 +88,27 @@ CASES = [
         "expired_by_kind",
         "",
         "low",
+    ),
+    case(
+        "figures came back an hour ago after half a year: nobody knows who asked meanwhile",
+        flag(place((250, share(50)), figures=BACK, use=use(190)), references=NO_CODE, age=39),
+        "no_evaluations forgotten_partial only_in_config",
+        "",
+        "medium",
+    ),
+    case(
+        "figures came back an hour ago, settled and in no code",
+        flag(place(*ROLLED_OUT, figures=BACK, use=use(195)), references=NO_CODE),
+        "no_evaluations fully_rolled_out expired_by_kind only_in_config",
+        "",
+        "medium",
+    ),
+    case(
+        "figures began half an hour ago, and nobody asked yet",
+        flag(place(*ROLLED_OUT, figures=Figures(ago(0.02), ago(0.001), (True,))), references=NO_CODE),
+        "fully_rolled_out expired_by_kind only_in_config",
+        "",
+        "medium",
     ),
     case(
         "asked for until 45 days ago",
@@ -520,10 +542,33 @@ def test_judge__situation__says_so_in_sentences(each: Case) -> None:
     assert all(one.since <= NOW for one in found.findings)
 
 
-def test_judge__missing_figures__are_said() -> None:
-    found = judge(flag(place(*ROLLED_OUT, figures=SILENT)), NOW)
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        (SILENT, "No figures of evaluations come from there, so look for yourself."),
+        (BACK, "Figures of some of these days are missing."),
+        (FULL, "for 100 days, and 30 days are usual."),
+    ],
+)
+def test_judge__missing_figures__are_said(figures: Figures, words: str) -> None:
+    found = judge(flag(place(*ROLLED_OUT, figures=figures, use=use(2))), NOW)
 
-    assert "No figures of evaluations come from there" in found.findings[0].sentence
+    assert found.findings[0].sentence.endswith(words)
+
+
+@given(st.sets(st.integers(0, 40)), st.integers(1, 40))
+def test_cover__days_without_figures__never_make_it_surer(missing: set[int], days: int) -> None:
+    figures = replace(FULL, days=tuple(back not in missing for back in range(41)))
+
+    assert figures.cover(days, NOW) is not any(
+        set(range(start, start + 5)) <= missing for start in range(max(days - 4, 0))
+    )
+    assert figures.cover(days, NOW) or not figures.cover(days + 1, NOW)
+
+
+def test_cover__days_that_were_not_read__are_no_figures() -> None:
+    assert not replace(FULL, days=(True,) * 29).cover(30, NOW)
+    assert replace(FULL, days=(True,) * 30).cover(30, NOW)
 
 
 documents = st.sampled_from([off(), plain(), share(30), share(100), aimed(), ending(share(100))])
@@ -536,7 +581,7 @@ places = st.builds(
     st.floats(0, 190),
     documents,
     uses,
-    st.sampled_from([FULL, PARTLY, SILENT, OVER]),
+    st.sampled_from([FULL, PARTLY, SILENT, OVER, BACK]),
 )
 
 
@@ -570,6 +615,13 @@ def test_removal__more_use__is_never_safer(where: PlaceFacts, more: int, days: f
 
     assert after.rank >= before.rank
     assert after is not Readiness.SAFE or days > 30
+
+
+@given(places)
+def test_removal__gap_in_figures__is_never_safe(where: PlaceFacts) -> None:
+    holed = replace(where, figures=replace(where.figures, days=(True,) * 20 + (False,) * 5 + (True,) * 275))
+
+    assert removal_of(flag(holed, references=NO_CODE), NOW).readiness is not Readiness.SAFE
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,29 @@ def test_uses_of__test_traffic__is_nobodys_use(world: World) -> None:
     used(world, 9, 1, service=TEST_TRAFFIC)
 
     assert use_of(world) == Use()
-    assert figures_of([world.production.pk]) == {}
+    assert figures_of([world.production.pk], days=5, now=LATER) == {}
+
+
+def test_figures_of__days__are_those_on_which_anybody_reported(world: World) -> None:
+    used(world, 60, 0.2, key="another")
+    count(world, 0.5, 1)
+    count(world, 3.5, 1)
+    count(world, 2.5, 1, service=TEST_TRAFFIC)
+
+    found = figures_of([world.production.pk], days=5, now=LATER)[world.production.pk]
+
+    assert (found.first_at, found.last_at) == (LATER - timedelta(days=60), LATER - timedelta(days=0.2))
+    assert found.days == [True, False, False, True, False]
+
+
+def test_life_of_flag__telemetry_of_this_morning__says_nothing_of_last_month(world: World) -> None:
+    used(world, 95, 0.1, key="another")
+    count(world, 0.1, 1)
+
+    life = life_of_flag(world.first_flag, now=LATER)
+
+    assert {each.code for each in life.removal.cautions} == {"gaps_in_figures", "not_scanned"}
+    assert "never_evaluated" not in {each.reason for each in life.staleness.findings}
 
 
 def test_uses_of__asked_for_where_it_is_not__is_unknown_for_a_month(world: World) -> None:
