@@ -40,6 +40,7 @@ from rollouts.api.staleness_shapes import (
 )
 from rollouts.models import StaleVerdict
 from rollouts.selectors.staleness.facts import life_of_flag
+from rollouts.selectors.staleness.forward import seen_forward
 from rollouts.selectors.staleness.verdicts import StaleQuery, debt_trend, stale_part
 from rollouts.services.verdict_rows import matters_as_json, reasons_as_json, stages_as_json
 
@@ -109,7 +110,7 @@ class FlagLifecycleView(ReadingView):
         if found is None:
             raise NotFound("This project has no such flag.")
         life = life_of_flag(found, now=timezone.now())
-        return Response(_detail(found, life, _forward(life, _visible(request, project))))
+        return Response(_detail(found, life, seen_forward(life, _visible(request, project))))
 
 
 class FlagDebtView(ReadingView):
@@ -177,14 +178,6 @@ def _visible(request: Request, project: Project) -> set[str]:
     if request.auth is not None:
         found = found.filter(pk=cast(TokenFacts, request.auth).environment_id)
     return set(found.values_list("key", flat=True))
-
-
-def _forward(life: Life, visible: set[str]) -> ForwardValue:
-    """What stands in code then, for those who may read it where it is decided."""
-    hidden = [place.name for place in life.facts.deciding if place.key not in visible]
-    if not hidden:
-        return life.removal.forward
-    return ForwardValue(False, f"Whoever may look at {' and '.join(hidden)} sees what stands in code then.")
 
 
 def _detail(flag: Flag, life: Life, forward: ForwardValue) -> dict[str, Any]:
