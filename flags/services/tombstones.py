@@ -107,7 +107,7 @@ def refuse_alike(flag: Flag, *, actor: Actor, now: datetime) -> None:
         earlier = Flag.objects.select_related("project").get(pk=pk)
         tombstone = tombstone_of(earlier)
         if tombstone is not None and tombstone.released_at is None:
-            _refuse_used(earlier, now=now, lead=f"The key {flag.key} is written almost like {key}. ")
+            _refuse_used(earlier, now=now, alike=flag.key)
         elif tombstone is not None:
             _refuse_own_release(tombstone, actor)
 
@@ -120,15 +120,17 @@ def _refuse_own_release(tombstone: Tombstone, actor: Actor) -> None:
         )
 
 
-def _refuse_used(flag: Flag, *, now: datetime, lead: str = "") -> None:
+def _refuse_used(flag: Flag, *, now: datetime, alike: str = "") -> None:
     found = kept_back(flag, now=now)
     if not found:
         return
     names = [person.get_full_name() or person.get_username() for person in people_who_release(flag.project)]
     who = ", ".join(names[:MOST_PEOPLE]) or "an approver or administrator"
+    lead = f"The key {alike} is written almost like {flag.key}. " if alike else ""
+    danger = "would be taken for it" if alike else "of this key would answer them"
     raise KeyKeptBack(
         f"{lead}The key {flag.key} belonged to {flag.name}, which was archived on {flag.archived_at:%d %B %Y}. "
-        f"{' '.join(found.sentences)} A new flag of this key would answer them. Choose another key, wait until nobody "
+        f"{' '.join(found.sentences)} A new flag {danger}. Choose another key, wait until nobody "
         f"asked for 30 days and no code names it, or ask {who} to let it go.",
         key=flag.key,
         services=[{"service": use.service, "last_at": use.last_at.isoformat()} for use in found.uses],
