@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
@@ -27,6 +28,14 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespons
     set_rollback()
     if isinstance(error, GovernanceError):
         return _problem(error.status, error.code, error.title, error.message, facts=_safe_facts(error.facts))
+    if isinstance(error, RequestDataTooBig):
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return _problem(
+            413,
+            "body_too_large",
+            "The body is too large",
+            f"The body is larger than {limit:,} bytes. Send less at once.",
+        )
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is no such thing here. Check the address.")
     elif isinstance(error, PermissionDenied):

@@ -20,8 +20,8 @@ from flags.models import Environment, EnvironmentUserGrant
 from rollouts.admin.settings import say_proposed
 from rollouts.models import ApprovalPolicy
 from rollouts.policies import Policy
+from rollouts.policies.approvals import LONGEST_EXPIRY_HOURS, MOST_APPROVALS
 from rollouts.selectors.verdicts import name_of, policy_of, role_holders
-from rollouts.services.policies import LONGEST_EXPIRY_HOURS, MOST_APPROVALS
 from rollouts.services.settings import propose_setting
 from rollouts.settings_kinds import Scope
 

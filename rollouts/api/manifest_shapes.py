@@ -26,6 +26,14 @@ class ManifestInput(serializers.Serializer[Facts]):
         help_text="Keys of the environments it is about; all that it names unless given.",
     )
 
+    def validate(self, attrs: Facts) -> Facts:
+        """Refuse what is not known: a mistyped “environments” would otherwise mean all of them."""
+        unknown = [name for name in self.initial_data if name not in self.fields]
+        if unknown:
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError({unknown[0][:60]: f"This field is not known. Known are {known}."})
+        return attrs
+
 
 class ManifestApplyInput(ManifestInput):
     """A manifest to be applied, with why."""

@@ -34,7 +34,7 @@ from rollouts.api.manifest_shapes import (
     ManifestPlanSerializer,
     ManifestSerializer,
 )
-from rollouts.api.reading import REFUSALS, refuse_unknown
+from rollouts.api.reading import REFUSALS
 from rollouts.manifest.reading import Reading, read_manifest
 from rollouts.manifest.schema import schema_text
 from rollouts.manifest.writing import write_manifest
@@ -85,8 +85,7 @@ class ManifestView(_ManifestView):
         },
     )
     def get(self, request: Request, key: str) -> Response:
-        if request.query_params:
-            refuse_unknown(request, ("none", "none"))
+        _refuse_parameters(request)
         project, places = _within(request, key)
         return Response({"manifest": write_manifest(present_state(project, only=places).manifest)})
 
@@ -179,6 +178,7 @@ class ManifestSchemaView(APIView):
 
 def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Reading, Collection[str], dict[str, Any]]:
     """The manifest in a body, the environments it is about, and the rest. Raises InvalidManifest, NotFound."""
+    _refuse_parameters(request)
     project, places = _within(request, key)
     command = body(data=request.data)
     command.is_valid(raise_exception=True)
@@ -190,6 +190,11 @@ def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Rea
     if unknown:
         raise problem("environments", "One of these environments does not exist, or you have no role there.")
     return reading, places & set(told.get("environments", places)), told
+
+
+def _refuse_parameters(request: Request) -> None:
+    for name in request.query_params:
+        raise problem(name[:60], "This parameter is not known: this address takes none.")
 
 
 def _within(request: Request, key: str) -> tuple[Project, set[str]]:

@@ -1,10 +1,12 @@
 """Policy rules in a manifest name teams by key and people by user name, where stored ones hold ids."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rollouts.policies.rules import rule_problems
+
+from .errors import Path
 
 Rename = Callable[[str], str]
 
@@ -24,6 +26,20 @@ def renamed(document: Mapping[str, Any], *, team: Rename, person: Rename) -> dic
             key=lambda item: (item["ids"], str(item.get("count"))),
         )
     return {**document, "requirement": changed}
+
+
+def named_in(document: Mapping[str, Any]) -> Iterator[tuple[Path, bool, str]]:
+    """Every name in a rule: where it stands, whether it is a team's, and the name. What has another shape has none."""
+    requirement = document.get("requirement")
+    if not isinstance(requirement, Mapping):
+        return
+    if _is_list_with(requirement.get("teams"), "team", str):
+        for number, item in enumerate(requirement["teams"]):
+            yield ("requirement", "teams", number, "team"), True, item["team"]
+    if _is_list_with(requirement.get("people"), "ids", list):
+        for number, item in enumerate(requirement["people"]):
+            for place, name in enumerate(item["ids"]):
+                yield ("requirement", "people", number, "ids", place), False, str(name)
 
 
 def named_rule_problems(document: Mapping[str, Any]) -> list[tuple[str, str]]:

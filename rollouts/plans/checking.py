@@ -21,7 +21,7 @@ from .patches import (
     segment_rule_id,
 )
 
-__all__ = ["Narrowed", "checked_documents", "document_problems", "narrowings", "problems_of"]
+__all__ = ["Narrowed", "checked_documents", "document_problems", "narrowings", "problems_of", "shape_problems"]
 
 MAX_FLAGS = 20
 MAX_STAGES = 30
@@ -47,12 +47,17 @@ def checked_documents(definition: PlanDefinition, base: Base) -> tuple[dict[str,
 
 def problems_of(definition: PlanDefinition, base: Base, documents: Documents) -> Problems:
     """Path and sentence of everything that is wrong. Without `documents`, all but what only they tell."""
-    problems = [*_flag_problems(definition, base), *_stage_problems(definition), *_option_problems(definition)]
+    problems = [*_flag_problems(definition, base), *shape_problems(definition)]
     problems += patch_problems(definition, base)
     problems += guard_problems(definition, {key: variant_names(document) for key, document in base.items()})
     if not problems and documents:
         problems = document_problems(definition, base, documents)
     return problems
+
+
+def shape_problems(definition: PlanDefinition) -> Problems:
+    """Path and sentence of what is wrong with stages, gates and options, whatever the flags are."""
+    return [*_stage_problems(definition), *_option_problems(definition)]
 
 
 def _flag_problems(definition: PlanDefinition, base: Base) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ The four-eyes rule lives here and compares people by id. It knows neither superu
 change or edited it never approves it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ from rollouts.policies.people import Approver, GivenApproval, ServiceYes
 
 DEFAULT_REQUIRED_APPROVALS = 1
 DEFAULT_EXPIRES_AFTER_HOURS = 336
+MOST_APPROVALS = 10
+LONGEST_EXPIRY_HOURS = 24 * 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,18 @@ class Policy:
             "named_approvers": None if self.named_approvers is None else sorted(self.named_approvers),
             "expires_after_hours": self.expires_after_hours,
         }
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Field and sentence of every number that cannot be; a truth value is none."""
+        required, hours = self.required_approvals, self.expires_after_hours
+        if type(required) is not int or not 1 <= required <= MOST_APPROVALS:
+            yield "required_approvals", f"Ask for 1 to {MOST_APPROVALS} approvals."
+        elif self.named_approvers is not None and len(self.named_approvers) < required:
+            named = len(self.named_approvers)
+            message = f"{required} approvals are required, but only {named} named. Name more people or ask for fewer."
+            yield "named_approvers", message
+        if type(hours) is not int or not 1 <= hours <= LONGEST_EXPIRY_HOURS:
+            yield "expires_after_hours", f"Let requests expire after 1 to {LONGEST_EXPIRY_HOURS} hours."
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Policy":

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,12 +17,12 @@ from flags.models import Environment, Project
 from rollouts.deprecations.transitions import LIVE_STATES as LIVE_TIMELINES
 from rollouts.manifest.checking import normal_form, problems_of, segment_document
 from rollouts.manifest.diffing import Difference, Kind, Subject, differences
-from rollouts.manifest.errors import Problem
 from rollouts.manifest.reading import Reading
 from rollouts.models import ChangeRequest, DeprecationTimeline, PlanFlag
 from rollouts.policies import Policy, Rule, is_looser, stricter
+from rollouts.selectors.manifest_people import unknown_people
 from rollouts.selectors.manifests import Present, present_state
-from rollouts.transitions import OPEN_STATES
+from rollouts.transitions import OPEN_STATES, RequestState
 
 SOURCE_KIND = "manifest"
 NEVER_CHANGE = ("value_type", "value_schema")
@@ -110,7 +110,7 @@ def plan_manifest(reading: Reading, *, actor: Actor, only: Collection[str] | Non
         raise NotFound(f"There is no project “{reading.manifest['project']['key'][:60]}”. Create it first.")
     present = present_state(project)
     manifest = _narrowed(reading.manifest, only)
-    reading.refuse([*problems_of(manifest, present.known), *_unknown_people(manifest, present)])
+    reading.refuse([*problems_of(manifest, present.known), *unknown_people(manifest, present)])
     wanted = normal_form(manifest, present.known)
     found = differences(wanted, present.manifest, past=present.past)
     judge = _Judge(present, wanted, actor, found)
@@ -140,15 +140,22 @@ def content_digest(change_set: ChangeSet) -> str:
     return hashlib.sha256(canonical_json(change_set.as_json())).hexdigest()
 
 
-def pending_request(change_set: ChangeSet) -> ChangeRequest | None:
-    """The open request that a manifest made of exactly these edits."""
+def pending_request(change_set: ChangeSet, actor: Actor) -> ChangeRequest | None:
+    """The open request of a manifest that asks for exactly these edits now; of drafts only one that is the actor's own.
+
+    One that was edited since asks for something else, whatever the manifest was.
+    """
     rows = ChangeRequest.objects.filter(
         environment=uuid.UUID(change_set.environment_id),
         state__in=[state.value for state in OPEN_STATES],
         source__kind=SOURCE_KIND,
-        source__digest=content_digest(change_set),
     )
-    return rows.select_related("environment").order_by("number").first()
+    wanted = content_digest(change_set)
+    for row in rows.select_related("environment").order_by("number"):
+        is_open = row.current_state is not RequestState.DRAFT or list(row.contributors) == [actor.id]
+        if is_open and content_digest(row.content) == wanted:
+            return row
+    return None
 
 
 def _narrowed(manifest: Mapping[str, Any], only: Collection[str] | None) -> dict[str, Any]:
@@ -156,24 +163,6 @@ def _narrowed(manifest: Mapping[str, Any], only: Collection[str] | None) -> dict
         return dict(manifest)
     places = {key: entry for key, entry in manifest.get("environments", {}).items() if key in only}
     return {**manifest, "environments": places}
-
-
-def _unknown_people(manifest: Mapping[str, Any], present: Present) -> list[Problem]:
-    """User names and teams that nobody has; who stands there already may stay, also when he has left."""
-    found = []
-    for key, entry in manifest.get("flags", {}).items():
-        before = present.manifest["flags"].get(key, {})
-        if entry.get("owner") and entry["owner"] != before.get("owner") and entry["owner"] not in present.people:
-            found.append(Problem(("flags", key, "owner"), "Nobody with an active account has this user name."))
-        if entry.get("team") and entry["team"] not in present.teams:
-            found.append(Problem(("flags", key, "team"), "The project has no team with this key."))
-    for place, environment in manifest.get("environments", {}).items():
-        known = present.manifest["environments"].get(place, {}).get("policy", {}).get("named_approvers", ())
-        for number, name in enumerate((environment.get("policy") or {}).get("named_approvers", ())):
-            if name not in known and name not in present.people:
-                path = ("environments", place, "policy", "named_approvers", number)
-                found.append(Problem(path, "Nobody with an active account has this user name."))
-    return found
 
 
 class _Judge:
@@ -188,9 +177,10 @@ class _Judge:
         places = {key: present.environments[key] for key in named}
         everywhere = present.environments.values()
         # A token asks what would happen to a person who may do it; it may not apply anything itself.
-        is_person = actor.kind is ActorKind.PERSON
-        self.edits = {key: not is_person or self._holds(permissions.PROPOSE, row) for key, row in places.items()}
-        self.may_shape = not is_person or any(self._holds(permissions.PROPOSE, row) for row in everywhere)
+        self.is_person = actor.kind is ActorKind.PERSON
+        self.edits = {key: self._holds(permissions.PROPOSE, row) for key, row in places.items()}
+        self.may_shape = any(self._holds(permissions.PROPOSE, row) for row in everywhere)
+        self.unruled = self._not_administered([row for row in everywhere if row.is_guarded] or everywhere)
         self.pending = {key: self._pending(key, found) for key in places}
 
     def step(self, one: Difference) -> Step:
@@ -216,12 +206,18 @@ class _Judge:
     def _flag(self, one: Difference) -> Step:
         if one.name in NEVER_CHANGE:
             return Step(one, Way.NOT_POSSIBLE, "Type and schema of a flag never change: make a new flag instead.")
-        word = "Applied at once."
-        if one.name in WATCHED:
-            word = (
-                "Applied at once, unless the flag could then pass a rule or a freeze: that two administrators decide."
-            )
-        return self._if_editor(one, self.may_shape, Step(one, Way.AT_ONCE, word))
+        if one.name not in WATCHED:
+            return self._if_editor(one, self.may_shape, Step(one, Way.AT_ONCE, self._flag_words(one)))
+        word = "Applied at once, unless the flag could then pass a rule or a freeze: that two administrators decide."
+        if one.name == "team" or not self.may_shape:
+            return self._if_administrator(one, self.unruled, Step(one, Way.AT_ONCE, word))
+        return Step(one, Way.AT_ONCE, word)
+
+    def _flag_words(self, one: Difference) -> str:
+        team = self.wanted["flags"][one.key].get("team") if one.kind is Kind.NEW else None
+        if team and self.unruled:
+            return f"Applied at once, without its team: that takes the role administrator in {self.unruled[0]}."
+        return "Applied at once."
 
     def _served(self, one: Difference) -> Step:
         place = self._place(one)
@@ -233,7 +229,8 @@ class _Judge:
             if str(place.unprotected_by_id) == self.actor.id:
                 return Step(one, Way.NOT_POSSIBLE, f"You took the protection off {place.name}: somebody else edits it.")
             return Step(one, Way.AT_ONCE, f"Applied at once: {place.name} is not protected.")
-        request = self.pending.get(one.environment)
+        is_there = one.subject is Subject.SEGMENT or one.key in self.present.known.flags
+        request = self.pending.get(one.environment) if is_there else None
         number = self.present.manifest["environments"][one.environment]["policy"]["required_approvals"]
         approvals = "1 approval" if number == 1 else f"{number} approvals"
         if request is not None:
@@ -248,7 +245,9 @@ class _Judge:
         entry = self.wanted["environments"][one.environment]["policy"]
         before = _policy(self.present.manifest["environments"][one.environment]["policy"])
         after = _policy(entry)
-        return self._setting(one, self._place(one).is_guarded and stricter(before, after) != after)
+        lacking = self._not_administered([self._place(one)])
+        step = self._setting(one, self._place(one).is_guarded and stricter(before, after) != after)
+        return self._if_administrator(one, lacking, step)
 
     def _rule(self, one: Difference) -> Step:
         before, after = (
@@ -258,7 +257,7 @@ class _Judge:
             for place in (self.present.manifest, self.wanted)
         )
         guarded = any(place.is_guarded for place in self.present.environments.values())
-        return self._setting(one, guarded and is_looser(before, after))
+        return self._if_administrator(one, self.unruled, self._setting(one, guarded and is_looser(before, after)))
 
     def _setting(self, one: Difference, is_looser: bool) -> Step:
         if is_looser:
@@ -271,11 +270,20 @@ class _Judge:
         where = self.present.environments[one.environment].name if one.environment else self.present.project.name
         return Step(one, Way.NOT_POSSIBLE, f"{self.actor.label} lacks the role editor in {where}.")
 
+    def _if_administrator(self, one: Difference, lacking: Sequence[str], step: Step) -> Step:
+        if not lacking:
+            return step
+        sentence = f"{self.actor.label} lacks the role administrator in {', '.join(lacking)}."
+        return Step(one, Way.NOT_POSSIBLE, sentence)
+
+    def _not_administered(self, places: Iterable[Environment]) -> list[str]:
+        return [row.name for row in places if not self._holds(permissions.ADMINISTER, row)]
+
     def _place(self, one: Difference) -> Environment:
         return self.present.environments[one.environment]
 
     def _holds(self, permission: str, place: Environment) -> bool:
-        return permissions.holds(self.actor, permission, place)
+        return not self.is_person or permissions.holds(self.actor, permission, place)
 
     def _is_asked_for(self, one: Difference) -> bool:
         """Whether it goes by a change request: wherever that is protected, and where it archives a flag."""
@@ -294,11 +302,15 @@ class _Judge:
             if one.environment == place
             and one.kind is not Kind.UNMANAGED
             and (one.subject is Subject.SEGMENT or one.subject is Subject.CONFIG)
-            and (one.subject is Subject.SEGMENT or (place, one.key) not in self.held)
+            and (one.subject is Subject.SEGMENT or self._can_be_edited(one))
             and self._is_asked_for(one)
         ]
         change_set = change_set_of(self.present, self.wanted, served, place)
-        return pending_request(change_set) if change_set else None
+        return pending_request(change_set, self.actor) if change_set else None
+
+    def _can_be_edited(self, one: Difference) -> bool:
+        """Whether there is the flag of a config, and nothing at work on it."""
+        return one.key in self.present.known.flags and (one.environment, one.key) not in self.held
 
 
 def _policy(entry: Mapping[str, Any]) -> Policy:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from flags.models import Environment, Flag, FlagConfig, Project, Segment, Team
+from flags.models import Environment, EnvironmentUserGrant, Flag, FlagConfig, Project, Segment, Team
 from rollouts.deprecations.transitions import ENDED_STATES as ENDED_TIMELINES
 from rollouts.manifest.checking import Known
 from rollouts.manifest.diffing import mark
@@ -23,7 +23,7 @@ class Present:
     """A project as it is. `manifest` says everything; `past` marks plans and timelines that have ended.
 
     `versions` are those of configs and segments, by environment, “config” or “segment”, and key; `people` are ids by
-    user name, `teams` ids by key.
+    user name, whoever it is, `members` the user names of active people with a role in the project, `teams` ids by key.
     """
 
     project: Project
@@ -33,6 +33,7 @@ class Present:
     versions: Mapping[tuple[str, str, str], int]
     known: Known
     people: Mapping[str, str]
+    members: frozenset[str]
     teams: Mapping[str, str]
 
 
@@ -40,9 +41,7 @@ def present_state(project: Project, *, only: Collection[str] | None = None) -> P
     """The project as it is now; `only` are keys of environments, None for all of them."""
     rows = Environment.objects.select_related("project").filter(project=project).order_by("position", "key")
     places = {row.key: row for row in rows if only is None or row.key in only}
-    people = get_user_model().objects.order_by("pk").values_list("pk", "username", "is_active")
-    names = {str(pk): name for pk, name, _ in people}
-    active = {name: str(pk) for pk, name, is_active in people if is_active}
+    names = {str(pk): name for pk, name in get_user_model().objects.order_by("pk").values_list("pk", "username")}
     teams = {str(pk): key for pk, key in Team.objects.filter(project=project).values_list("pk", "key")}
     flags = _flags(project, names)
     described: dict[str, dict[str, Any]] = {key: _settings(row) for key, row in places.items()}
@@ -63,8 +62,13 @@ def present_state(project: Project, *, only: Collection[str] | None = None) -> P
         {key: (entry["value_type"], entry.get("value_schema")) for key, entry in flags.items()},
         {key: tuple(entry["segments"]) for key, entry in described.items()},
     )
-    by_key = {key: pk for pk, key in teams.items()}
-    return Present(project, places, manifest, frozenset(past), versions, known, active, by_key)
+    people, by_key = ({name: pk for pk, name in found.items()} for found in (names, teams))
+    return Present(project, places, manifest, frozenset(past), versions, known, people, _members(project), by_key)
+
+
+def _members(project: Project) -> frozenset[str]:
+    grants = EnvironmentUserGrant.objects.filter(content_object__project=project, user__is_active=True)
+    return frozenset(grants.values_list("user__username", flat=True))
 
 
 def _flags(project: Project, names: Mapping[str, str]) -> dict[str, dict[str, Any]]:

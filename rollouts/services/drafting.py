@@ -70,7 +70,7 @@ def create_change_request(
     """
 
     def act() -> ChangeRequest:
-        environment = _lock_for_number(environment_id)
+        environment = lock_for_number(environment_id)
         permissions.require(actor, permissions.PROPOSE, environment)
         content = checked_change_set(change_set, environment, source=source or {})
         schedule = checked_schedule(apply_at, now=now)
@@ -340,7 +340,7 @@ def _with_contributor(request: ChangeRequest, actor: Actor) -> list[str]:
     return [*request.contributors, *([] if person in request.contributors else [person])]
 
 
-def _lock_for_number(environment_id: uuid.UUID) -> Environment:
+def lock_for_number(environment_id: uuid.UUID) -> Environment:
     """The environment, locked after its project: numbers count per project."""
     project = Project.objects.select_for_update(of=("self",), no_key=True).filter(environments=environment_id).first()
     if project is None:

@@ -1,10 +1,11 @@
 """Rollout plans and deprecation timelines of a manifest: drafts, which people start or propose as any other."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from audits.context import Actor
+from flags.documents.references import segment_places
 from flags.models import Environment, Flag
 from rollouts.deprecations import codec as timelines
 from rollouts.deprecations.transitions import ENDED_STATES as ENDED_TIMELINES
@@ -23,25 +24,37 @@ from rollouts.services.timelines.drafting import create_timelines, edit_timeline
 def make_draft(
     plan: ManifestPlan,
     step: Step,
-    waiting: Collection[tuple[str, str]],
+    waiting: Collection[tuple[str, Subject, str]],
     *,
     actor: Actor,
     reason: str,
     now: datetime,
 ) -> Result:
-    """Make or edit one draft. `waiting` are flags, by environment, whose config is not as the manifest says yet.
+    """Make or edit one draft. `waiting` are configs and segments, by environment, that are not as the manifest says.
 
     What is about one of them waits too. Raises what the services of plans and timelines raise.
     """
     place = plan.present.environments[step.difference.environment]
     entry, is_plan = _entry(plan, step), step.difference.subject is Subject.PLAN
     keys = entry["definition"]["flags"] if is_plan else [step.difference.key]
-    held = [key for key in keys if (place.key, key) in waiting]
+    held = [key for key in keys if (place.key, Subject.CONFIG, key) in waiting]
     if held:
         return Result(State.PENDING, f"Made once the config of {held[0]} in {place.name} is as the manifest says.")
+    unsettled = [key for key in _segments(plan, place.key, entry, keys) if (place.key, Subject.SEGMENT, key) in waiting]
+    if unsettled:
+        return Result(State.PENDING, f"Made once the segment {unsettled[0]} in {place.name} is as the manifest says.")
     why = entry.get("reason", reason)
     make = _plan if is_plan else _timeline
     return make(place, step.difference.key, entry, actor=actor, reason=why, now=now)
+
+
+def _segments(plan: ManifestPlan, place: str, entry: Mapping[str, Any], keys: Collection[str]) -> list[str]:
+    """The segments that a plan's stages name and those that the configs of its flags do."""
+    patches = [patch for stage in entry["definition"].get("stages", ()) for patch in stage["patches"]]
+    served = plan.present.manifest["environments"][place]["flags"]
+    configs = [served[key]["config"] for key in keys if "config" in served.get(key, {})]
+    named = {patch["segment"] for patch in patches if patch["segment"]}
+    return sorted(named | {key for config in configs for _, key in segment_places(config)})
 
 
 def _entry(plan: ManifestPlan, step: Step) -> dict[str, Any]:

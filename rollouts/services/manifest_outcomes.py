@@ -18,11 +18,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one part, in a sentence. `request` is the change request that asks for it."""
+    """What became of one part, in a sentence. `request` is the change request that asks for it.
+
+    `is_proposed`: it has been proposed to a second administrator just now.
+    """
 
     state: State
     sentence: str
     request: ChangeRequest | None = None
+    is_proposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

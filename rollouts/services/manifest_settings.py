@@ -6,52 +6,51 @@ from datetime import datetime
 from typing import Any
 
 from audits.context import Actor
-from flags.errors import AlreadyExists
+from audits.integrity import canonical_json
+from flags.errors import AlreadyExists, PermissionMissing
 from flags.models import Flag
 from flags.services.flags import create_flag, update_flag
+from flags.services.keys import checked_key
 from flags.services.watches import DETAILS
 from flags.settings_authority import SecondPersonNeeded
 from rollouts.manifest.diffing import Kind, Subject
 from rollouts.manifest.rules import renamed
 from rollouts.models import PlanTemplate, SettingsProposal
+from rollouts.models.settings_proposals import ProposalState
 from rollouts.plans.codec import from_json
-from rollouts.selectors.manifest_plans import ManifestPlan, Step
+from rollouts.selectors.manifest_plans import WATCHED, ManifestPlan, Step
 from rollouts.services.manifest_outcomes import Result, State
 from rollouts.services.plans.templates import save_template
-from rollouts.services.rules import set_rule
+from rollouts.services.rules import KIND as RULE
+from rollouts.services.rules import LONGEST_KEY
 from rollouts.services.settings import propose_setting
-from rollouts.settings_kinds import Scope
+from rollouts.settings_kinds import Scope, kind_named
 
 PLAIN = ("name", "description", "links", "owner")
-WATCHED = ("kind", "tags", "team")
 
 
 def write_flag(
     plan: ManifestPlan, key: str, steps: Sequence[Step], *, actor: Actor, reason: str, now: datetime
 ) -> Result:
-    """Create a flag, switched off, or change its metadata. Raises what these services raise."""
+    """Create a flag, switched off and without a team, or change its plain or its watched metadata.
+
+    Raises what these services raise.
+    """
     entry = plan.wanted["flags"][key]
     if steps[0].difference.kind is Kind.NEW:
         _create(plan, key, entry, actor=actor, now=now)
-        if not entry.get("team"):
-            return Result(State.DONE, f"{key} exists now, switched off.")
-        return _details(plan, key, {"team": entry["team"]}, actor=actor, reason=reason, now=now)
+        return Result(State.DONE, f"{key} exists now, switched off.")
     flag = Flag.objects.get(project=plan.project, key=key)
     changed = {step.difference.name: entry[step.difference.name] for step in steps}
-    plain = _fields(plan, {name: value for name, value in changed.items() if name in PLAIN})
-    if plain:
-        update_flag(flag.pk, actor=actor, now=now, **plain)
-    watched = {name: value for name, value in changed.items() if name in WATCHED}
-    if not watched:
-        return Result(State.DONE, f"{key} is described so now.")
-    if "team" not in watched:
-        try:
-            update_flag(flag.pk, actor=actor, now=now, **watched)
-        except SecondPersonNeeded:
-            pass
-        else:
-            return Result(State.DONE, f"{key} is described so now.")
-    return _details(plan, key, watched, actor=actor, reason=reason, now=now)
+    if "team" in changed:
+        return write_details(plan, key, changed, actor=actor, reason=reason, now=now)
+    try:
+        update_flag(flag.pk, actor=actor, now=now, **_fields(plan, changed))
+    except (SecondPersonNeeded, PermissionMissing):
+        if not set(changed) <= set(WATCHED):
+            raise
+        return write_details(plan, key, changed, actor=actor, reason=reason, now=now)
+    return Result(State.DONE, f"{key} is described so now.")
 
 
 def write_setting(plan: ManifestPlan, step: Step, *, actor: Actor, reason: str, now: datetime) -> Result:
@@ -70,11 +69,8 @@ def write_setting(plan: ManifestPlan, step: Step, *, actor: Actor, reason: str, 
                 team=lambda name: plan.present.teams.get(name, name),
                 person=lambda name: plan.present.people.get(name, name),
             )
-            try:
-                proposal = set_rule(plan.project.pk, key=key, document=document, actor=actor, reason=reason, now=now)
-            except AlreadyExists as error:
-                return Result(State.PENDING, error.message)
-            return _result(proposal)
+            scope = Scope(plan.project, None, checked_key(key, what="rule", longest=LONGEST_KEY))
+            return _proposed(RULE, scope, document, actor=actor, reason=reason, now=now)
     return _save_template(plan, key, actor=actor, now=now)
 
 
@@ -104,9 +100,10 @@ def _fields(plan: ManifestPlan, named: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _details(
+def write_details(
     plan: ManifestPlan, key: str, changed: dict[str, Any], *, actor: Actor, reason: str, now: datetime
 ) -> Result:
+    """Kind, tags or team of a flag, as administrators set or propose them. Raises what that raises."""
     flag = Flag.objects.select_related("owner_team").get(project=plan.project, key=key)
     team = changed.get("team", flag.owner_team.key if flag.owner_team else None)
     after = {
@@ -119,15 +116,21 @@ def _details(
 
 def _proposed(kind: str, scope: Scope, after: Any, *, actor: Actor, reason: str, now: datetime) -> Result:
     try:
-        return _result(propose_setting(kind, scope, after, actor=actor, reason=reason, now=now))
+        proposal = propose_setting(kind, scope, after, actor=actor, reason=reason, now=now)
     except AlreadyExists as error:
-        return Result(State.PENDING, error.message)
-
-
-def _result(proposal: SettingsProposal | None) -> Result:
+        return _already(kind, scope, after, error)
     if proposal is None:
         return Result(State.DONE, "It is in force.")
-    return Result(State.PENDING, f"{proposal.title}: a second administrator has to confirm it.")
+    return Result(State.PENDING, f"{proposal.title}: a second administrator has to confirm it.", is_proposed=True)
+
+
+def _already(kind: str, scope: Scope, after: Any, error: AlreadyExists) -> Result:
+    """Waiting where the same is proposed already; refused where it is something else, until that is decided on."""
+    rows = SettingsProposal.objects.filter(project=scope.project, environment=scope.environment, kind=kind)
+    found = rows.filter(subject=scope.subject, state=ProposalState.OPEN).first()
+    if found is not None and canonical_json(found.after) == canonical_json(kind_named(kind).clean(scope, after)):
+        return Result(State.PENDING, error.message)
+    return Result(State.REFUSED, f"Something else is proposed for the same setting. {error.message}")
 
 
 def _save_template(plan: ManifestPlan, key: str, *, actor: Actor, now: datetime) -> Result:

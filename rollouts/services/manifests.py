@@ -20,11 +20,12 @@ from flags.changes import ChangeSet
 from flags.models import Environment
 from flags.services.attempts import attempt
 from flags.services.configs import edit_directly
-from rollouts.manifest.diffing import Subject
+from rollouts.manifest.diffing import Kind, Subject
 from rollouts.manifest.reading import Reading
 from rollouts.models import ChangeRequest
 from rollouts.selectors.manifest_plans import (
     SOURCE_KIND,
+    WATCHED,
     ManifestPlan,
     Step,
     Way,
@@ -34,10 +35,10 @@ from rollouts.selectors.manifest_plans import (
     plan_manifest,
 )
 from rollouts.services.checks import checked_prose
-from rollouts.services.drafting import create_change_request, submit_change_request
+from rollouts.services.drafting import create_change_request, lock_for_number, submit_change_request
 from rollouts.services.manifest_drafts import make_draft
 from rollouts.services.manifest_outcomes import Applied, Outcome, Result, State
-from rollouts.services.manifest_settings import write_flag, write_setting
+from rollouts.services.manifest_settings import write_details, write_flag, write_setting
 from rollouts.services.writing import require_person
 from rollouts.transitions import RequestState
 
@@ -69,6 +70,7 @@ def apply_manifest(
         if outcomes:
             # New flags are set up, switched off, where that is open: what differs now is another thing.
             plan = plan_manifest(reading, actor=actor, only=only)
+        outcomes += _without_flag(plan)
         served = _environments(plan, told)
         if served and plan.steps_about(*DRAFTS):
             plan = plan_manifest(reading, actor=actor, only=only)
@@ -88,22 +90,43 @@ def _untried(plan: ManifestPlan) -> list[Outcome]:
 
 
 def _flags(plan: ManifestPlan, told: _Told) -> list[Outcome]:
-    steps = plan.steps_about(Subject.FLAG)
-    by_key: dict[str, list[Step]] = {}
-    for step in steps:
-        by_key.setdefault(step.difference.key, []).append(step)
-    return [_tried(own, partial(write_flag, plan, key, own, **told)) for key, own in by_key.items()]
+    """New flags, then their teams; what is only described, and what rules look at, each apart from the other."""
+    by_kind: dict[tuple[str, bool], list[Step]] = {}
+    for step in plan.steps_about(Subject.FLAG):
+        by_kind.setdefault((step.difference.key, step.difference.name in WATCHED), []).append(step)
+    outcomes = []
+    for (key, _), own in by_kind.items():
+        outcome = _tried(own, partial(write_flag, plan, key, own, **told))
+        outcomes.append(outcome)
+        team = plan.wanted["flags"][key].get("team")
+        if team and own[0].difference.kind is Kind.NEW and outcome.result.state is State.DONE:
+            act = partial(write_details, plan, key, {"team": team}, **told)
+            outcomes.append(_tried_at((f"flags.{key}.team",), act))
+    return outcomes
 
 
 def _settings(plan: ManifestPlan, told: _Told) -> list[Outcome]:
     return [_tried([step], partial(write_setting, plan, step, **told)) for step in plan.steps_about(*SETTINGS)]
 
 
+def _has_flag(plan: ManifestPlan, step: Step) -> bool:
+    return step.difference.subject is not Subject.CONFIG or step.difference.key in plan.present.known.flags
+
+
+def _without_flag(plan: ManifestPlan) -> list[Outcome]:
+    """Configs of flags that were to be made and were refused: left out, so that others of the environment happen."""
+    return [
+        Outcome((step.difference.address,), Result(State.REFUSED, f"There is no flag {step.difference.key} yet."))
+        for step in plan.steps_about(Subject.CONFIG)
+        if not _has_flag(plan, step)
+    ]
+
+
 def _environments(plan: ManifestPlan, told: _Told) -> list[Outcome]:
     """Configs and segments: those of an environment together, what is open first and then what is asked for."""
     outcomes = []
     for key in plan.wanted.get("environments", {}):
-        steps = plan.steps_about(*SERVED, environment=key)
+        steps = [step for step in plan.steps_about(*SERVED, environment=key) if _has_flag(plan, step)]
         for way, write in ((Way.AT_ONCE, _edit), (Way.REQUEST, partial(_request, manifest=plan.digest))):
             own = [step for step in steps if step.way is way]
             change_set = change_set_of(plan.present, plan.wanted, own, key)
@@ -114,12 +137,19 @@ def _environments(plan: ManifestPlan, told: _Told) -> list[Outcome]:
 
 def _drafts(plan: ManifestPlan, told: _Told) -> list[Outcome]:
     """Plans and timelines, where the flags they are about are as the manifest says."""
-    waiting = {(step.difference.environment, step.difference.key) for step in plan.steps_about(Subject.CONFIG)}
+    waiting = {
+        (step.difference.environment, step.difference.subject, step.difference.key)
+        for step in plan.steps
+        if step.difference.subject in SERVED and step.difference.kind is not Kind.UNMANAGED
+    }
     return [_tried([step], partial(make_draft, plan, step, waiting, **told)) for step in plan.steps_about(*DRAFTS)]
 
 
 def _tried(steps: Sequence[Step], act: Callable[[], Result]) -> Outcome:
-    addresses = tuple(step.difference.address for step in steps)
+    return _tried_at(tuple(step.difference.address for step in steps), act)
+
+
+def _tried_at(addresses: tuple[str, ...], act: Callable[[], Result]) -> Outcome:
     try:
         return Outcome(addresses, attempt(act))
     except GovernanceError as error:
@@ -132,7 +162,9 @@ def _edit(environment: Environment, change_set: ChangeSet, told: _Told) -> Resul
 
 
 def _request(environment: Environment, change_set: ChangeSet, told: _Told, *, manifest: str) -> Result:
-    found = pending_request(change_set)
+    # Behind the lock, so that of two that ask at once the second one finds what the first one asked.
+    lock_for_number(environment.pk)
+    found = pending_request(change_set, told["actor"])
     if found is None or found.current_state is RequestState.DRAFT:
         found = _ask(environment, change_set, found, told, manifest=manifest)
     return Result(State.PENDING, f"#{found.number} asks for it in {environment.name}.", found)
@@ -157,7 +189,8 @@ def _record(plan: ManifestPlan, outcomes: Sequence[Outcome], told: _Told) -> Non
     asked = {outcome.result.request.pk for outcome in outcomes if outcome.result.request is not None}
     before = {step.request for step in plan.steps if step.request is not None}
     new = [one for one in outcomes if one.result.request is not None and one.result.request.number not in before]
-    done = [address for one in outcomes if one.result.state is State.DONE for address in one.addresses]
+    acts = [one for one in outcomes if one.result.state is State.DONE or one.result.is_proposed]
+    done = [address for one in acts for address in one.addresses]
     if not done and not new:
         return
     with transaction.atomic():

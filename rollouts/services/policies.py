@@ -20,9 +20,6 @@ from rollouts.policies import Policy, stricter
 from rollouts.selectors.verdicts import policy_of, role_holders
 from rollouts.services.checks import checked_prose
 
-MOST_APPROVALS = 10
-LONGEST_EXPIRY_HOURS = 24 * 366
-
 
 def set_approval_policy(
     environment_id: uuid.UUID,
@@ -79,9 +76,17 @@ def checked_policy(
     environment: Environment, *, required_approvals: Any, named_approvers: Iterable[Any], expires_after_hours: Any
 ) -> Policy:
     """The policy that is asked for, if it could work in the environment as it is. Raises InvalidInput."""
-    named = sorted({str(person) for person in named_approvers})
-    _check(environment, required_approvals, named, expires_after_hours)
-    return Policy(required_approvals, frozenset(named) or None, expires_after_hours)
+    named = frozenset(str(person) for person in named_approvers)
+    policy = Policy(required_approvals, named or None, expires_after_hours)
+    if named - {holder.id for holder in role_holders(environment)}:
+        raise problem(
+            "named_approvers",
+            f"Every named approver needs an active account and the role approver in {environment.name}. Give them the "
+            "role first, or name somebody else.",
+        )
+    for field, message in policy.problems():
+        raise problem(field, message)
+    return policy
 
 
 def is_looser(before: Policy, after: Policy) -> bool:
@@ -92,29 +97,6 @@ def is_looser(before: Policy, after: Policy) -> bool:
 def _row(environment: Environment, now: datetime) -> ApprovalPolicy:
     row = ApprovalPolicy.objects.select_related("environment").filter(environment=environment).first()
     return row or ApprovalPolicy(environment=environment, updated_at=now)
-
-
-def _check(environment: Environment, required: int, named: list[str], hours: int) -> None:
-    if not _is_whole(required) or not 1 <= required <= MOST_APPROVALS:
-        raise problem("required_approvals", f"Ask for 1 to {MOST_APPROVALS} approvals.")
-    if not _is_whole(hours) or not 1 <= hours <= LONGEST_EXPIRY_HOURS:
-        raise problem("expires_after_hours", f"Let requests expire after 1 to {LONGEST_EXPIRY_HOURS} hours.")
-    holders = {holder.id for holder in role_holders(environment)}
-    if set(named) - holders:
-        raise problem(
-            "named_approvers",
-            f"Every named approver needs an active account and the role approver in {environment.name}. Give them the "
-            "role first, or name somebody else.",
-        )
-    if named and len(named) < required:
-        raise problem(
-            "named_approvers",
-            f"{required} approvals are required, but only {len(named)} named. Name more people or ask for fewer.",
-        )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _record(

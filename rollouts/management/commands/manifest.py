@@ -15,7 +15,7 @@ from django.utils import timezone
 from audits.context import Actor
 from audits.errors import GovernanceError
 from flags.models import Environment, Project
-from rollouts.manifest.checking import Known, problems_of
+from rollouts.manifest.checking import problems_of
 from rollouts.manifest.errors import InvalidManifest
 from rollouts.manifest.nodes import MAX_BYTES
 from rollouts.manifest.reading import Reading, read_manifest
@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
     def _validate(self, options: dict[str, Any]) -> int:
         reading = _read(options)
-        reading.refuse(problems_of(reading.manifest, Known()))
+        reading.refuse(problems_of(reading.manifest, None))
         self._say(options, {"valid": True}, ["The manifest can be used."])
         return 0
 
@@ -81,27 +81,30 @@ class Command(BaseCommand):
 
     def _plan(self, options: dict[str, Any]) -> int:
         reading = _read(options)
+        _require_project(reading)
         actor = Actor.person(_person(options), via="command") if options["person"] else Actor.system("manifest.plan")
         plan = plan_manifest(reading, actor=actor, only=_only(options, _project_key(reading)))
         self._say(options, plan.as_json(), _plan_lines(plan))
         return DRIFT if options["fail_on_drift"] and plan.has_drifted else 0
 
     def _apply(self, options: dict[str, Any]) -> int:
-        reading, person = _read(options), _person(options)
-        done = apply_manifest(
-            reading,
-            actor=Actor.person(person, via="command"),
-            reason=options["reason"],
-            now=timezone.now(),
-            only=_only(options, _project_key(reading)),
-        )
+        reading, actor = _read(options), Actor.person(_person(options), via="command")
+        _require_project(reading)
+        if not options["reason"].strip():
+            raise CommandError("Say why with --reason: it is kept with every change.", returncode=INVALID)
+        only = _only(options, _project_key(reading))
+        done = apply_manifest(reading, actor=actor, reason=options["reason"], now=timezone.now(), only=only)
         self._say(options, done.as_json(), _applied_lines(done))
         if done.state is State.REFUSED:
             return REFUSED
         if done.state is State.DONE:
             return 0
         is_all = all(one.result.request is not None for one in done.outcomes if one.result.state is State.PENDING)
-        return self._waited(done.requests, options["wait"], is_all=is_all)
+        code = self._waited(done.requests, options["wait"], is_all=is_all)
+        if code == 0 and _is_left(done, plan_manifest(reading, actor=actor, only=only)):
+            self.stderr.write("A change request was edited before it was applied: something else is served.")
+            return REFUSED
+        return code
 
     def _waited(self, requests: Sequence[ChangeRequest], seconds: int, *, is_all: bool) -> int:
         """What the command ends with once people decided, or nobody did in time."""
@@ -121,6 +124,19 @@ class Command(BaseCommand):
 
     def _say(self, options: dict[str, Any], shape: dict[str, Any], lines: Sequence[str]) -> None:
         self.stdout.write(json.dumps(shape, indent=2) if options["json"] else "\n".join(lines))
+
+
+def _is_left(done: Applied, plan: ManifestPlan) -> bool:
+    """Whether anything that was asked for differs still."""
+    asked = {address for one in done.outcomes if one.result.request is not None for address in one.addresses}
+    return any(step.difference.address in asked for step in plan.steps)
+
+
+def _require_project(reading: Reading) -> None:
+    """Raise CommandError where the manifest is that of a project that does not exist."""
+    key = _project_key(reading)
+    if not Project.objects.filter(key=key).exists():
+        raise CommandError(f"There is no project “{key[:60]}”. Create it first, or check the key.", returncode=INVALID)
 
 
 def _read(options: dict[str, Any]) -> Reading:

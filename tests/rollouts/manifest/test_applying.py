@@ -154,7 +154,11 @@ WAYS: dict[str, tuple[dict[str, Any], str, str, Way]] = {
             "plans": [
                 {
                     "title": "Widen",
-                    "definition": {"flags": ["checkout-redesign"], "strategy": "custom", "stages": []},
+                    "definition": {
+                        "flags": ["checkout-redesign"],
+                        "strategy": "custom",
+                        "stages": [{"name": "All", "patches": [{"flag_key": "checkout-redesign", "enabled": True}]}],
+                    },
                 }
             ]
         },
@@ -304,16 +308,18 @@ def snapshot_digest(place: Any) -> str:
 
 
 def test_present_state__of_many_flags__takes_as_many_queries_as_of_one(bench, django_assert_num_queries):
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         present_state(bench.world.project)
     for number in range(5):
         bench.world.flag(f"flag-{number}")
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         present_state(bench.world.project)
 
 
 def test_rule__exported_into_a_new_project__name_the_same_people(bench):
     world, other = bench.world, make_world("other-shop")
+    for person in (world.abel, world.anna):
+        other.grant(person, other.production, Role.APPROVER)
     demand = Requirement(people=(PeopleDemand((str(world.abel.pk), str(world.anna.pk)), 1),))
     about = condition("environment_kind", kinds=["production"])
     document = Rule("x", 1, "Abel or Anna", "They know the checkout", Effect.REQUIRE, (about,), demand, True).as_json()

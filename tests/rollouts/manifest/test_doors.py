@@ -13,6 +13,7 @@ from django.urls import reverse
 from flags.models import Environment, FlagConfig
 from flags.services.tokens import issue_token
 from flags.snapshots import store
+from rollouts.api import manifests
 from rollouts.manifest.writing import write_manifest
 from rollouts.models import ChangeRequest
 from rollouts.selectors.manifests import present_state
@@ -111,7 +112,6 @@ CODES = {
     "an unknown field": ("version: 1\nproject: {key: shop}\nflagz: 1\n", ("validate",), 2, "line 3, column 1: flagz"),
     "another project": ("version: 1\nproject: {key: shop}\n", ("plan", "--project", "else"), 2, "and not of"),
     "no such project": ("version: 1\nproject: {key: nowhere}\n", ("plan",), 2, "no project"),
-    "no reason": (None, ("apply", "--as", "rita"), 2, "--reason"),
     "nobody": ("version: 1\nproject: {key: shop}\n", ("apply",), 2, "--as"),
 }
 
@@ -125,6 +125,15 @@ def test_command__that_cannot_go_on__ends_with_its_code(name, world, file):
     ended, said = run(*arguments, "--file", file)
 
     assert (ended, words in said) == (code, True)
+
+
+def test_apply__without_a_reason__ends_with_2_and_does_nothing(world, file):
+    file.write_text(text_of(world, staging=25))
+
+    ended, said = run("apply", "--file", file, "--as", world.rita.username)
+
+    assert (ended, "--reason" in said) == (2, True)
+    assert FlagConfig.objects.get(environment=world.staging).version == 1
 
 
 def test_drift__asked_for__ends_with_4(world, file):
@@ -198,6 +207,39 @@ def test_body_that_cannot_be_used__planned__is_a_problem_with_lines(name, world)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     if status == 422:
         assert answer.json()["problems"][0]["line"] >= 1
+
+
+UNKNOWN = {
+    "a mistyped field": ({"environment": ["staging"]}, "", "environment"),
+    "a parameter": ({}, "?environments=staging", "environments"),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_is_not_known__applied__is_refused_and_nothing_happens(name, world):
+    body, query, path = UNKNOWN[name]
+    text = text_of(world, production=25)
+
+    url = f"{address(world, 'manifest-apply')}{query}"
+    answer = sent(signed_in(world.rita), url, manifest=text, reason="As agreed", **body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+    assert answer.json()["problems"][0]["path"] == path
+    assert not ChangeRequest.objects.exists()
+
+
+def test_body_larger_than_any_that_is_read__planned__is_413(world):
+    answer = sent(signed_in(world.rita), address(world, "manifest-plan"), manifest="#" * 2_600_000)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_manifest_of_too_many_values__planned__is_refused_at_its_line(world, monkeypatch):
+    monkeypatch.setattr(manifests, "MOST_VALUES", 100)
+
+    answer = sent(signed_in(world.rita), address(world, "manifest-plan"), manifest=text_of(world))
+
+    assert (answer.status_code, "more than 100 values" in answer.json()["detail"]) == (422, True)
 
 
 def test_project_of_others__asked_for__does_not_exist(world):

@@ -7,8 +7,8 @@ import pytest
 
 from audits.models import AuditEvent
 from flags.models import Flag, FlagConfig
-from flags.permissions import Role
 from rollouts.deprecations.codec import as_json as timeline_json
+from rollouts.manifest.errors import InvalidManifest
 from rollouts.models import ChangeRequest, DeprecationTimeline, PlanTemplate, RolloutPlan
 from rollouts.plans.codec import as_json as plan_json
 from rollouts.plans.definition import PlanDefinition, Strategy
@@ -93,15 +93,15 @@ def test_template_that_was_retired__still_in_the_manifest__is_offered_again(benc
     assert apply(world, manifest).outcomes == ()
 
 
-def test_template__that_cannot_be__is_refused_and_the_rest_happens(bench):
+def test_plan__that_cannot_be_on_what_is_served__is_refused_and_the_rest_happens(bench):
     world = bench.world
-    wrong = template(5)
-    wrong["definition"]["stages"] = []
+    wrong = plan(5)
+    wrong["definition"]["stages"][0]["patches"][0]["variant"] = "maybe"
 
-    done = apply(world, exported(world, plan_templates={"slow": wrong, "good": template(5)}))
+    done = apply(world, changed(world, "staging", plans=[wrong, plan(5, title="Good")]))
 
     assert sorted(state for state, _ in told(done)) == [State.DONE, State.REFUSED]
-    assert PlanTemplate.objects.get().key == "good"
+    assert RolloutPlan.objects.get().title == "Good"
 
 
 def test_plan__made_changed_and_left_out__is_one_draft(bench):
@@ -195,6 +195,41 @@ def test_name_with_blanks_around_it__applied_twice__is_the_same(name, bench):
     assert told(second) == []
 
 
+STORED: dict[str, Any] = {
+    "an owner of no letters": lambda world: described(world, owner=""),
+    "a team of no letters": lambda world: described(world, team=""),
+    "links with blanks": lambda world: described(world, links=[" https://example.org/a "]),
+    "kinds in another order": lambda world: exported(
+        world, plan_templates={"slow": template(5, kinds=["release", "experiment", "release"])}
+    ),
+    "an earliest time elsewhere": lambda world: changed(world, "staging", plans=[later_plan()]),
+}
+
+
+def described(world: World, **fields: Any) -> dict[str, Any]:
+    """The world with its flag described otherwise."""
+    flags = exported(world)["flags"]
+    return exported(world, flags={**flags, KEY: {**flags[KEY], **fields}})
+
+
+def later_plan() -> dict[str, Any]:
+    """A plan whose first stage is not left before a time in Berlin."""
+    entry = plan(5)
+    entry["definition"]["stages"][0]["gates"]["not_before"] = "2026-12-01T09:00:00+01:00"
+    return entry
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_what_is_stored_in_another_form__applied__is_the_same_the_second_time(name, bench):
+    manifest = STORED[name](bench.world)
+    apply(bench.world, manifest)
+    before = counts()
+
+    again = apply(bench.world, manifest)
+
+    assert (told(again), counts()) == ([], before)
+
+
 ABSURD = 10**400
 TOO_MUCH: dict[str, Any] = {
     "a template's soak": lambda world: exported(world, plan_templates={"slow": template(ABSURD)}),
@@ -213,11 +248,11 @@ def absurd_timeline() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", TOO_MUCH)
-def test_number_beyond_all_bounds__applied__is_refused_in_a_sentence(name, bench):
+def test_number_beyond_all_bounds__applied__is_refused_at_its_line(name, bench):
     world, before = bench.world, counts()
-    world.grant(world.rita, bench.production, Role.EDITOR, Role.ADMINISTRATOR)
 
-    done = apply(world, TOO_MUCH[name](world))
+    with pytest.raises(InvalidManifest) as caught:
+        apply(world, TOO_MUCH[name](world))
 
-    assert {state for state, _ in told(done)} == {State.REFUSED}
-    assert counts()[1:] == before[1:]
+    assert all(problem["line"] > 1 for problem in caught.value.facts["problems"])
+    assert counts() == before

@@ -13,19 +13,20 @@ from rollouts.manifest.reading import read_manifest
 from rollouts.manifest.writing import in_order, write_manifest
 from tests.rollouts.manifest.shapes import VALUES, manifests
 
+EMPTY = Known()
 HEAD = "version: 1\nproject: {key: shop}\n"
 
 
-def judged(text: str | bytes) -> None:
+def judged(text: str | bytes, known: Known | None) -> None:
     """Read and check a text."""
     reading = read_manifest(text)
-    reading.refuse(problems_of(reading.manifest, Known()))
+    reading.refuse(problems_of(reading.manifest, known))
 
 
-def problems(text: str | bytes) -> list[tuple[str, int, str]]:
-    """Path, line and message of everything that is wrong with a text."""
+def problems(text: str | bytes, known: Known | None = EMPTY) -> list[tuple[str, int, str]]:
+    """Path, line and message of everything that is wrong with a text, in an empty project unless it is not known."""
     with pytest.raises(InvalidManifest) as caught:
-        judged(text)
+        judged(text, known)
     return [(item["path"], item["line"], item["message"]) for item in caught.value.facts["problems"]]
 
 
@@ -234,6 +235,79 @@ def test_manifest__with_a_mistake__names_path_and_line(name: str) -> None:
     found = problems(text)
 
     assert [(place, number, words in message) for place, number, message in found] == [(path, line, True)]
+
+
+FLAGS = "flags:\n  a: {name: A, kind: release, value_type: boolean"
+PLACE = "environments:\n  p:\n    "
+POLICY = "policy: {required_approvals: %s, named_approvers: [%s], expires_after_hours: %s}"
+TEMPLATE = "plan_templates:\n  t: {name: T, definition: {flags: [a], strategy: custom, stages: []}}\n"
+MILESTONES = "[{kind: sunset, at: '2026-12-01T09:00:00Z', minutes: -5}]"
+BY_ITSELF = {
+    "a key with a blank": (f"{HEAD}flags:\n  Bad Key!: {{}}\n", "flags.Bad Key!", 4),
+    "a flag of no name": (f"{HEAD}flags:\n  a: {{name: ' '}}\n", "flags.a.name", 4),
+    "a long tag": (f"{HEAD}{FLAGS}, tags: [b, {'t' * 41}]}}\n", "flags.a.tags[1]", 4),
+    "a link that runs": (f"{HEAD}{FLAGS}, links: ['javascript:alert(1)']}}\n", "flags.a.links[0]", 4),
+    "approvals below none": (f"{HEAD}{PLACE}{POLICY % (-3, '', 24)}\n", "environments.p.policy.required_approvals", 5),
+    "more approvals than names": (
+        f"{HEAD}{PLACE}{POLICY % (2, 'abel', 24)}\n",
+        "environments.p.policy.named_approvers",
+        5,
+    ),
+    "a life of no time": (f"{HEAD}{PLACE}{POLICY % (1, '', 0)}\n", "environments.p.policy.expires_after_hours", 5),
+    "a template without stages": (f"{HEAD}{TEMPLATE}", "plan_templates.t.definition.flags", 4),
+    "a plan without stages": (
+        f"{HEAD}{PLACE}plans: [{{title: A, definition: {{flags: [a], strategy: custom, stages: []}}}}]\n",
+        "environments.p.plans[0].definition.stages",
+        5,
+    ),
+    "a soak below none": (
+        stage("patches: [{flag_key: a, enabled: true}], gates: {soak_minutes: -1}"),
+        f"{STAGE}.gates.soak_minutes",
+        5,
+    ),
+    "a timeline without announcement": (
+        f"{HEAD}{PLACE}flags: {{a: {{timeline: {{definition: {{flag_key: a, milestones: {MILESTONES}}}}}}}}}\n",
+        "environments.p.flags.a.timeline.definition.milestones",
+        5,
+    ),
+    "a config that serves a variant that is not there": (
+        f"{HEAD}{PLACE}flags: {{a: {{config: {{enabled: true, variants: [{{name: x, value: 1}}], off_variant: x, "
+        "default_variant: y}}}\n",
+        "environments.p.flags.a.config.default_variant",
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_ITSELF)
+def test_manifest_that_cannot_be__validated_where_nobody_knows_the_project__names_path_and_line(name: str) -> None:
+    text, path, line = BY_ITSELF[name]
+
+    found = problems(text, None)
+
+    assert (path, line) in [(place, number) for place, number, _ in found]
+
+
+PARTS = {
+    "a flag that is described anew": f"{HEAD}flags:\n  a: {{description: Anew}}\n",
+    "a config of a flag elsewhere": f"{HEAD}{PLACE}flags:\n      a:\n        config:\n{VARIANTS}"
+    "          enabled: true\n          off_variant: off\n          default_variant: off\n"
+    "          rules: [{condition: {segment: elsewhere}, serve: {variant: on}}]\n",
+    "a plan of a flag elsewhere": stage("patches: [{flag_key: a, enabled: true}]"),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_part_of_a_project__validated_where_nobody_knows_the_rest__can_be_used(name: str) -> None:
+    reading = read_manifest(PARTS[name])
+
+    assert problems_of(reading.manifest, None) == []
+
+
+def test_plan_of_no_flag__checked_with_the_project__is_told() -> None:
+    found = problems(PARTS["a plan of a flag elsewhere"])
+
+    assert [(path, line) for path, line, _ in found] == [("environments.p.plans[0].definition.flags[0]", 5)]
 
 
 def test_thousands_of_mistakes__read__are_a_hundred_told() -> None:

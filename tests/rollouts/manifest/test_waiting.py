@@ -141,7 +141,8 @@ def test_looser_policy__asked_for_by_two_manifests__keeps_to_the_first(world):
 
     second = apply(world, changed(world, policy={**LOOSER, "expires_after_hours": 998}), by=world.ada)
 
-    assert second.state is State.PENDING
+    assert second.state is State.REFUSED
+    assert "Something else is proposed for the same setting." in second.outcomes[0].result.sentence
     after: Any = SettingsProposal.objects.get().after
     assert after["expires_after_hours"] == 999
 
