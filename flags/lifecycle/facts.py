@@ -1,14 +1,14 @@
 """What is known about a flag when its life is judged. Whoever reads the database fills it in; all of it is data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from .shapes import Shape
 from .silences import is_silent
 from .stages import PlaceStage, StageNow, Version, overall_stage, place_stage
-from .thresholds import PERMANENT_KINDS, PERMANENT_TAG, RECENT_DAYS, Thresholds
+from .thresholds import PERMANENT_KINDS, RECENT_DAYS, Thresholds, is_tagged_permanent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,30 @@ class Use:
 
     @property
     def recent(self) -> int:
-        """Evaluations of the recent days."""
+        """Evaluations of the recent days, as far as they are counted."""
         return sum(each.recent for each in self.services)
+
+    def lately(self, now: datetime) -> Sequence[ServiceUse]:
+        """The services that asked in the recent days, also those whose counts came late and are not added up yet."""
+        edge = now - timedelta(days=RECENT_DAYS)
+        return [each for each in self.services if each.recent or each.last_at >= edge]
+
+    def since(self, at: datetime) -> "Use":
+        """What of it was after an instant."""
+        if self.last_at is None or self.last_at < at:
+            return Use(unknown=_after(self.unknown, at))
+        first_at = max(self.first_at, at) if self.first_at else None
+        variants = {name: last_at for name, last_at in self.variants.items() if last_at >= at}
+        return Use(first_at, self.last_at, variants, _after(self.services, at), _after(self.unknown, at))
+
+
+def _after(services: Sequence[ServiceUse], at: datetime) -> Sequence[ServiceUse]:
+    """The services that asked after an instant."""
+    return [
+        replace(each, first_at=max(each.first_at, at)) if each.first_at else each
+        for each in services
+        if each.last_at >= at
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +115,12 @@ class PlaceFacts:
         """When the config was changed at last."""
         return self.versions[-1].at if self.versions else None
 
+    def since(self, at: datetime) -> "PlaceFacts":
+        """What was there at an instant, as of then, and what became of it."""
+        former = sum(version.at <= at for version in self.versions)
+        begun = (Version(at, self.versions[former - 1].shape),) if former else ()
+        return replace(self, versions=(*begun, *self.versions[former:]), use=self.use.since(at))
+
 
 @dataclass(frozen=True, slots=True)
 class References:
@@ -105,6 +133,11 @@ class References:
     extinct_at: datetime | None = None
     scanned_since: datetime | None = None
     doubts: Sequence[str] = ()
+
+    def since(self, at: datetime) -> "References":
+        """What was learnt of code after an instant. Lines that are there are there."""
+        extinct_at = self.extinct_at if self.extinct_at and self.extinct_at >= at else None
+        return replace(self, extinct_at=extinct_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +158,13 @@ class FlagFacts:
     @property
     def is_permanent(self) -> bool:
         """Whether it is meant to stay, by its kind or its tag."""
-        return self.kind in PERMANENT_KINDS or PERMANENT_TAG in self.tags
+        return self.kind in PERMANENT_KINDS or is_tagged_permanent(self.tags)
+
+    @property
+    def of_this_life(self) -> "FlagFacts":
+        """The facts without those of former lives: of before it was revived, or of former flags with its key."""
+        places = tuple(place.since(self.born_at) for place in self.places)
+        return replace(self, places=places, references=self.references.since(self.born_at))
 
     def decides(self, place: PlaceFacts) -> bool:
         """Whether an environment is one of those that decide."""

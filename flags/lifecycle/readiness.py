@@ -66,7 +66,7 @@ class Removal:
 def removal_of(flag: FlagFacts, now: datetime) -> Removal:
     """Whether a flag can be removed at an instant, and what stands in code afterwards."""
     forward = forward_value(flag)
-    blockers = [matter for place in flag.places for matter in _blockers(flag, place)]
+    blockers = [matter for place in flag.places for matter in _blockers(flag, place, now)]
     cautions = [matter for place in flag.places for matter in _cautions(flag, place, now)]
     cautions += _about_code(flag)
     if not forward.is_known:
@@ -74,7 +74,7 @@ def removal_of(flag: FlagFacts, now: datetime) -> Removal:
     return Removal(tuple(blockers), tuple(cautions), forward)
 
 
-def _blockers(flag: FlagFacts, place: PlaceFacts) -> Iterator[Matter]:
+def _blockers(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[Matter]:
     if place.dependents:
         words = f"Other flags need it in {place.name}: {_listed(place.dependents)}. Change their prerequisites first."
         yield Matter("dependents", words, place.key)
@@ -87,8 +87,10 @@ def _blockers(flag: FlagFacts, place: PlaceFacts) -> Iterator[Matter]:
     if place.timelines and (place.shape is None or not (place.shape.is_sunset or place.shape.is_archived)):
         words = f"Its timeline in {place.name} has not come to the sunset: {_listed(place.timelines)}."
         yield Matter("timeline_before_sunset", words, place.key)
-    if flag.decides(place) and place.use.recent and not _is_withdrawn(place):
-        words = f"{_asking(place)} in {place.name} in the last {RECENT_DAYS} days. Take it out of their code first."
+    if flag.decides(place) and place.use.lately(now) and not _is_withdrawn(place):
+        words = (
+            f"{_asking(place, now)} in {place.name} in the last {RECENT_DAYS} days. Take it out of their code first."
+        )
         yield Matter("recent_use", words, place.key)
 
 
@@ -100,12 +102,12 @@ def _cautions(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[Mat
     elif decides and place.versions and not place.figures.cover(YOUNG_DAYS, now):
         words = f"{place.name} did not report evaluations all through the last {YOUNG_DAYS} days, so look for yourself "
         yield Matter("gaps_in_figures", f"{words}whether it is still asked for.", place.key)
-    if place.use.recent:
+    if place.use.lately(now):
         if not decides:
-            words = f"{_asking(place)} in {place.name} in the last {RECENT_DAYS} days."
+            words = f"{_asking(place, now)} in {place.name} in the last {RECENT_DAYS} days."
             yield Matter("use_elsewhere", words, place.key)
         elif _is_withdrawn(place):
-            words = f"{_asking(place)} in {place.name}, and gets what it will get without the flag."
+            words = f"{_asking(place, now)} in {place.name}, and gets what it will get without the flag."
             yield Matter("use_after_sunset", words, place.key)
     elif place.use.last_at is not None and place.use.last_at > now - timedelta(days=YOUNG_DAYS):
         words = f"It was asked for in {place.name} in the last {YOUNG_DAYS} days, on {place.use.last_at:%Y-%m-%d}."
@@ -164,11 +166,11 @@ def _is_withdrawn(place: PlaceFacts) -> bool:
     return place.shape is not None and place.shape.is_sunset and place.shape.outcomes == {None}
 
 
-def _asking(place: PlaceFacts) -> str:
-    asked = sorted((each for each in place.use.services if each.recent), key=lambda each: -each.recent)
-    who = _listed([each.service for each in asked])
-    times = "once" if place.use.recent == 1 else f"{place.use.recent:,} times"
-    return f"{who} asked for it {times}"
+def _asking(place: PlaceFacts, now: datetime) -> str:
+    who, times = _listed([each.service for each in place.use.lately(now)]), place.use.recent
+    if not times:
+        return f"{who} asked for it"
+    return f"{who} asked for it {'once' if times == 1 else f'{times:,} times'}"
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

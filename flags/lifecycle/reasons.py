@@ -109,7 +109,7 @@ def reasons_in(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[He
 def _by_use(flag: FlagFacts, place: PlaceFacts, shape: Shape, now: datetime) -> Iterator[Held]:
     """What figures say. Where there are none, nothing is said."""
     unused, one = flag.thresholds.unused, flag.thresholds.one_variant
-    set_up_at, last_at = max(place.versions[0].at, flag.born_at), place.use.last_at
+    set_up_at, last_at = place.versions[0].at, place.use.last_at
     if unused is not None and last_at is None and place.figures.cover(unused, now):
         since = max(set_up_at, place.figures.first_at or set_up_at)
         yield from _old(Reason.NEVER_EVALUATED, since, unused, "no service ever asked for it", place, now)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from .facts import FlagFacts, PlaceFacts
 from .reasons import Confidence, Finding, Held, Reason, confidence_in, reasons_in
-from .thresholds import PERMANENT_TAG, UNTOUCHED_DAYS, YOUNG_DAYS
+from .thresholds import PERMANENT_TAG, UNTOUCHED_DAYS, YOUNG_DAYS, is_tagged_permanent
 
 # One environment that decides is enough: a share that stands still in production is forgotten there.
 _ANYWHERE = frozenset({Reason.FORGOTTEN_PARTIAL})
@@ -49,8 +49,9 @@ class Staleness:
 
 
 def judge(flag: FlagFacts, now: datetime) -> Staleness:
-    """What there is to say about a flag at an instant."""
-    return Staleness(tuple(_findings(flag, now)), tuple(_guards(flag, now)))
+    """What there is to say about a flag at an instant. What was before its present life says nothing about it."""
+    living = flag.of_this_life
+    return Staleness(tuple(_findings(living, now)), tuple(_guards(living, now)))
 
 
 def _findings(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def _weighed(flag: FlagFacts, found: Sequence[tuple[PlaceFacts, Held]], now: dat
 
 def _asked_elsewhere(flag: FlagFacts, now: datetime) -> list[str]:
     deciding = {place.key for place in flag.deciding}
-    return [place.name for place in flag.places if place.key not in deciding and place.use.recent]
+    return [place.name for place in flag.places if place.key not in deciding and place.use.lately(now)]
 
 
 def _expired(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: datetime) -> Iterator[Finding]:
@@ -102,7 +103,7 @@ def _expired(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: datetime) -> 
 
 def _only_in_config(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: datetime) -> Iterator[Finding]:
     named, days = flag.references, flag.thresholds.unused
-    is_used = any(place.use.recent for place in deciding)
+    is_used = any(place.use.lately(now) for place in deciding)
     if not named.is_scanned or named.live or not deciding or days is None or is_used:
         return
     since = named.extinct_at or max(flag.born_at, named.scanned_since or now)
@@ -110,7 +111,7 @@ def _only_in_config(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: dateti
         return
     # A key that is put together at run time is in no line of code; figures would show it.
     confidence = min((confidence_in(place, days, now) for place in deciding), key=lambda one: one.rank)
-    lead = "Code no longer names it" if named.extinct_at else "No code ever named it"
+    lead = "Code no longer names it" if named.extinct_at else "No code names it"
     yield Finding(
         Reason.ONLY_IN_CONFIG, since, f"{lead}, and it is still set up.", confidence, {"days": (now - since).days}
     )
@@ -146,7 +147,7 @@ def _is_served(place: PlaceFacts) -> bool:
 
 def _guards(flag: FlagFacts, now: datetime) -> Iterator[Guard]:
     if flag.is_permanent:
-        how = f"the tag “{PERMANENT_TAG}”" if PERMANENT_TAG in flag.tags else "its kind"
+        how = f"the tag “{PERMANENT_TAG}”" if is_tagged_permanent(flag.tags) else "its kind"
         yield Guard("permanent", f"It is meant to stay, by {how}.")
     if flag.born_at > now - timedelta(days=YOUNG_DAYS):
         yield Guard("young", f"It is younger than {YOUNG_DAYS} days.")
@@ -174,17 +175,14 @@ def _work_on_it(flag: FlagFacts, now: datetime) -> Iterator[Guard]:
 
 
 def _runs_experiment(flag: FlagFacts, now: datetime) -> bool:
-    days = flag.thresholds.lifetime
-    return (
-        flag.kind == "experiment"
-        and days is not None
-        and any(
-            place.shape is not None
-            and place.shape.is_enabled
-            and place.shape.is_split
-            and place.versions[-1].at > now - timedelta(days=days)
-            for place in flag.deciding
-        )
+    """Whether an experiment splits people, and not for so long that its share counts as forgotten."""
+    days = flag.thresholds.partial
+    return flag.kind == "experiment" and any(
+        place.shape is not None
+        and place.shape.is_enabled
+        and place.shape.is_split
+        and (days is None or place.versions[-1].at > now - timedelta(days=days))
+        for place in flag.deciding
     )
 
 

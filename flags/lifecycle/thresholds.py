@@ -1,6 +1,6 @@
 """After how many days a flag counts as stale, by kind. The only place where these numbers stand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final
 
@@ -43,6 +43,11 @@ USUAL: Final[Mapping[str, Thresholds]] = {
 }
 NAMES: Final = tuple(field.name for field in fields(Thresholds))
 NEVER: Final = Thresholds()
+
+
+def is_tagged_permanent(tags: Iterable[str]) -> bool:
+    """Whether tags say that a flag is meant to stay, in capitals or not."""
+    return any(tag.strip().casefold() == PERMANENT_TAG for tag in tags)
 
 
 def thresholds_for(kind: str, values: Mapping[str, Any] | None = None) -> Thresholds:

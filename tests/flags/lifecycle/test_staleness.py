@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from flags.lifecycle.debt import debt_of, points_of
 from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use
 from flags.lifecycle.readiness import Readiness, removal_of
 from flags.lifecycle.staleness import judge
-from flags.lifecycle.thresholds import Thresholds
+from flags.lifecycle.thresholds import Thresholds, thresholds_for
 
 from .situations import (
     BACK,
@@ -37,6 +37,8 @@ from .situations import (
 NO_CODE = References(True, 0, ago(40), ago(150))
 NEVER_IN_CODE = References(True, 0, None, ago(150))
 UNSCANNED = References()
+ARCHIVED = ending(off(), is_archived=True)
+EXPERIMENT = thresholds_for("experiment")
 ROLLED_OUT = ((190, share(10)), (100, share(100)))
 
 
@@ -91,8 +93,8 @@ CASES = [
     ),
     case(
         "figures came back an hour ago after half a year: nobody knows who asked meanwhile",
-        flag(place((250, share(50)), figures=BACK, use=use(190)), references=NO_CODE, age=39),
-        "no_evaluations forgotten_partial only_in_config",
+        flag(place((250, share(50)), figures=BACK, use=use(190)), references=NO_CODE, age=250),
+        "no_evaluations forgotten_partial expired_by_kind only_in_config",
         "",
         "medium",
     ),
@@ -356,9 +358,94 @@ CASES = [
         "blocked",
     ),
     case(
+        "an experiment at half and half, older than its kind should get",
+        flag(place((50, share(50)), use=MIXED), kind="experiment", age=55),
+        "expired_by_kind",
+        "experiment",
+        "medium",
+        "blocked",
+    ),
+    case(
+        "an experiment of a project where nothing is ever too old",
+        flag(place((50, share(50)), use=MIXED), kind="experiment", thresholds=replace(EXPERIMENT, lifetime=None)),
+        "",
+        "experiment",
+        None,
+        "blocked",
+    ),
+    case(
+        "an experiment that stands still, where nothing is ever too old",
+        flag(place((61, share(50)), use=MIXED), kind="experiment", thresholds=replace(EXPERIMENT, lifetime=None)),
+        "forgotten_partial",
+        "",
+        "high",
+        "blocked",
+    ),
+    case(
+        "an experiment of a project where shares may stand still",
+        flag(place((190, share(50)), use=MIXED), kind="experiment", thresholds=replace(EXPERIMENT, partial=None)),
+        "expired_by_kind",
+        "experiment",
+        "medium",
+        "blocked",
+    ),
+    case(
         "an experiment nobody ended",
         flag(place((80, share(50)), use=MIXED), kind="experiment"),
         "forgotten_partial expired_by_kind",
+        "",
+        "high",
+        "blocked",
+    ),
+    case(
+        "a release flag that is meant to stay, in capitals",
+        flag(place(*ROLLED_OUT, use=use(60)), tags=(" Permanent",)),
+        "",
+        "permanent",
+        None,
+    ),
+    # Former lives.
+    case(
+        "revived 31 days ago: what was before says nothing",
+        flag(
+            place((500, aimed()), (400, ARCHIVED), (31, off()), use=use(400, first=500)),
+            kind="operational",
+            age=31,
+            references=References(True, 0, ago(390), ago(450)),
+        ),
+        "only_in_config",
+        "",
+        "high",
+        "safe",
+    ),
+    case(
+        "revived and settled 31 days ago, and never aimed at anybody since",
+        flag(place((500, aimed()), (400, ARCHIVED), (31, plain()), use=USED), age=31),
+        "no_rules",
+        "",
+        "high",
+        "blocked",
+    ),
+    case(
+        "revived in staging, archived in production still",
+        flag(place((500, aimed()), (400, ARCHIVED)), staging((500, aimed()), (400, ARCHIVED), (35, aimed())), age=35),
+        "",
+        "",
+        None,
+        "caution",
+    ),
+    case(
+        "a new flag of an old key: its services asked for the former one",
+        flag(place((31, aimed()), use=use(60, on=60, off=90)), age=31),
+        "never_evaluated",
+        "",
+        "high",
+    ),
+    # Reported late.
+    case(
+        "asked for hours ago, and the counts are not added up yet",
+        flag(place(*ROLLED_OUT, use=use(0.3)), references=NEVER_IN_CODE),
+        "fully_rolled_out expired_by_kind",
         "",
         "high",
         "blocked",
@@ -591,7 +678,11 @@ def test_judge__young_flag__is_never_stale(where: PlaceFacts, age: float, kind: 
 
 
 @given(
-    places, st.floats(30, 3000), st.sampled_from([("kill_switch", ()), ("permission", ()), ("release", ("permanent",))])
+    places,
+    st.floats(30, 3000),
+    st.sampled_from(
+        [("kill_switch", ()), ("permission", ()), ("release", ("permanent",)), ("experiment", ("x", "PERMANENT "))]
+    ),
 )
 def test_judge__permanent_flag__is_never_stale(
     where: PlaceFacts, age: float, what: tuple[str, tuple[str, ...]]
@@ -602,6 +693,18 @@ def test_judge__permanent_flag__is_never_stale(
 
     assert not found.is_stale
     assert found.findings == ()
+
+
+@given(st.lists(st.tuples(st.floats(31, 190), documents), max_size=3), places)
+def test_judge__former_life__says_nothing(before: list[tuple[float, dict[str, Any]]], where: PlaceFacts) -> None:
+    """A flag that was archived and revived is judged as one that was made then."""
+    born = 30.5
+    former = place(*sorted(before, key=lambda each: -each[0]), (30.6, ARCHIVED))
+    begun = place((born, where.document or {}), figures=where.figures, use=where.use)
+    revived = replace(begun, versions=(*former.versions, *begun.versions))
+    fresh = replace(begun, use=begun.use.since(ago(born)))
+
+    assert judge(flag(revived, age=born), NOW) == judge(flag(fresh, age=born), NOW)
 
 
 @given(places, st.integers(1, 1000), st.floats(0, 100))
