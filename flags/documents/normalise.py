@@ -1,6 +1,7 @@
 """The one stored form of a document, and the documents a flag starts with."""
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from flags.evaluation.instants import instant_text, parse_instant
@@ -100,10 +101,10 @@ def normalise_segment(document: Mapping[str, Any]) -> Document:
 
 def _fill_rules(rules: list[dict[str, Any]]) -> None:
     taken = {rule["id"] for rule in rules if isinstance(rule.get("id"), str)}
+    names = (name for number in count(1) if (name := f"r{number}") not in taken)
     for rule in rules:
         if "id" not in rule:
-            rule["id"] = next(name for n in range(1, len(rules) + len(taken) + 2) if (name := f"r{n}") not in taken)
-            taken.add(rule["id"])
+            rule["id"] = next(names)
         rule.setdefault("description", "")
         rule.setdefault("condition", None)
         _fill_condition(rule["condition"])
