@@ -142,7 +142,9 @@ class References:
 
 @dataclass(frozen=True, slots=True)
 class FlagFacts:
-    """Everything about a flag. `born_at` is when its present life began, `snoozed_until` None unless it is snoozed."""
+    """Everything about a flag. `born_at` is when its present life began, `snoozed_until` None unless it is snoozed,
+    `snooze_ended_at` when a snooze ended at last.
+    """
 
     key: str
     kind: str
@@ -153,12 +155,18 @@ class FlagFacts:
     archived_at: datetime | None = None
     snoozed_until: datetime | None = None
     snooze_reason: str = ""
+    snooze_ended_at: datetime | None = None
     references: References = References()
 
     @property
     def is_permanent(self) -> bool:
         """Whether it is meant to stay, by its kind or its tag."""
         return self.kind in PERMANENT_KINDS or is_tagged_permanent(self.tags)
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When it was changed at last in any environment."""
+        return max((place.changed_at for place in self.places if place.changed_at), default=None)
 
     @property
     def of_this_life(self) -> "FlagFacts":

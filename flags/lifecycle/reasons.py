@@ -68,10 +68,13 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reason that holds. `since` is from when on it was so; `numbers` are what it rests on."""
+    """A reason that holds. `since` is from when on it was so, `due_at` from when on for longer than is usual; `numbers`
+    are what it rests on.
+    """
 
     reason: Reason
     since: datetime
+    due_at: datetime
     sentence: str
     confidence: Confidence
     numbers: dict[str, int] = field(default_factory=dict)

@@ -27,10 +27,14 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """What was found about a flag. It is stale when there is a reason and no guard."""
+    """What was found about a flag. It is stale when there is a reason and no guard.
+
+    `free_since` is when the last guard ended, as far as that is known.
+    """
 
     findings: Sequence[Finding]
     guards: Sequence[Guard]
+    free_since: datetime
 
     @property
     def is_stale(self) -> bool:
@@ -39,8 +43,8 @@ class Staleness:
 
     @property
     def since(self) -> datetime | None:
-        """Since when it is stale, None unless it is."""
-        return min((each.since for each in self.findings), default=None) if self.is_stale else None
+        """Since when it is stale, None unless it is: a reason held for longer than is usual, and no guard did."""
+        return max(min(each.due_at for each in self.findings), self.free_since) if self.is_stale else None
 
     @property
     def confidence(self) -> Confidence | None:
@@ -51,7 +55,7 @@ class Staleness:
 def judge(flag: FlagFacts, now: datetime) -> Staleness:
     """What there is to say about a flag at an instant. What was before its present life says nothing about it."""
     living = flag.of_this_life
-    return Staleness(tuple(_findings(living, now)), tuple(_guards(living, now)))
+    return Staleness(tuple(_findings(living, now)), tuple(_guards(living, now)), _free_since(living))
 
 
 def _findings(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
@@ -81,7 +85,8 @@ def _weighed(flag: FlagFacts, found: Sequence[tuple[PlaceFacts, Held]], now: dat
     if asked and confidence is not Confidence.LOW:
         confidence = Confidence.MEDIUM
         words += f" It is still asked for in {' and '.join(asked)}."
-    return Finding(first.reason, since, words, confidence, {"days": age, "threshold": first.days})
+    due_at = since + timedelta(days=first.days)
+    return Finding(first.reason, since, due_at, words, confidence, {"days": age, "threshold": first.days})
 
 
 def _asked_elsewhere(flag: FlagFacts, now: datetime) -> list[str]:
@@ -98,7 +103,7 @@ def _expired(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: datetime) -> 
     confidence = min(least, Confidence.MEDIUM, key=lambda one: one.rank)
     words = f"It has lived for {_days(age)}; flags of the kind “{flag.kind}” are meant to go after {_days(days)}."
     since = flag.born_at + timedelta(days=days)
-    yield Finding(Reason.EXPIRED_BY_KIND, since, words, confidence, {"days": age, "threshold": days})
+    yield Finding(Reason.EXPIRED_BY_KIND, since, since, words, confidence, {"days": age, "threshold": days})
 
 
 def _only_in_config(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: datetime) -> Iterator[Finding]:
@@ -107,14 +112,14 @@ def _only_in_config(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: dateti
     if not named.is_scanned or named.live or not deciding or days is None or is_used:
         return
     since = named.extinct_at or max(flag.born_at, named.scanned_since or now)
-    if since > now - timedelta(days=UNTOUCHED_DAYS):
+    due_at = since + timedelta(days=UNTOUCHED_DAYS)
+    if due_at > now:
         return
     # A key that is put together at run time is in no line of code; figures would show it.
     confidence = min((confidence_in(place, days, now) for place in deciding), key=lambda one: one.rank)
     lead = "Code no longer names it" if named.extinct_at else "No code names it"
-    yield Finding(
-        Reason.ONLY_IN_CONFIG, since, f"{lead}, and it is still set up.", confidence, {"days": (now - since).days}
-    )
+    words = f"{lead}, and it is still set up."
+    yield Finding(Reason.ONLY_IN_CONFIG, since, due_at, words, confidence, {"days": (now - since).days})
 
 
 def _only_in_code(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
@@ -123,9 +128,10 @@ def _only_in_code(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
     gone = [place.changed_at for place in flag.places if place.changed_at is not None]
     since = flag.archived_at or max(gone, default=flag.born_at)
     words = f"Code still names it in {flag.references.live} lines, and it is served nowhere."
-    if since <= now - timedelta(days=UNTOUCHED_DAYS):
+    due_at = since + timedelta(days=UNTOUCHED_DAYS)
+    if due_at <= now:
         numbers = {"days": (now - since).days, "lines": flag.references.live}
-        yield Finding(Reason.ONLY_IN_CODE, since, words, Confidence.HIGH, numbers)
+        yield Finding(Reason.ONLY_IN_CODE, since, due_at, words, Confidence.HIGH, numbers)
 
 
 def _unknown(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
@@ -138,7 +144,7 @@ def _unknown(flag: FlagFacts, now: datetime) -> Iterator[Finding]:
     names = " and ".join(dict.fromkeys(place.name for place, _ in asking))
     words = f"{', '.join(services[:5])} asked for it in {names}, where it is not served."
     since = min(use.first_at or use.last_at for _, use in asking)
-    yield Finding(Reason.UNKNOWN_KEY_ASKED, since, words, Confidence.HIGH, {"services": len(services)})
+    yield Finding(Reason.UNKNOWN_KEY_ASKED, since, since, words, Confidence.HIGH, {"services": len(services)})
 
 
 def _is_served(place: PlaceFacts) -> bool:
@@ -151,13 +157,23 @@ def _guards(flag: FlagFacts, now: datetime) -> Iterator[Guard]:
         yield Guard("permanent", f"It is meant to stay, by {how}.")
     if flag.born_at > now - timedelta(days=YOUNG_DAYS):
         yield Guard("young", f"It is younger than {YOUNG_DAYS} days.")
-    changed = max((place.changed_at for place in flag.places if place.changed_at), default=None)
+    changed = flag.changed_at
     if changed is not None and changed > now - timedelta(days=UNTOUCHED_DAYS):
         yield Guard("changed_lately", f"It was changed in the last {UNTOUCHED_DAYS} days.")
     if flag.snoozed_until is not None:
         why = f": {flag.snooze_reason}" if flag.snooze_reason else "."
         yield Guard("snoozed", f"It is snoozed until {flag.snoozed_until:%Y-%m-%d}{why}")
     yield from _work_on_it(flag, now)
+
+
+def _free_since(flag: FlagFacts) -> datetime:
+    """When the last guard of those whose end is known ended or will end: youth, changes and snoozes."""
+    ends = [flag.born_at + timedelta(days=YOUNG_DAYS)]
+    if flag.changed_at is not None:
+        ends.append(flag.changed_at + timedelta(days=UNTOUCHED_DAYS))
+    if flag.snooze_ended_at is not None:
+        ends.append(flag.snooze_ended_at)
+    return max(ends)
 
 
 def _work_on_it(flag: FlagFacts, now: datetime) -> Iterator[Guard]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, Use
 from flags.lifecycle.histories import add_version
 from flags.lifecycle.lives import Life, life_of
+from flags.lifecycle.snoozes import holds
 from flags.lifecycle.stages import Version
 from flags.lifecycle.thresholds import USUAL, YOUNG_DAYS, Thresholds, thresholds_for
 from flags.models import Environment, Flag, FlagConfig, Project
@@ -34,6 +35,15 @@ class FlagLife:
     life: Life
 
 
+@dataclass(slots=True)
+class _Snoozed:
+    """The snoozes of a flag: the one in force, and when another ended at last."""
+
+    until: datetime | None = None
+    reason: str = ""
+    ended_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class _Ground:
     """What was read for all flags of a project together."""
@@ -45,7 +55,7 @@ class _Ground:
     uses: Mapping[tuple[uuid.UUID, str], Use]
     work: Mapping[tuple[uuid.UUID, str], Work]
     thresholds: Mapping[str, Thresholds]
-    snoozes: Mapping[uuid.UUID, Snooze]
+    snoozes: Mapping[uuid.UUID, _Snoozed]
     references: Mapping[str, FlagReferences]
     code: CodeKnowledge
 
@@ -116,14 +126,22 @@ def _history(
     return found
 
 
-def _snoozes(project: Project, flag_ids: Collection[uuid.UUID] | None, now: datetime) -> dict[uuid.UUID, Snooze]:
-    rows = Snooze.objects.filter(project=project, until__gt=now, ended_at=None)
+def _snoozes(project: Project, flag_ids: Collection[uuid.UUID] | None, now: datetime) -> dict[uuid.UUID, _Snoozed]:
+    rows = Snooze.objects.filter(project=project)
     rows = rows if flag_ids is None else rows.filter(flag__in=flag_ids)
-    return {snooze.flag_id: snooze for snooze in rows.order_by("until")}
+    found: dict[uuid.UUID, _Snoozed] = {}
+    for snooze in rows.order_by("until"):
+        each = found.setdefault(snooze.flag_id, _Snoozed())
+        if holds(snooze.until, snooze.ended_at, now):
+            each.until, each.reason = snooze.until, snooze.reason
+        else:
+            ended_at = min(snooze.until, snooze.ended_at or snooze.until)
+            each.ended_at = max(ended_at, each.ended_at or ended_at)
+    return found
 
 
 def _facts(flag: Flag, ground: _Ground) -> FlagFacts:
-    snooze, named = ground.snoozes.get(flag.pk), ground.references.get(flag.key)
+    snoozed, named = ground.snoozes.get(flag.pk, _Snoozed()), ground.references.get(flag.key)
     return FlagFacts(
         key=flag.key,
         kind=flag.kind,
@@ -132,8 +150,9 @@ def _facts(flag: Flag, ground: _Ground) -> FlagFacts:
         thresholds=ground.thresholds.get(flag.kind, Thresholds()),
         tags=tuple(flag.tags),
         archived_at=flag.archived_at,
-        snoozed_until=timezone.localtime(snooze.until) if snooze else None,
-        snooze_reason=snooze.reason if snooze else "",
+        snoozed_until=timezone.localtime(snoozed.until) if snoozed.until else None,
+        snooze_reason=snoozed.reason,
+        snooze_ended_at=snoozed.ended_at,
         references=References(
             is_scanned=not ground.code.doubts,
             live=named.live if named else 0,

@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from flags.documents.deprecation import Deprecation, with_deprecation
 from flags.lifecycle.facts import Use
 from flags.models import CodeReference, CodeRepository, CodeScan, EvaluationCount, FlagConfig, FlagUse
+from flags.services.tickets import governed_write
 from flags.telemetry.labels import TEST_TRAFFIC
+from rollouts.models import Snooze
 from rollouts.selectors.staleness.facts import life_of_flag, lives_of
 from rollouts.selectors.staleness.uses import figures_of, uses_of
 from tests.factories import NOW, World, make_served_world, make_world, percent_document
@@ -112,6 +114,28 @@ def test_life_of_flag__telemetry_of_this_morning__says_nothing_of_last_month(wor
 
     assert {each.code for each in life.removal.cautions} == {"gaps_in_figures", "not_scanned"}
     assert "never_evaluated" not in {each.reason for each in life.staleness.findings}
+
+
+@pytest.mark.parametrize(("until", "ended", "since"), [(5, None, 5), (-9, 5, 5), (9, 20, 20), (75, 60, 70)])
+def test_life_of_flag__snooze_that_ended__counts_from_its_end(
+    world: World, until: float, ended: float | None, since: float
+) -> None:
+    """Everybody gets the flag for 100 days, so it is stale for 70 unless it was snoozed."""
+    with governed_write(world.project.pk):
+        for days, ended_at in ((until, ended), (80, None)):
+            Snooze.objects.create(
+                project=world.project,
+                flag=world.first_flag,
+                until=LATER - timedelta(days=days),
+                reason="Wanted",
+                created_by=world.rita,
+                created_at=NOW,
+                ended_at=None if ended_at is None else LATER - timedelta(days=ended_at),
+            )
+
+    life = life_of_flag(world.first_flag, now=LATER)
+
+    assert life.staleness.since == LATER - timedelta(days=since)
 
 
 def test_uses_of__asked_for_where_it_is_not__is_unknown_for_a_month(world: World) -> None:
