@@ -88,8 +88,14 @@ def visit(browser: "Browser", live_server: Any) -> Iterator[Visitor]:
 @pytest.fixture
 def evaluate(world: World, live_server: Any, clock: Clock) -> Callable[[], tuple[dict[str, Any], Any]]:
     """Ask for the flag in production as a service does: the answer and its headers."""
-    told = {"name": "checkout", "scope": "evaluate", "expires_at": None}
-    issued = issue_token(world.production.pk, actor=actor_of(world.ada), now=clock(), **told)
+    issued = issue_token(
+        world.production.pk,
+        actor=actor_of(world.ada),
+        name="checkout",
+        scope="evaluate",
+        expires_at=None,
+        now=clock(),
+    )
 
     def ask() -> tuple[dict[str, Any], Any]:
         store.reset()
