@@ -77,12 +77,13 @@ def _ground(project: Project, flags: Sequence[Flag] | None, now: datetime) -> _G
     ids, keys = [each.pk for each in environments], None if flags is None else [flag.key for flag in flags]
     flag_ids = None if flags is None else [flag.pk for flag in flags]
     thresholds = thresholds_in(project)
+    kinds = thresholds.keys() if flags is None else {flag.kind for flag in flags}
     days = max(max(each.unused or 0, each.one_variant or 0) for each in thresholds.values()) + _MARGIN_DAYS
     return _Ground(
         environments=environments,
         documents=_documents(ids, flag_ids),
         history=_history(ids, flag_ids, now),
-        figures=figures_of(ids, days=max(YOUNG_DAYS, *map(_longest, thresholds.values())), now=now),
+        figures=figures_of(ids, days=max([YOUNG_DAYS, *(_longest(thresholds[kind]) for kind in kinds)]), now=now),
         uses=uses_of(ids, keys, days=days, now=now),
         work=work_on(ids, now=now),
         thresholds=thresholds,
