@@ -84,7 +84,13 @@ def residual_facts(timeline: DeprecationTimeline, definition: TimelineDefinition
     gates = definition.milestones[timeline.milestone].gates
     if gates.residual_at_most is None:
         return None
-    return residual_evaluations(timeline.environment_id, definition.flag_key, days=gates.residual_days, now=now)
+    return residual_evaluations(
+        timeline.environment_id,
+        definition.flag_key,
+        days=gates.residual_days,
+        now=now,
+        at_most=gates.residual_at_most,
+    )
 
 
 def signal_of(

@@ -126,6 +126,11 @@ class TimelineBench(Bench):
             count=count,
         )
 
+    def report_all_along(self, days: int, until: datetime, *, environment: Environment | None = None) -> None:
+        """Services evaluated some other flag on each of the last days, so that what is missing is zero."""
+        for back in range(days):
+            self.report(7, until - back * DAY, environment=environment, key="busy", service="search", span="hour")
+
 
 def reloaded(timeline: DeprecationTimeline) -> DeprecationTimeline:
     """The timeline as the database has it."""

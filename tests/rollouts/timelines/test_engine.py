@@ -219,6 +219,8 @@ def test_residual_use__before_the_sunset__decides(
 ) -> None:
     gates = {SUNSET: {"residual_days": 7, "residual_at_most": 100}}
     timeline = brought_to(bench.started(gates=gates), RAMPED_DOWN)
+    if reports:
+        bench.report_all_along(7, at_day(28))
     for number, (key, count, days_before) in enumerate(reports):
         bench.report(count, at_day(28) - days_before * DAY, key=key, service=f"service-{number}")
 
@@ -254,6 +256,7 @@ def test_hours_and_minutes__of_the_same_evaluations__are_counted_once(bench: Tim
     gates = {SUNSET: {"residual_days": 60, "residual_at_most": 100}}
     timeline = brought_to(bench.started(gates=gates), RAMPED_DOWN)
     recent, old = at_day(28) - DAY, at_day(28) - 50 * DAY
+    bench.report_all_along(60, at_day(28))
     for span in ("minute", "hour"):
         bench.report(60, recent, span=span)
     bench.report(40, old, span="hour")

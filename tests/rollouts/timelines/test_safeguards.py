@@ -157,6 +157,7 @@ def test_approval__where_there_are_figures__waives_nothing(bench: TimelineBench)
     gates = {WARNED: {"residual_days": 7, "residual_at_most": 9, "approvals": 1}}
     timeline = brought_to(bench.started(gates=gates), ANNOUNCED)
     bench.report(5, at_day(6.9))
+    bench.report_all_along(7, at_day(7))
     wanted = told(bench, timeline, by=bench.world.abel, now=at_day(7), digest=timeline.digest)
 
     acting.approve_milestone(timeline.pk, **wanted)
