@@ -237,6 +237,7 @@ def _values(world: World, flag: Flag, segment: Segment, requests: dict[str, Chan
         "project_id": [str(world.project.pk)],
         "bundle_id": [str(_bundle(world))],
         "act": [act.value for act in Act],
+        "kind": ["release"],
         "flag_key": [flag.key],
         "flag": [flag.key],
         "key": [flag.key, world.project.key, world.production.key],
