@@ -231,7 +231,7 @@ if ENV.REDIS_URL:
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["flagsite.parsers.DeepJSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "flags.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",

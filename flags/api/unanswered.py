@@ -25,14 +25,15 @@ class Unanswered:
     def forget(self) -> None:
         """Begin anew: in a forked child, and between tests."""
         self._noted: dict[uuid.UUID, dict[str, Unserved]] = {}
-        self._keeping = Keeping()
+        self._keeping: dict[uuid.UUID, Keeping] = {}
 
     def note(self, environment_id: uuid.UUID, flag_key: str) -> None:
         """Somebody asked for a flag that the environment does not serve."""
         noted, mark = self._noted.setdefault(environment_id, {}), flag_mark(flag_key)
         found = noted.get(mark)
         if found is None and len(noted) < MOST:
-            found = noted.setdefault(mark, Unserved(self._keeping.kept(flag_key)))
+            keeping = self._keeping.setdefault(environment_id, Keeping())
+            found = noted.setdefault(mark, Unserved(keeping.kept(flag_key)))
         elif found is None:
             found = noted.setdefault(FURTHER, Unserved(FURTHER))
         found.count += 1

@@ -28,7 +28,9 @@ MOST_WORDS = 5
 
 
 class Cleaning(StrEnum):
-    """What becomes of flags. `TIDY`: everybody keeps what everybody gets, and rules that decide nothing go.
+    """What becomes of flags. `TIDY`: everybody gets what everybody with a targeting key gets, and rules that decide
+    nothing go; that widens where a split left out whoever has no key.
+
     `SWITCH_OFF`: everybody gets the switched-off answer.
     """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from flags import snapshots
-from flags.api.unanswered import unanswered
+from flags.api.unanswered import Unanswered, unanswered
 from flags.models import FlagUse, QuarantinedRow, UnknownKey
 from flags.services.asked_in_vain import AskedInVain
 from flags.services.telemetry import accept
@@ -324,3 +324,12 @@ def test_race__two_writers_with_different_keys__stay_within_the_bound(world: Wor
     assert not failures
     assert UnknownKey.objects.exclude(key=FURTHER).count() == MOST_KEYS
     assert UnknownKey.objects.get(key=FURTHER).count == 100
+
+
+def test_unanswered__flood_in_one_environment__hides_no_key_of_another() -> None:
+    noted, flooded, other = Unanswered(), uuid4(), uuid4()
+    for number in range(MOST_KEYS + 5):
+        noted.note(flooded, word(number))
+    noted.note(other, "checkout-redesing")
+
+    assert {each.key for each in noted.take()[other].values()} == {"checkout-redesing"}
