@@ -17,6 +17,8 @@ from rollouts.selectors.retention import Payload
 
 SUFFIX = ".jsonl.gz"
 _CHUNK = 1 << 20
+# No payload comes near this: a longer line is no line of ours, and is not read to its end.
+LONGEST_LINE = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def _write(path: Path, payload_class: str, payloads: Iterable[Payload]) -> Writt
 
 def write_manifest(path: Path, facts: dict[str, Any]) -> None:
     """Write what a file holds beside it, and wait until the disk holds that."""
-    with path.with_name(path.name.removesuffix(SUFFIX) + ".manifest.json").open("x") as file:
+    manifest = path.with_name(path.name.removesuffix(SUFFIX) + ".manifest.json")
+    with os.fdopen(os.open(manifest, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(facts, file, indent=2, sort_keys=True)
         file.write("\n")
         file.flush()
@@ -108,10 +111,11 @@ def read_lines(path: Path) -> Iterator[Line]:
     """The lines of a file. Raises ValueError, with the number of the line, where one cannot be read."""
     number = 1
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            for number, text in enumerate(file, start=1):  # noqa: B007 - the number is for the error
+        with gzip.open(path, "rb") as file:
+            while text := file.readline(LONGEST_LINE + 1):
                 yield _decoded(text)
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError) as error:
+                number += 1
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"It cannot be read from line {number} on: {error}.") from error
 
 
@@ -121,8 +125,10 @@ def _encoded(line: Line) -> bytes:
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def _decoded(text: str) -> Line:
-    fields = json.loads(text)
+def _decoded(text: bytes) -> Line:
+    if len(text) > LONGEST_LINE:
+        raise ValueError("the line is too long")
+    fields = json.loads(text.decode())
     fields["payload_class"] = fields.pop("class")
     line = Line(**fields)
     if not all(isinstance(value, str) for value in asdict(line).values()):

@@ -91,6 +91,12 @@ def test_archive__event_and_manifest__anchor_the_file(old, tmp_path):
     assert AuditEvent.objects.filter(action=Action.PAYLOADS_RESTORED).count() == 1
 
 
+def test_archive__file_and_manifest__are_for_their_owner_alone(old, tmp_path):
+    made(old, PayloadClass.VERSIONS, tmp_path)
+
+    assert [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()] == [0o600, 0o600]
+
+
 def test_file__of_versions__proves_itself_to_an_outsider(old, tmp_path):
     with gzip.open(made(old, PayloadClass.VERSIONS, tmp_path), "rt") as file:
         lines = [json.loads(line) for line in file]

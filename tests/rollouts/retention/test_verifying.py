@@ -13,6 +13,7 @@ from audits.models import AuditEvent
 from flags.errors import InvalidInput
 from flags.models import FlagConfig
 from rollouts.retention.classes import PayloadClass
+from rollouts.services.retention import files
 from rollouts.services.retention.restoring import restore_payloads
 from rollouts.services.retention.verifying import verify_archive
 from tests.rollouts.retention.support import LATER, SYSTEM, archive, everything, old_world
@@ -41,6 +42,10 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
+def forge(path: Path, content: bytes) -> None:
+    path.write_bytes(gzip.compress(content))
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a payload": (lambda p: rewrite(p, lambda x: x[0].update(payload="{}")), "the payload was altered"),
     "a payload with its digest": (
@@ -55,12 +60,16 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a number": (lambda p: rewrite(p, lambda x: x[0].update(payload=7)), "cannot be read from line 1"),
     "written anew": (lambda p: rewrite(p, lambda x: None), "its SHA-256 is"),
     "cut off": (cut, "cannot be read from line"),
+    "brackets in brackets": (lambda p: forge(p, b"[" * 200_000 + b"\n"), "cannot be read from line 1"),
+    "a line without an end": (lambda p: forge(p, b" " * 3_000), "cannot be read from line 1 on: the line is too long"),
+    "no text": (lambda p: forge(p, b"\xff\n"), "cannot be read from line 1"),
     "no archive": (lambda p: p.write_bytes(b"hello"), "cannot be read from line 1"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_verify__file_was_changed__says_what_and_nothing_comes_back(damage, path):
+def test_verify__file_was_changed__says_what_and_nothing_comes_back(damage, path, monkeypatch):
+    monkeypatch.setattr(files, "LONGEST_LINE", 2_000)
     before, (change, words) = everything(), DAMAGE[damage]
     change(path)
     report = verify_archive(path)
@@ -71,6 +80,14 @@ def test_verify__file_was_changed__says_what_and_nothing_comes_back(damage, path
     with pytest.raises(InvalidInput, match="Nothing was brought back"):
         restore_payloads(path, actor=SYSTEM, now=LATER)
     assert everything() == before
+
+
+def test_verify__another_sha256__is_read_no_further_than_the_first_altered_line(path):
+    rewrite(path, lambda x: [line.update(payload="{}") for line in x])
+    report = verify_archive(path)
+
+    assert report.lines == 1
+    assert len(report.problems) == 2
 
 
 def test_verify__file_was_only_renamed__is_sound(path):
