@@ -8,11 +8,13 @@ import time_machine
 from django.urls import reverse
 
 from flags.authority import NotNarrowing
+from flags.errors import PermissionMissing
 from flags.models import Environment
 from flags.services.tickets import governed_write
-from rollouts.deprecations.transitions import TimelineState
+from rollouts.deprecations.transitions import TimelineAct, TimelineState
 from rollouts.errors import TimelineMovedGround
 from rollouts.models import DeprecationTimeline, TimelineStep
+from rollouts.selectors.timelines.rights import possible_acts
 from rollouts.services.timelines import acting
 from rollouts.services.timelines.engine import advance_due
 from tests.factories import actor_of, percent_document
@@ -182,6 +184,23 @@ def test_timeline__that_nobody_approved_and_protected_and_edited_since__is_ended
     assert (found.state, found.milestone, bench.served()) == (TimelineState.ENDED.value, RAMPED_DOWN, left)
     assert evidence["left_alone"] == "not_narrowing"
     assert "Propose a change request" in evidence["what_to_do"]
+
+
+def test_timeline__that_nobody_approved_and_protected_since__is_postponed_by_a_release_manager_alone(
+    bench: TimelineBench,
+) -> None:
+    timeline = brought_to(bench.started(), WARNED)
+    protect(bench)
+    before, rita, rolf = bench.ending(), bench.world.rita, bench.world.rolf
+
+    with pytest.raises(PermissionMissing, match="release manager"):
+        acting.postpone(timeline.pk, SUNSET, to=at_day(35), **told(bench, timeline, 8, by=rita))
+    assert bench.ending() == before
+    shown = {one.act: one for one in possible_acts(reloaded(timeline), rita)}[TimelineAct.POSTPONE]
+    assert (shown.is_allowed, "release manager" in shown.why_not) == (False, True)
+
+    acting.postpone(timeline.pk, SUNSET, to=at_day(35), **told(bench, timeline, 8, by=rolf))
+    assert bench.ending() == {**before, "sunset_at": "2026-04-06T09:00:00Z"}
 
 
 def test_brownout__in_an_environment_protected_since__is_over_all_the_same(bench: TimelineBench) -> None:
