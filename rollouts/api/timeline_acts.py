@@ -1,7 +1,10 @@
 """What people do with deprecation timelines over the API: each act, what a body says for it, and the service."""
 
+from datetime import datetime
+
 from rest_framework import serializers
 
+from flags.evaluation.instants import parse_instant
 from rollouts.api import acting
 from rollouts.api.acting import Act, Subject, act_addresses
 from rollouts.api.timeline_shapes import TimelineDetailSerializer
@@ -12,6 +15,19 @@ from rollouts.services.timelines.drafting import propose_timeline, recall_timeli
 
 Facts = dict[str, object]
 _DIGEST = "3f1c0a5e" * 8
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant that names its offset: without one, or without a time, it would be a guess."""
+
+    def to_internal_value(self, value: object) -> datetime:
+        """The instant, or the sentence that says how to write one."""
+        found = parse_instant(value)
+        if found is None:
+            raise serializers.ValidationError(
+                "Give a date and time with its offset from UTC, such as 2026-09-14T09:00:00+02:00."
+            )
+        return found
 
 
 def _why(*, is_needed: bool = False) -> serializers.CharField:
@@ -72,7 +88,7 @@ class TimelinePostponeInput(TimelineEndInput):
     number = serializers.IntegerField(
         min_value=1, max_value=MAX_MILESTONES, help_text="The milestone that comes later; it lies ahead."
     )
-    to = serializers.DateTimeField(help_text="Its new date, with the offset from UTC.")
+    to = InstantField(help_text="Its new date, with the offset from UTC.")
     with_later = serializers.BooleanField(
         required=False, default=True, help_text="Whether those after it come later by as much."
     )
