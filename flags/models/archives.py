@@ -7,7 +7,8 @@ class ArchivedPayload(models.Model):
     """One payload that a file of the archive holds. Append-only; it stays when the payload is brought back.
 
     The triggers let a column of evidence change in two ways only: from the text with this digest to the note about it,
-    and from the note back to that text. `row_id` is the primary key of the row, a UUID without dashes.
+    and from the note back to that text. `row_id` is the primary key of the row, a UUID without dashes. `meaning` is
+    what semantic versions and stages need of a version of a config: see `flags.lifecycle.meanings`.
     """
 
     environment = models.ForeignKey("flags.Environment", on_delete=models.PROTECT, related_name="+")
@@ -19,6 +20,7 @@ class ArchivedPayload(models.Model):
     size = models.PositiveIntegerField()
     file = models.CharField(max_length=200)
     archived_on = models.DateField()
+    meaning = models.JSONField(null=True)
     correlation_id = models.UUIDField()
 
     class Meta:

@@ -18,7 +18,8 @@ from audits.context import Actor, ActorKind, correlation, open_correlation_id
 from flags import permissions
 from flags.archives import ArchiveNote, stub_of
 from flags.errors import ConcurrentUpdate, PermissionMissing
-from flags.models import ArchivedPayload, Environment, Project
+from flags.models import ArchivedPayload, Environment, FlagConfig, Project
+from flags.selectors.flag_history import meanings_of
 from flags.services.locks import lock_environments
 from flags.services.tickets import governed_write
 from rollouts.retention.classes import PayloadClass
@@ -27,6 +28,7 @@ from rollouts.services.retention.files import SUFFIX, Line, Written, write_file,
 
 MOST_IN_FILE = 10_000
 _BATCH = 500
+CONFIGS: str = FlagConfig.history.model._meta.db_table
 
 Due = list[tuple[Source, QuerySet[Any]]]
 
@@ -76,7 +78,7 @@ def archive_payloads(
     with correlation(open_correlation_id()) as act_id, transaction.atomic(), opened(project):
         due = due_rows(project, kind, until=until)
         for batch in batches(written.lines):
-            _forget(batch, due, ArchiveNote(now.astimezone(UTC).date(), path.name, ""), act_id=act_id)
+            _forget(batch, due, ArchiveNote(now.astimezone(UTC).date(), path.name, ""), act_id=act_id, now=now)
         record_moved(Action.PAYLOADS_ARCHIVED, project, facts, actor=actor, now=now, reason=reason)
     return Archived(path, written.sha256, len(written.lines), written.size)
 
@@ -106,9 +108,16 @@ def batches(lines: Iterable[Any], size: int = _BATCH) -> Iterator[list[Any]]:
         yield batch
 
 
-def _forget(batch: Sequence[tuple[Line, int]], due: Due, told: ArchiveNote, *, act_id: uuid.UUID) -> None:
+def _forget(
+    batch: Sequence[tuple[Line, int]], due: Due, told: ArchiveNote, *, act_id: uuid.UUID, now: datetime
+) -> None:
     """Put the note in the place of each payload, once more asking whether it may leave."""
-    ArchivedPayload.objects.bulk_create([_promise(line, size, told, act_id) for line, size in batch])
+    configs = [int(line.id) for line, _ in batch if line.table == CONFIGS]
+    meanings = {str(row_id): meaning.as_json() for row_id, meaning in meanings_of(configs, now=now).items()}
+    promises = [_promise(line, size, told, act_id) for line, size in batch]
+    for promise in promises:
+        promise.meaning = meanings.get(promise.row_id) if promise.table_name == CONFIGS else None
+    ArchivedPayload.objects.bulk_create(promises)
     for source, rows in due:
         mine = [line for line, _ in batch if line.table == source.table]
         if rows.filter(pk__in=[line.id for line in mine]).count() != len(mine):
