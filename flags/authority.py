@@ -288,7 +288,7 @@ class Milestone:
     `milestone` 0 is how it was before the timeline. `request_id` is the approved change request, empty for a timeline
     that somebody started in an environment without protection; `content_digest` is that of the change set to write.
     `goes_back`: to a milestone that was reached before, or to the start; open at any time, unless `must_narrow`.
-    `restores`: a way back after which the flag is what it was before, apart from what it says of its end.
+    `restores`: a way back that gives people what was approved, or where nobody approved, exactly what they had before.
     `disrupts`: it changes what people get, which a freeze holds back whichever way it goes; telling services does not.
     """
 
@@ -313,11 +313,10 @@ class Milestone:
         return (APPLY,) if self.request_id and not self.goes_back else (PROPOSE, APPLY)
 
     def demands_narrowing(self, *, is_protected: bool) -> bool:
-        """Whatever an approved timeline does is covered, also on the way back unless that has to narrow.
-
-        One that nobody approved, where the environment was protected since, gives back exactly what it took.
+        """Whatever an approved timeline does is covered on the way forward. No way back shows people what somebody
+        made of the flag, or of what it refers to, while they were withdrawn.
         """
-        is_covered = bool(self.request_id) or (self.goes_back and self.restores)
+        is_covered = self.restores if self.goes_back else bool(self.request_id)
         return is_protected and (self.must_narrow or not is_covered)
 
     def check(self, *, is_protected: bool, digest: str) -> None:

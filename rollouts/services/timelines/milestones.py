@@ -22,6 +22,7 @@ from rollouts.deprecations.words import milestone_name
 from rollouts.errors import TimelineMovedGround
 from rollouts.models import ChangeRequest, DeprecationTimeline, TimelineStep
 from rollouts.selectors.timelines.facts import QUIET
+from rollouts.selectors.timelines.footing import FOOTING, footing_of
 from rollouts.selectors.timelines.ground import Ground, base_document, definition_of, ground_of, kept_version, left_as
 from rollouts.services.timelines.consent import (
     consent_back,
@@ -192,7 +193,8 @@ def begin(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, reason:
     refuse_outdated(definition_of(timeline), now=now, reached=0, instead="Choose later dates, then start it.")
     with correlation(timeline.correlation_id):
         started: dict[str, Any] = {"started_by_id": actor.id, "started_at": now, "next_look_at": now}
-        return step(timeline, TimelineAct.START, actor=actor, now=now, reason=reason, **started)
+        evidence = {FOOTING: footing_of(timeline)}
+        return step(timeline, TimelineAct.START, actor=actor, now=now, reason=reason, evidence=evidence, **started)
 
 
 def refuse_kept_edit(timeline: DeprecationTimeline) -> None:
@@ -249,11 +251,13 @@ def _apply(
 
 def _way_out(timeline: DeprecationTimeline, authority: Milestone) -> str:
     """What else can be done where a person may not take back so much at once."""
-    if authority.must_narrow:
-        return f"Or ask a release manager of {timeline.environment.name}."
+    name = timeline.environment.name
+    if authority.restores:
+        return f"Or ask a release manager of {name}."
     return (
-        "Nobody approved this timeline, and the flag would not be what it was before. Propose what people are to get "
-        "back, or end the timeline, which leaves the flag as it is now."
+        "People would get something else than what was approved or what they had before this timeline, because the "
+        "flag, or a segment or flag that it refers to, is not known to be as it was. Propose what they are to get "
+        f"back, or end the timeline, which leaves the flag as it is now and takes a release manager of {name}."
     )
 
 

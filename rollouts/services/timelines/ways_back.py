@@ -14,6 +14,7 @@ from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.documents import document_at, with_end_of
 from rollouts.deprecations.transitions import TimelineAct
 from rollouts.models import DeprecationTimeline, TimelineStep
+from rollouts.selectors.timelines.footing import is_on_same_footing
 from rollouts.selectors.timelines.ground import Ground, base_document
 from rollouts.services.timelines.consent import is_as_approved
 
@@ -24,8 +25,8 @@ LEFT_WORDS = {
     "change it by hand.",
     ALTERED: "What is stored of this timeline was neither approved nor served, so the flag was left as it is now. "
     "Look at it and change it by hand.",
-    NOT_NARROWING: "The environment is protected now, nobody approved this timeline, and the flag is not what it was "
-    "before any more, so it was left as it is now. Propose a change request to give it back to people.",
+    NOT_NARROWING: "The environment is protected, and people would get back something else than what was approved or "
+    "what they had before, so the flag was left as it is now. Propose a change request to give it back to people.",
     UNREADABLE: "What is stored of this timeline cannot be read, so the flag was left as it is now. Look at what it "
     "says of its end and change it by hand, or by a change request.",
 }
@@ -36,8 +37,8 @@ _TAKES_OUT = frozenset({TimelineAct.UNDO, TimelineAct.END})
 @dataclass(frozen=True, slots=True)
 class WayBack:
     """What is to be written. `why_alone`: nothing, for this reason. `kept_version` is the version that somebody else
-    made and that stays but for its end, 0 for none. `restores`: the flag is again what it was before the timeline,
-    apart from what it says of its end.
+    made and that stays but for its end, 0 for none. `restores`: people get what was approved, or where nobody
+    approved, exactly what they had before the timeline.
     """
 
     document: Document
@@ -55,11 +56,11 @@ def way_back(
     ground: Ground,
     now: datetime,
 ) -> WayBack:
-    """What goes back to a milestone: four queries at most."""
+    """What goes back to a milestone: eight queries at most."""
     document = document_at(definition, base_document(timeline), number, now=now)
     if not ground.is_moved:
         why_alone = "" if _is_known(timeline, document) else ALTERED
-        return WayBack(document, why_alone, restores=_was_before(timeline))
+        return WayBack(document, why_alone, restores=_restores(timeline))
     rows = FlagConfig.objects.filter(environment=timeline.environment_id, flag=timeline.flag_id)
     present: Document = rows.values_list("document", flat=True).get()
     document = with_end_of(present, document)
@@ -103,9 +104,10 @@ def _is_known(timeline: DeprecationTimeline, document: Document) -> bool:
     return is_as_approved(timeline) or _was_served(timeline, document)
 
 
-def _was_before(timeline: DeprecationTimeline) -> bool:
-    """Whether the flag was what the timeline says that it was prepared on."""
-    return _was_served(timeline, base_document(timeline), version=timeline.base["version"])
+def _restores(timeline: DeprecationTimeline) -> bool:
+    """Whether people get what was approved or was served before, down to the segments that it refers to."""
+    was_before = _was_served(timeline, base_document(timeline), version=timeline.base["version"])
+    return (timeline.request is not None or was_before) and is_on_same_footing(timeline)
 
 
 def _was_served(timeline: DeprecationTimeline, document: Document, **which: int) -> bool:
