@@ -1,8 +1,9 @@
 """The one change that evidence allows: a payload leaves for an archive, or comes back from it.
 
-A column of `Guard.archivable` may change from a text to the note about it, and back, only while a ticket of the row's
-environment is open, while every other column stays as it is, and where an `ArchivedPayload` of that row names the
-SHA-256 of exactly that text. So nothing can ever stand there but the payload itself and the note where it is.
+A column of `Guard.archivable` may change from a text to the note about it, and back, only while a ticket for archiving
+of the row's environment is open, while nobody needs the text any longer (`Guard.needed`), while every other column
+stays as it is, and where an `ArchivedPayload` of that row names the SHA-256 of exactly that text. A note is no text
+that may leave. So nothing can ever stand there but the payload itself and the note where it is.
 """
 
 # ruff: noqa: S608 - the only names put into SQL are constants of the guards and columns of models
@@ -14,7 +15,7 @@ from django.apps import apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from flags.guards import FLAGS_GUARDS, TICKETS, Guard, install_guards, refusal
+from flags.guards import ARCHIVE_TICKETS, FLAGS_GUARDS, Guard, install_guards, refusal
 
 ARCHIVES = "flags_archivedpayload"
 
@@ -33,10 +34,9 @@ def reinstall(using: str, guards: Mapping[str, Guard]) -> None:
     """Put back the triggers of `guards` that a rebuilt SQLite table lost. Tables not made yet are passed over."""
     connection = connections[using]
     tables = set(connection.introspection.table_names())
-    present = {table: guard for table, guard in guards.items() if table in tables}
-    if TICKETS in tables:
-        install_guards(connection, present)
-    if ARCHIVES in tables:
+    present = {table: guard for table, guard in guards.items() if {table, guard.tickets} <= tables}
+    install_guards(connection, present)
+    if {ARCHIVES, ARCHIVE_TICKETS} <= tables:
         install_archiving(connection, present)
 
 
@@ -72,7 +72,7 @@ def _sqlite_swap(table: str, guard: Guard) -> str:
     key, others = _columns(table)
     place = f"OLD.{guard.environment_column}"
     kept = [f"OLD.{name} IS NEW.{name}" for name in (key, *others) if name not in guard.archivable]
-    ticket = f"EXISTS (SELECT 1 FROM {TICKETS} WHERE environment_id = {place})"
+    ticket = f"EXISTS (SELECT 1 FROM {ARCHIVE_TICKETS} WHERE environment_id = {place})"
     moved = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in guard.archivable)
     swaps = [
         f"(OLD.{name} IS NEW.{name} OR EXISTS (SELECT 1 FROM {ARCHIVES} a WHERE a.table_name = '{table}' "
@@ -80,13 +80,15 @@ def _sqlite_swap(table: str, guard: Guard) -> str:
         f"AND ({_sqlite_pair(f'OLD.{name}', f'NEW.{name}')} OR {_sqlite_pair(f'NEW.{name}', f'OLD.{name}')})))"
         for name in guard.archivable
     ]
-    return " AND ".join([ticket, f"({moved})", *kept, *swaps])
+    leaves = " OR ".join(f"json_type(NEW.{name}, '$.archived') IS NOT NULL" for name in guard.archivable)
+    return " AND ".join([ticket, f"({moved})", f"NOT (({leaves}) AND {guard.needed})", *kept, *swaps])
 
 
 def _sqlite_pair(text: str, note: str) -> str:
     """`SHA256` is one of the functions that Django adds to SQLite; where it is missing, the UPDATE fails."""
     stub = "json_object('archived', json_object('file', a.file, 'on', a.archived_on, 'sha256', a.sha256))"
-    return f"(SHA256({text}) = a.sha256 AND json_valid({note}) AND json({note}) = {stub})"
+    is_payload = f"json_type({text}, '$.archived') IS NULL"
+    return f"({is_payload} AND SHA256({text}) = a.sha256 AND json_valid({note}) AND json({note}) = {stub})"
 
 
 _FUNCTION = f"""
@@ -96,7 +98,7 @@ CREATE OR REPLACE FUNCTION flagsite_is_archive_swap(
 DECLARE name text;
 BEGIN
     IF before::text = after::text OR (before - columns)::text <> (after - columns)::text
-        OR NOT EXISTS (SELECT 1 FROM {TICKETS} WHERE environment_id = place)
+        OR NOT EXISTS (SELECT 1 FROM {ARCHIVE_TICKETS} WHERE environment_id = place)
     THEN
         RETURN false;
     END IF;
@@ -110,9 +112,9 @@ BEGIN
                 WHERE a.table_name = named AND a.row_id = replace(key, '-', '') AND a.column_name = name
                     AND a.environment_id = place
             ) AS kept
-            WHERE after -> name = note
+            WHERE after -> name = note AND NOT before -> name ? 'archived'
                     AND encode(sha256(convert_to((before -> name)::text, 'UTF8')), 'hex') = kept.sha256
-                OR before -> name = note
+                OR before -> name = note AND NOT after -> name ? 'archived'
                     AND encode(sha256(convert_to((after -> name)::text, 'UTF8')), 'hex') = kept.sha256
         ) THEN
             RETURN false;
@@ -126,19 +128,32 @@ END $$;
 def _postgresql(table: str, guard: Guard) -> Iterator[str]:
     key, _ = _columns(table)
     columns = ", ".join(f"'{name}'" for name in guard.archivable)
+    leaves = " OR ".join(f"coalesce(NEW.{name} ? 'archived', false)" for name in guard.archivable)
     swap = (
+        f"NOT (({leaves}) AND flagsite_needs_{table}(OLD)) AND "
         f"flagsite_is_archive_swap('{table}', OLD.{guard.environment_column}, OLD.{key}::text, "
         f"to_jsonb(OLD), to_jsonb(NEW), ARRAY[{columns}])"
     )
     yield _FUNCTION
+    yield _needs(table, guard)
     if not _is_refused(guard):
         call = f"flagsite_final({', '.join(map(repr, (guard.final_column, *guard.final)))})"
-        yield from _trigger(f"{table}_final", table, f"UPDATE ON {table} FOR EACH ROW WHEN (NOT {swap})", call)
+        yield from _trigger(f"{table}_final", table, f"UPDATE ON {table} FOR EACH ROW WHEN (NOT ({swap}))", call)
         return
     others = " OR ".join(event for event in guard.refused if event != "UPDATE")
     yield from _trigger(f"{table}_refused", table, f"{others} ON {table} FOR EACH ROW", "flagsite_refuse()")
-    event = f"UPDATE ON {table} FOR EACH ROW WHEN (NOT {swap})"
+    event = f"UPDATE ON {table} FOR EACH ROW WHEN (NOT ({swap}))"
     yield from _trigger(f"{table}_archive", table, event, "flagsite_refuse()")
+
+
+def _needs(table: str, guard: Guard) -> str:
+    """The function that says whether somebody needs a row's payload: conditions of triggers cannot query themselves."""
+    return f"""
+CREATE OR REPLACE FUNCTION flagsite_needs_{table}(held {table}) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN {guard.needed.replace("OLD.", "held.")};
+END $$;
+"""
 
 
 def _trigger(name: str, table: str, event: str, call: str) -> Iterator[str]:

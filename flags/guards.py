@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 TICKETS = "flags_applyticket"
+ARCHIVE_TICKETS = "flags_archiveticket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Guard:
     need a ticket for it, `refused` those nobody may run, `immutable` the columns that never change after the insert,
     `once` those that never change again once they hold something. A row whose `state`, or `final_column`, is among
     `final` never changes. `archivable` are columns of rows that never change whose payload may leave for an archive,
-    and come back: see `flags.archive_guards`.
+    and come back: see `flags.archive_guards`; `needed` is the SQL condition on `OLD` under which it may not leave.
+    `tickets` is the table of the tickets that open this one.
     """
 
     environment_column: str = "environment_id"
@@ -31,9 +33,17 @@ class Guard:
     final: tuple[str, ...] = ()
     final_column: str = "state"
     archivable: tuple[str, ...] = ()
+    needed: str = ""
+    tickets: str = TICKETS
 
 
 EVIDENCE = Guard(ticketed=("INSERT",), refused=("UPDATE", "DELETE"))
+
+
+def _is_newest_version(history: str) -> str:
+    """No other version replaced the row's: it is what is served."""
+    return f"NOT EXISTS (SELECT 1 FROM {history} later WHERE later.id = OLD.id AND later.version > OLD.version)"  # noqa: S608 - constants
+
 
 FLAGS_GUARDS: dict[str, Guard] = {
     "flags_flagconfig": Guard(immutable=("flag_id", "environment_id")),
@@ -41,9 +51,13 @@ FLAGS_GUARDS: dict[str, Guard] = {
     "flags_environment": Guard(
         environment_column="id", ticketed=("UPDATE", "DELETE"), immutable=("id", "key", "project_id")
     ),
-    "flags_historicalflagconfig": replace(EVIDENCE, archivable=("document",)),
-    "flags_historicalsegment": replace(EVIDENCE, archivable=("document",)),
-    "flags_archivedpayload": EVIDENCE,
+    "flags_historicalflagconfig": replace(
+        EVIDENCE, archivable=("document",), needed=_is_newest_version("flags_historicalflagconfig")
+    ),
+    "flags_historicalsegment": replace(
+        EVIDENCE, archivable=("document",), needed=_is_newest_version("flags_historicalsegment")
+    ),
+    "flags_archivedpayload": replace(EVIDENCE, tickets=ARCHIVE_TICKETS),
     "flags_environmentusergrant": Guard(environment_column="content_object_id"),
     "flags_rolegrant": Guard(
         ticketed=("INSERT", "UPDATE"),
@@ -132,7 +146,7 @@ def _sqlite(table: str, guard: Guard) -> list[str]:
     for event in guard.ticketed:
         rows = {"INSERT": ("NEW",), "DELETE": ("OLD",), "UPDATE": ("OLD", "NEW")}[event]
         missing = " OR ".join(
-            f"NOT EXISTS (SELECT 1 FROM {TICKETS} WHERE environment_id = {row}.{column})"  # noqa: S608 - constants
+            f"NOT EXISTS (SELECT 1 FROM {guard.tickets} WHERE environment_id = {row}.{column})"  # noqa: S608 - constants
             for row in rows
         )
         conditions.append((event, "ticket", missing))
@@ -192,15 +206,15 @@ END $$;
 """
 
 
-def _ticket_function(column: str) -> str:
+def _ticket_function(name: str, tickets: str, column: str) -> str:
     """The function that asks for a ticket by one column. It takes nothing else out of the row, which may be large."""
     return f"""
-CREATE OR REPLACE FUNCTION flagsite_require_ticket_{column}() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'INSERT' AND NOT EXISTS (
-        SELECT 1 FROM {TICKETS} WHERE environment_id = OLD.{column}
+        SELECT 1 FROM {tickets} WHERE environment_id = OLD.{column}
     ) OR TG_OP <> 'DELETE' AND NOT EXISTS (
-        SELECT 1 FROM {TICKETS} WHERE environment_id = NEW.{column}
+        SELECT 1 FROM {tickets} WHERE environment_id = NEW.{column}
     ) THEN
         RAISE EXCEPTION 'flagsite: % is governed; change it through a change request or the services', TG_TABLE_NAME
             USING ERRCODE = 'integrity_constraint_violation';
@@ -222,8 +236,10 @@ def _postgresql(table: str, guard: Guard) -> list[str]:
         )
 
     if guard.ticketed:
-        statements.append(_ticket_function(guard.environment_column))
-        trigger("ticket", guard.ticketed, f"flagsite_require_ticket_{guard.environment_column}()")
+        kind = "ticket" if guard.tickets == TICKETS else "archive_ticket"
+        function = f"flagsite_require_{kind}_{guard.environment_column}"
+        statements.append(_ticket_function(function, guard.tickets, guard.environment_column))
+        trigger("ticket", guard.ticketed, f"{function}()")
     if guard.refused:
         trigger("refused", guard.refused, "flagsite_refuse()")
     if guard.immutable:

@@ -5,6 +5,19 @@ from typing import Any
 
 from flags.archive_guards import reinstall
 from flags.guards import EVIDENCE, Guard
+from rollouts.plans.transitions import PlanState
+from rollouts.transitions import OPEN_STATES
+
+_OPEN = ", ".join(f"'{state.value}'" for state in sorted(OPEN_STATES))
+_ENDED = ", ".join(f"'{state.value}'" for state in (PlanState.COMPLETED, PlanState.ABORTED))
+_REQUEST_IS_OPEN = (
+    f"EXISTS (SELECT 1 FROM rollouts_changerequest r WHERE r.id = OLD.request_id AND r.state IN ({_OPEN}))"  # noqa: S608
+)
+_PLAN_GOES_ON = f"EXISTS (SELECT 1 FROM rollouts_rolloutplan p WHERE p.id = OLD.plan_id AND p.state NOT IN ({_ENDED}))"  # noqa: S608
+_IS_NEWEST_RUN = (
+    "NOT EXISTS (SELECT 1 FROM rollouts_drillrun later "
+    "WHERE later.drill_id = OLD.drill_id AND later.started_at > OLD.started_at)"
+)
 
 ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_approvalpolicy": Guard(immutable=("environment_id",)),
@@ -61,7 +74,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_comment": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
     "rollouts_threadmark": Guard(ticketed=(), refused=("UPDATE", "DELETE")),
     "rollouts_dissent": EVIDENCE,
-    "rollouts_requestround": replace(EVIDENCE, archivable=("change_set",)),
+    "rollouts_requestround": replace(EVIDENCE, archivable=("change_set",), needed=_REQUEST_IS_OPEN),
     "rollouts_changebundle": Guard(environment_column="project_id", ticketed=("INSERT",), refused=("UPDATE", "DELETE")),
     "rollouts_bundlemember": EVIDENCE,
     "rollouts_breakglassuse": Guard(
@@ -92,7 +105,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_judgement": EVIDENCE,
     "rollouts_serviceapproval": EVIDENCE,
     "rollouts_rollbackdrill": Guard(refused=("DELETE",), immutable=("id", "environment_id", "flag_id", "created_at")),
-    "rollouts_drillrun": replace(EVIDENCE, archivable=("evidence",)),
+    "rollouts_drillrun": replace(EVIDENCE, archivable=("evidence",), needed=_IS_NEWEST_RUN),
     "rollouts_impactrun": Guard(
         ticketed=("INSERT", "UPDATE"),
         refused=("DELETE",),
@@ -108,6 +121,7 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
         ),
         final=("done", "failed"),
         archivable=("result",),
+        needed=_REQUEST_IS_OPEN,
     ),
     "rollouts_impactupload": Guard(ticketed=(), refused=("UPDATE",)),
     "rollouts_intendeddifference": Guard(
@@ -162,8 +176,8 @@ ROLLOUTS_GUARDS: dict[str, Guard] = {
     "rollouts_stalethresholds": Guard(
         environment_column="project_id", refused=("DELETE",), immutable=("id", "project_id", "kind")
     ),
-    "rollouts_guardsample": replace(EVIDENCE, archivable=("intervals",)),
-    "rollouts_guardverdict": replace(EVIDENCE, archivable=("intervals",)),
+    "rollouts_guardsample": replace(EVIDENCE, archivable=("intervals",), needed=_PLAN_GOES_ON),
+    "rollouts_guardverdict": replace(EVIDENCE, archivable=("intervals",), needed=_PLAN_GOES_ON),
     "rollouts_plantemplate": Guard(
         environment_column="project_id",
         ticketed=("INSERT", "UPDATE"),

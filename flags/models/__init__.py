@@ -14,11 +14,12 @@ from flags.models.samples import ContextSample
 from flags.models.segments import Segment
 from flags.models.teams import Team, TeamMember
 from flags.models.telemetry import EvaluationCount, MetricCount, QuarantinedRow, TelemetryBatch
-from flags.models.tickets import ApplyTicket
+from flags.models.tickets import ApplyTicket, ArchiveTicket
 from flags.models.tokens import EnvironmentToken
 
 __all__ = [
     "ApplyTicket",
+    "ArchiveTicket",
     "ArchivedPayload",
     "CodeReference",
     "CodeRepository",

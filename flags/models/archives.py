@@ -1,6 +1,10 @@
 """Archived payloads: which ones left the database, and for which file."""
 
 from django.db import models
+from django.db.models import Q
+
+# As archiving names files: a name alone, never a path.
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.gz\Z"
 
 
 class ArchivedPayload(models.Model):
@@ -28,7 +32,8 @@ class ArchivedPayload(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["table_name", "row_id", "column_name", "file"], name="archived_payload_once_in_file"
-            )
+            ),
+            models.CheckConstraint(condition=Q(file__regex=FILE_NAME), name="archived_payload_file_is_a_name"),
         ]
         indexes = [models.Index(fields=["file"], name="archived_payload_by_file")]
 

@@ -21,3 +21,18 @@ class ApplyTicket(models.Model):
 
     def __str__(self) -> str:
         return f"ticket for {self.environment_id}"
+
+
+class ArchiveTicket(models.Model):
+    """Lets payloads of one environment leave for an archive and come back, inside one transaction; sealed likewise."""
+
+    environment_id = models.UUIDField()
+    seal = models.ForeignKey("self", on_delete=models.DO_NOTHING, related_name="+", default=-1)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(seal=-1) & Q(id__gt=0), name="archive_ticket_never_commits"),
+        ]
+
+    def __str__(self) -> str:
+        return f"ticket for archiving in {self.environment_id}"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -12,8 +13,9 @@ from django.db.models.functions import Cast
 
 from audits.context import current_correlation_id
 from flags.archives import ArchiveNote, note_of, stub_of, text_digest
-from flags.models import ArchivedPayload, FlagConfig
+from flags.models import ArchivedPayload, ArchiveTicket, FlagConfig
 from flags.services.tickets import governed_write
+from rollouts.services.retention.tickets import archive_write
 from tests.factories import World, make_served_world, percent_document
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +79,7 @@ def archived(world: World) -> tuple[Any, str]:
     """The first version, archived as it should be, and its text."""
     row = row_of(world)
     text = text_of(row)
-    with governed_write(row.environment_id):
+    with archive_write(row.environment_id):
         promise(row)
         leave(row, stub_of(note(row)))
     return row, text
@@ -103,7 +105,7 @@ def test_swap__promised_and_with_a_ticket__leaves_the_note_and_nothing_else(worl
 def test_swap__back__is_byte_for_byte(world):
     row, text = archived(world)
 
-    with governed_write(row.environment_id):
+    with archive_write(row.environment_id):
         put_back(row, text)
 
     assert text_of(row) == text
@@ -135,7 +137,7 @@ def test_swap__anything_but_the_promised_one__is_refused(attack, world):
     row = row_of(world)
     before = list(History.objects.order_by("pk").values())
 
-    with governed_write(row.environment_id):
+    with archive_write(row.environment_id):
         promise(row)
         with pytest.raises(IntegrityError), transaction.atomic():
             ATTACKS[attack](world, row)
@@ -157,7 +159,7 @@ def test_swap__promised_otherwise__is_refused(wrong, world):
     row, changed = row_of(world), WRONG_PROMISES[wrong](world)
 
     stub = stub_of(note(row, **{name: changed[name] for name in changed if name == "sha256"}))
-    with governed_write(world.staging.pk), governed_write(row.environment_id):
+    with archive_write(world.staging.pk), archive_write(row.environment_id):
         promise(row, **changed)
         with pytest.raises(IntegrityError), transaction.atomic():
             leave(row, stub)
@@ -165,25 +167,77 @@ def test_swap__promised_otherwise__is_refused(wrong, world):
     assert note_of(row_of(world).document) is None
 
 
-@pytest.mark.parametrize("words", ['x"}, "enabled": true, "y": {"z": "', "x'; DROP TABLE flags_flag; --", "x\\"])
-def test_swap__a_file_named_like_json__is_text_only(words, world):
+FILE_NAMES = [
+    "../../never/written",
+    "a/b.gz",
+    ".gz",
+    "",
+    "x.gz\n",
+    'x"}, "enabled": true, "y": {"z": ".gz',
+    "x'; --.gz",
+]
+
+
+@pytest.mark.parametrize("name", FILE_NAMES)
+def test_promise__of_what_is_no_name_of_a_file__is_refused(name, world):
     row = row_of(world)
 
-    with governed_write(row.environment_id):
-        promise(row, file=words)
-        leave(row, stub_of(note(row, file=words)))
+    with archive_write(row.environment_id), pytest.raises(IntegrityError), transaction.atomic():
+        promise(row, file=name)
 
-    assert row_of(world).document == stub_of(note_of(row_of(world).document))  # type: ignore[arg-type]
+
+def test_swap__of_the_version_that_is_served__is_refused(world):
+    row = row_of(world, 2)
+
+    with archive_write(row.environment_id):
+        promise(row)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            leave(row, stub_of(note(row)))
+
+    assert note_of(row_of(world, 2).document) is None
+
+
+def test_swap__of_a_note__is_refused(world):
+    row, _ = archived(world)
+    other = note(row, file="other.gz")
+
+    with archive_write(row.environment_id):
+        promise(row, file="other.gz")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            leave(row, stub_of(other))
+
+    assert row_of(world).document["archived"]["file"] == FILE
+
+
+def test_swap_and_promise__with_a_ticket_for_anything_else__are_refused(world):
+    row = row_of(world)
+
+    with governed_write(row.environment_id), pytest.raises(IntegrityError), transaction.atomic():
+        promise(row)
+    with archive_write(row.environment_id):
+        promise(row)
+    with governed_write(row.environment_id), pytest.raises(IntegrityError), transaction.atomic():
+        leave(row, stub_of(note(row)))
+
+    assert note_of(row_of(world).document) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_archive_ticket__left_behind__fails_the_whole_commit():
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ArchiveTicket.objects.create(environment_id=uuid4())
+
+    assert not ArchiveTicket.objects.exists()
 
 
 def test_swap__without_a_ticket__is_refused(world):
     row = row_of(world)
-    with governed_write(row.environment_id):
+    with archive_write(row.environment_id):
         promise(row)
 
     with pytest.raises(IntegrityError), transaction.atomic():
         leave(row, stub_of(note(row)))
-    with pytest.raises(IntegrityError), governed_write(world.staging.pk):
+    with pytest.raises(IntegrityError), archive_write(world.staging.pk):
         leave(row, stub_of(note(row)))
 
     assert note_of(row_of(world).document) is None
@@ -193,7 +247,7 @@ def test_swap__without_a_ticket__is_refused(world):
 def test_swap__back_to_another_text__is_refused(change, world):
     row, text = archived(world)
 
-    with pytest.raises(IntegrityError), governed_write(row.environment_id):
+    with pytest.raises(IntegrityError), archive_write(row.environment_id):
         put_back(row, change(text.replace("5000", "50000")))
 
     assert note_of(row_of(world).document) is not None
@@ -215,7 +269,7 @@ def test_promises__without_a_ticket_or_afterwards__are_refused(world):
         lambda: ArchivedPayload.objects.update(sha256="0" * 64),
         lambda: ArchivedPayload.objects.all().delete(),
     ):
-        with pytest.raises(IntegrityError, match="flagsite"), governed_write(row.environment_id):
+        with pytest.raises(IntegrityError, match="flagsite"), archive_write(row.environment_id):
             write()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from rollouts.services.retention.verifying import Report, verify_archive
+from rollouts.services.retention.verifying import Report, unfounded_files, verify_archive
 
 BROKEN, UNUSABLE = 1, 2
 
@@ -15,7 +15,8 @@ BROKEN, UNUSABLE = 1, 2
 class Command(BaseCommand):
     help = (
         "Proves a file of the archive against the audit trail and the database: its SHA-256, that of every payload, "
-        "and that none is missing. Exit code 0: sound, 1: altered or incomplete, 2: there is no such file."
+        "and that none is missing. Says as well where payloads are noted for a file that no event names. Exit code 0: "
+        "sound, 1: altered, incomplete or noted without an event, 2: there is no such file."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -28,11 +29,14 @@ class Command(BaseCommand):
         except OSError as error:
             words = f"{options['file']} cannot be read: {error.strerror}. Check the path."
             raise CommandError(words, returncode=UNUSABLE) from error
+        unfounded = unfounded_files()
         if options["json"]:
-            self.stdout.write(json.dumps(report.as_json()))
+            self.stdout.write(json.dumps({**report.as_json(), "unfounded": unfounded}))
         else:
             self._say(report)
-        if not report.is_sound:
+            for sentence in unfounded:
+                self.stdout.write(self.style.ERROR(sentence))
+        if unfounded or not report.is_sound:
             raise SystemExit(BROKEN)
 
     def _say(self, report: Report) -> None:

@@ -25,6 +25,7 @@ from flags.services.tickets import governed_write
 from rollouts.retention.classes import PayloadClass
 from rollouts.selectors.retention import Source, due_rows, payloads_of
 from rollouts.services.retention.files import SUFFIX, Line, Written, write_file, write_manifest
+from rollouts.services.retention.tickets import archive_write
 
 MOST_IN_FILE = 10_000
 _BATCH = 500
@@ -94,10 +95,11 @@ def require_operator(actor: Actor) -> None:
 
 @contextmanager
 def opened(project: Project) -> Iterator[None]:
-    """The environments of a project, locked and with a ticket each."""
+    """The environments of a project, locked and with both tickets each."""
     with ExitStack() as tickets:
         for environment in lock_environments(Environment.objects.filter(project=project)):
             tickets.enter_context(governed_write(environment.pk))
+            tickets.enter_context(archive_write(environment.pk))
         yield
 
 

@@ -54,6 +54,13 @@ def _put_back(line: Line, report: Report) -> bool:
     if source is None:
         raise InvalidInput(f"{report.file} names {line.table}.{line.column}, which holds no payloads.", problems=[])
     rows = source.rows.filter(pk=line.id)
-    if note_of(rows.values_list(line.column, flat=True).get()) is None:
+    note = note_of(rows.values_list(line.column, flat=True).get())
+    if note is None:
         return False
+    if note.sha256 != line.sha256:
+        raise InvalidInput(
+            f"Nothing was brought back: the database holds the note of another payload at {line.table} {line.id}, from "
+            f"the file {note.file}. Bring that file back first.",
+            problems=[],
+        )
     return rows.update(**{line.column: Cast(Value(line.payload, TextField()), JSONField())}) == 1

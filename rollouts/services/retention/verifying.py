@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.db.models import TextField
+from django.db.models import Count, TextField
 from django.db.models.functions import Cast
 
 from audits.actions import Action
@@ -68,6 +68,18 @@ def verify_archive(path: Path) -> Report:
     return report
 
 
+def unfounded_files() -> list[str]:
+    """Sentences about files that payloads are noted for while no event of the trail says so of as many."""
+    events = AuditEvent.objects.filter(action=Action.PAYLOADS_ARCHIVED.value)
+    recorded = {one.details["file"]: one.details["payloads"] for one in events}
+    noted = ArchivedPayload.objects.order_by("file").values_list("file").annotate(count=Count("pk"))
+    return [
+        f"{count:,} payloads are noted as archived in {file}, but the audit trail says {recorded.get(file, 0):,}."
+        for file, count in noted
+        if recorded.get(file) != count
+    ]
+
+
 def _read_through(report: Report, path: Path) -> None:
     """Read every line; of a file with another SHA-256 one by one, and no further than the first that is not as noted.
 
@@ -128,7 +140,10 @@ def _problem(line: Line, promised: str | None, stored: tuple[Any, str] | None) -
         return "the payload was altered: it does not give the SHA-256 that was noted when it was archived."
     if stored is None:
         return "the row that it belongs to is not in the database."
-    if not _is_note(stored) and text_digest(stored[1]) != promised:
+    note = note_of(stored[0])
+    if note is not None and note.sha256 != promised:
+        return "the database holds the note of another payload there, so this one cannot come back."
+    if note is None and text_digest(stored[1]) != promised:
         return "the database holds another payload there."
     return ""
 

@@ -3,19 +3,23 @@
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from audits.models import AuditEvent
+from flags.archives import note_of, stub_of
 from flags.errors import InvalidInput
-from flags.models import FlagConfig
+from flags.models import ArchivedPayload, FlagConfig
 from rollouts.retention.classes import PayloadClass
 from rollouts.services.retention import files
 from rollouts.services.retention.restoring import restore_payloads
-from rollouts.services.retention.verifying import verify_archive
+from rollouts.services.retention.tickets import archive_write
+from rollouts.services.retention.verifying import unfounded_files, verify_archive
 from tests.rollouts.retention.support import LATER, SYSTEM, archive, everything, old_world
 from tests.support.flush import without_triggers
 
@@ -109,3 +113,28 @@ def test_verify__note_was_altered_in_the_database__is_noticed(path):
         FlagConfig.history.update(document={})
 
     assert any("the database holds another payload there" in one for one in verify_archive(path).problems)
+
+
+def test_verify_and_restore__the_note_of_another_payload_stands_there__say_so(path):
+    row = next(row for row in FlagConfig.history.all() if note_of(row.document))
+    other = stub_of(replace(note_of(row.document), sha256="0" * 64))  # type: ignore[type-var, arg-type]
+    with without_triggers(connection):
+        FlagConfig.history.filter(pk=row.pk).update(document=other)
+
+    assert any("the note of another payload" in one for one in verify_archive(path).problems)
+    with pytest.raises(InvalidInput, match="the note of another payload"):
+        restore_payloads(path, actor=SYSTEM, now=LATER)
+
+
+def test_command__a_payload_is_noted_for_a_file_without_an_event__says_so(path, capsys):
+    assert unfounded_files() == []
+    promise = ArchivedPayload.objects.all()[0]
+    promise.pk, promise.file = None, "never.gz"
+    with archive_write(promise.environment_id):
+        promise.save(force_insert=True)
+
+    assert unfounded_files() == ["1 payloads are noted as archived in never.gz, but the audit trail says 0."]
+    with pytest.raises(SystemExit):
+        call_command("verify_archive", str(path))
+    assert "never.gz" in capsys.readouterr().out
+    assert verify_archive(path).is_sound
