@@ -171,7 +171,8 @@ def test_releases__more_versions__same_number_of_queries(world: World) -> None:
 
 
 def test_releases__of_a_document_that_is_not_kept_any_longer__still_count(world: World) -> None:
-    found = kept._look(kept._Row(1, world.staging.pk, NOW, "x"), None, {}, NOW)
+    row = kept._Row(1, world.staging.pk, NOW, "x")
+    found = kept._remembered([(row, {})], NOW)[row.id]
 
     assert found.shape is None
     assert found.change is not None
