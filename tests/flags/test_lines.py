@@ -58,4 +58,4 @@ def test_stretches__hostile_lists__take_no_time(case):
 
     stretches(old, new)
 
-    assert process_time() - started < 1
+    assert process_time() - started < 5
