@@ -8,7 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .deprecations import Deprecation, deprecation_of, is_archived, told_of
+from .deprecations import (
+    Deprecation,
+    deprecation_of,
+    is_archived,
+    is_client_visible,
+    names_successor,
+    told_of,
+)
 from .endings import told_from, withdrawn
 from .flags import Dependent, FlagCompiler, Known, Program, metadata_of, values_of
 from .ordering import dependency_order, flags_required
@@ -52,7 +59,9 @@ class CompiledSnapshot:
         self._compiled = compiled
         self._segments = segments
         self.forced, self.ignored_forced = _sorted_out(snapshot, forced)
-        self.client_flag_keys = frozenset(key for key, source in snapshot.flags.items() if _is_visible(source.document))
+        self.client_flag_keys = frozenset(
+            key for key, source in snapshot.flags.items() if is_client_visible(source.document)
+        )
         self._simple: dict[str, Evaluator] = {
             key: flag.program.as_simple() for key, flag in compiled.items() if flag.program.dependent is None
         }
@@ -211,9 +220,8 @@ def _compile_flag(
 
 
 def _told(source: FlagSource, deprecation: Deprecation, snapshot: Snapshot) -> Metadata:
-    """What services are told of the end. What browsers see names no successor that they may not see."""
-    successor = snapshot.flags.get(deprecation.successor)
-    if _is_visible(source.document) and (successor is None or not _is_visible(successor.document)):
+    """What services are told of the end."""
+    if not names_successor(snapshot, source, deprecation.successor):
         deprecation = replace(deprecation, successor="")
     return told_of(deprecation)
 
@@ -321,10 +329,6 @@ def _stepwise(steps: list[tuple[str, Dependent]], flag: CompiledFlag) -> Depende
         return evaluate(context, now, known)
 
     return stepwise
-
-
-def _is_visible(document: object) -> bool:
-    return isinstance(document, Mapping) and document.get("client_visible") is True
 
 
 def _as_dict(context: object) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from .instants import instant_text, parse_instant
-from .sources import Metadata
+from .sources import FlagSource, Metadata, Snapshot
 
 # What a share of a withdrawal is out of, whatever weights the rules of the flag use.
 WITHDRAWAL_WEIGHT: Final = 100_000
@@ -67,6 +67,26 @@ def is_archived(document: object) -> bool:
     """Whether a config document leaves its flag out of what is served. Whatever cannot be read does not."""
     found = document.get("deprecation") if isinstance(document, Mapping) else None
     return isinstance(found, Mapping) and found.get("is_archived") is True
+
+
+def successor_of(document: object) -> str:
+    """The key of the flag that a config document names to follow its own, or an empty text."""
+    found = document.get("deprecation") if isinstance(document, Mapping) else None
+    named = found.get("successor") if isinstance(found, Mapping) else None
+    return named if isinstance(named, str) else ""
+
+
+def names_successor(snapshot: Snapshot, source: FlagSource, successor_key: str) -> bool:
+    """Whether a flag may name this successor: one that browsers see names none that they may not see."""
+    if not is_client_visible(source.document):
+        return True
+    successor = snapshot.flags.get(successor_key)
+    return successor is not None and is_client_visible(successor.document)
+
+
+def is_client_visible(document: object) -> bool:
+    """Whether a config document lets browsers see its flag. Whatever cannot be read does not."""
+    return isinstance(document, Mapping) and document.get("client_visible") is True
 
 
 def told_of(deprecation: Deprecation) -> Metadata:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .bucketing import MAX_TARGETING_KEY_CHARACTERS, bucket, key_hash
 from .compile import CompiledSnapshot, compile_snapshot
-from .deprecations import WITHDRAWAL_WEIGHT
+from .deprecations import WITHDRAWAL_WEIGHT, names_successor, successor_of
 from .flags import KEY_ADVICE, metadata_of, values_of
 from .instants import parse_instant
 from .ordering import dependency_order, flags_required
@@ -83,7 +83,9 @@ def _text(flag_key: object) -> str:
 def _related(snapshot: Snapshot, flag_keys: Iterable[object]) -> Snapshot:
     """The part of a snapshot that can matter to these flags."""
     required = _required(snapshot, flag_keys, _NOTHING_FORCED)
-    return replace(snapshot, flags={key: snapshot.flags[key] for key in required})
+    # Whether a successor is named depends on who may see it, and on nothing it requires.
+    named = {successor_of(snapshot.flags[key].document) for key in required} & snapshot.flags.keys()
+    return replace(snapshot, flags={key: snapshot.flags[key] for key in (*required, *(named - required.keys()))})
 
 
 def _required(snapshot: Snapshot, flag_keys: Iterable[object], forced: Mapping[str, str]) -> dict[str, set[str]]:
@@ -318,9 +320,10 @@ class _Reading:
         if told_at is None or self._now < told_at:
             return metadata
         metadata["deprecated"] = True
-        for name, field in (("sunsetAt", "sunset_at"), ("successor", "successor")):
-            if found.get(field):
-                metadata[name] = found[field]
+        if found.get("sunset_at"):
+            metadata["sunsetAt"] = found["sunset_at"]
+        if found.get("successor") and names_successor(self._snapshot, source, found["successor"]):
+            metadata["successor"] = found["successor"]
         return metadata
 
     def _without_key(self, source: FlagSource) -> Resolution:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flags.evaluation import ErrorCode, Generation, Snapshot, compile_snapshot
 from flags.evaluation.bucketing import bucket
 from flags.evaluation.explain import MAX_TRACE_NODES, explain, explain_compiled
+from flags.evaluation.instants import instant_text
 from flags.evaluation.reading import ConditionReader
 from flags.evaluation.traces import ConditionTrace, Explanation
 from tests.flags.evaluation.documents import (
@@ -60,6 +61,22 @@ def _of(documents: dict[str, Any], key: str, context: dict[str, Any], **options:
     explanation = explain(snapshot, key, context, NOW, forced=forced)
     assert explanation.resolution == compile_snapshot(snapshot, forced=forced).evaluate(key, context, NOW)
     return explanation
+
+
+@pytest.mark.parametrize("visible", [True, False])
+@pytest.mark.parametrize("successor", [{"client_visible": True}, {"client_visible": False}, None])
+def test_explain__flag_with_a_successor__tells_what_the_answer_tells(
+    visible: bool, successor: dict[str, Any] | None
+) -> None:
+    ending = {"deprecated_at": instant_text(NOW), "successor": "search"}
+    stored = {"checkout": document(client_visible=visible, deprecation=ending)}
+    if successor is not None:
+        stored["search"] = child(needs("checkout"), needs("elsewhere"), **successor)
+
+    told = _of(stored, "checkout", {}).resolution.metadata
+
+    assert told["deprecated"] is True
+    assert ("successor" in told) is (not visible or successor == {"client_visible": True})
 
 
 @pytest.mark.parametrize(
