@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hypothesis import strategies as st
+
 from flags.documents import initial_document
 from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use
 from flags.lifecycle.histories import add_version
@@ -87,3 +89,17 @@ def flag(*places: PlaceFacts, kind: str = "release", age: float = 200, **facts: 
 
 def codes(matters: Sequence[Any]) -> set[str]:
     return {matter.code for matter in matters}
+
+
+documents = st.sampled_from([off(), plain(), share(30), share(100), aimed(), ending(share(100))])
+uses = st.one_of(
+    st.just(Use()),
+    st.builds(lambda last, recent: use(last, recent=recent), st.floats(0, 170), st.integers(0, 1000)),
+)
+places = st.builds(
+    lambda day, document, asked, figures: place((day, document), use=asked, figures=figures),
+    st.floats(0, 190),
+    documents,
+    uses,
+    st.sampled_from([FULL, PARTLY, SILENT, OVER, BACK]),
+)
