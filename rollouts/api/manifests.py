@@ -11,19 +11,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import etag
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.authentication import SessionAuthentication
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audits.api.problems import COMMON, problems
-from audits.context import Actor
-from flags.api.authentication import TokenAuthentication
 from flags.errors import NotFound
 from flags.models import Environment, Project
-from flags.models.tokens import TokenScope
 from flags.permissions import visible_environments
 from flags.services.keys import problem
 from flags.snapshots import TokenFacts
@@ -34,7 +29,7 @@ from rollouts.api.manifest_shapes import (
     ManifestPlanSerializer,
     ManifestSerializer,
 )
-from rollouts.api.reading import REFUSALS
+from rollouts.api.reading import PEOPLE_TOO, REFUSALS, ReadingView, actor_of
 from rollouts.manifest.reading import Reading, read_manifest
 from rollouts.manifest.schema import schema_text
 from rollouts.manifest.writing import write_manifest
@@ -57,14 +52,8 @@ _BODY = {
 }
 
 
-class _ManifestView(APIView):
-    token_scope = TokenScope.MANAGE.value
-    authentication_classes = (TokenAuthentication, SessionAuthentication)
-    permission_classes = (IsAuthenticated,)
-    renderer_classes = (JSONRenderer,)
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[Any, str]:
-        return JSONRenderer(), JSONRenderer.media_type
+class _ManifestView(ReadingView):
+    authentication_classes = PEOPLE_TOO
 
 
 class ManifestView(_ManifestView):
@@ -109,7 +98,7 @@ class PlanManifestView(_ManifestView):
     )
     def post(self, request: Request, key: str) -> Response:
         reading, only, _ = _command(request, key, ManifestInput)
-        return Response(plan_manifest(reading, actor=_actor(request), only=only).as_json())
+        return Response(plan_manifest(reading, actor=actor_of(request), only=only).as_json())
 
 
 class ApplyManifestView(_ManifestView):
@@ -135,7 +124,9 @@ class ApplyManifestView(_ManifestView):
     )
     def post(self, request: Request, key: str) -> Response:
         reading, only, told = _command(request, key, ManifestApplyInput)
-        done = apply_manifest(reading, actor=_actor(request), reason=str(told["reason"]), now=timezone.now(), only=only)
+        done = apply_manifest(
+            reading, actor=actor_of(request), reason=str(told["reason"]), now=timezone.now(), only=only
+        )
         return Response(done.as_json(), status=202 if done.waits else 200)
 
 
@@ -208,10 +199,3 @@ def _within(request: Request, key: str) -> tuple[Project, set[str]]:
     if not found:
         raise NotFound(_NONE)
     return found[0].project, {row.key for row in found}
-
-
-def _actor(request: Request) -> Actor:
-    if request.auth is not None:
-        token = cast(TokenFacts, request.auth)
-        return Actor.service(token.id, token.name)
-    return Actor.person(cast(AbstractUser, request.user), via="api")
