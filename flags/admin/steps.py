@@ -1,6 +1,5 @@
 """An explanation as a list that people read: step by step, with a tick or a cross, conditions inside rules."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -153,9 +152,7 @@ def _sent(trace: ConditionTrace, context: Mapping[str, Any]) -> str:
     name = trace.attribute or ""
     if name not in context:
         return "Not sent."
-    given = context[name]
-    words = shown(given) if not isinstance(given, dict) else json.dumps(given, ensure_ascii=False)[:80]
-    return f"Sent: {words}."
+    return f"Sent: {shown(context[name])}."
 
 
 def _split(trace: SplitTrace) -> Step:

@@ -9,6 +9,8 @@ from .schema import TARGETING_KEY, named, quoted
 
 _SHOWN_VALUES = 3
 _MAX_TEXT = 60
+# What a sentence shows of values inside values; more than any context that a door lets in, for what is shown in full.
+_SHOWN_LEVELS, _LEVELS = 4, 64
 
 _PHRASES = {
     "equals": "is",
@@ -49,18 +51,24 @@ def percent(weight: int) -> str:
 
 
 def shown(value: Any, *, full: bool = False) -> str:
-    """A JSON value in a sentence, cut to a readable length unless `full`."""
+    """A JSON value in a sentence, cut to a readable length and depth unless `full`. Never recurses without end."""
+    return _shown(value, full, _LEVELS if full else _SHOWN_LEVELS)
+
+
+def _shown(value: Any, full: bool, levels: int) -> str:
     if isinstance(value, str):
         return quoted(value if full else _cut(value))
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping | list) and value and levels == 0:
+        return "…"
     if isinstance(value, Mapping):
         limit = len(value) if full else _SHOWN_VALUES
         first = list(value.items())[:limit]
-        items = [f"{named(key if full else _cut(key))}: {shown(item, full=full)}" for key, item in first]
+        items = [f"{named(key if full else _cut(key))}: {_shown(item, full, levels - 1)}" for key, item in first]
         return "{" + ", ".join(items) + (", …}" if len(value) > limit else "}")
     if isinstance(value, list):
-        return _listed(value, full=full)
+        return _listed(value, full, levels - 1)
     return str(value)
 
 
@@ -68,9 +76,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
-def _listed(values: Sequence[Any], *, full: bool) -> str:
+def _listed(values: Sequence[Any], full: bool, levels: int) -> str:
     limit = len(values) if full else _SHOWN_VALUES
-    first = [shown(value, full=full) for value in values[:limit]]
+    first = [_shown(value, full, levels) for value in values[:limit]]
     if len(values) > limit:
         return f"{', '.join(first)} and {len(values) - limit} more"
     return " and ".join(([", ".join(first[:-1])] if len(first) > 1 else []) + first[-1:])

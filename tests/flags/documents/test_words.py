@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flags.documents import (
@@ -18,7 +18,7 @@ from flags.documents import (
 )
 from flags.documents.words import _PHRASES, shown
 from flags.evaluation.conditions import OPERATORS
-from tests.flags.strategies import conditions, config_documents
+from tests.flags.strategies import conditions, config_documents, hostile_values
 
 GOLD = {"attribute": "plan", "operator": "equals", "value": "gold"}
 OLD = {"attribute": "age", "operator": "greater_than", "value": 60}
@@ -208,6 +208,28 @@ def test_shown__any_text__ends_where_its_quotation_ends(text: str) -> None:
     inner = re.sub(r"\\.", "", words[1:-1])
     assert (words[0], words[-1]) == ("“", "”")
     assert not set(inner) & set("“”\\\n\u202e\x00")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"plan": {"paid": [1, 2, 3, 4]}}, "{plan: {paid: 1, 2, 3 and 1 more}}"),
+        ([[[[1]]]], "1"),
+        ([[[[[1]]]]], "…"),
+        ({"a": {"b": {"c": {"d": {"e": 1}}}}}, "{a: {b: {c: {d: …}}}}"),
+        ({"a": {"b": {"c": {"d": {}}}}}, "{a: {b: {c: {d: {}}}}}"),
+    ],
+)
+def test_shown__value_in_values__is_cut_at_the_fourth_level(value: Any, words: str) -> None:
+    assert shown(value) == words
+    assert "…" not in shown(value, full=True)
+
+
+@settings(max_examples=50)
+@given(hostile_values())
+def test_shown__any_value__is_told(value: Any) -> None:
+    assert shown({"given": value}).startswith("{given: ")
+    assert shown([value], full=True) is not None
 
 
 @given(stored=config_documents(endings=True))
