@@ -2,8 +2,8 @@
 
 `DATABASE=sqlite` (the default) is the embedded arrangement; `DATABASE=postgresql` starts PostgreSQL and Valkey, or uses
 `DATABASE_URL` and `REDIS_URL` where they are given. Tests that touch no database run on SQLite; `make test` gives them
-a pass of their own: `WITHOUT_DATABASE` is `only` there and `elsewhere` in the two others. Tests of pages, and those
-marked `either`, then run on one engine only, about half of them on each.
+a pass of their own: `WITHOUT_DATABASE` is `only` there and `elsewhere` in the two others. What says nothing about the
+database itself is then dealt out between these, about half to each, unless `DEAL_OUT=0`: see `_is_dealt_out`.
 
 What could not run is named at the end of the run; `REQUIRE_REAL_SERVERS`, `REQUIRE_BROWSER`, `REQUIRE_NODE` and
 `REQUIRE_PROMETHEUS` turn it into failures.
@@ -25,9 +25,11 @@ from tests.support.tools import missing_tools
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 # Tests with these marks belong to the other pass, so they are neither run nor counted as skipped here.
+COMMITTING = {"transactional_db", "live_server"}
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
-# Folders of tests of pages.
-PAGES = "admin"
+# What these hold is about SQL of our own, triggers and locks, so both engines run it; but not these folders in them.
+ABOUT_ENGINES = ("tests/audits/", "tests/flags/services/", "tests/flags/snapshots/", "tests/flags/telemetry/")
+DOORS = ("admin", "api")
 OTHER_PASS = {SQLITE: {"postgres", "redis"}, POSTGRESQL: {"sqlite", "browser", "node", "prometheus"}}
 REQUIRE = {
     "browser": "REQUIRE_BROWSER",
@@ -69,10 +71,10 @@ def pytest_report_header() -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what belongs to the other pass; skip what this machine cannot run, unless it is required."""
     elsewhere = OTHER_PASS[_engine()]
-    left_out = [item for item in items if _belongs_elsewhere(item, elsewhere)]
+    left_out = {item for item in items if _belongs_elsewhere(item, elsewhere)}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         for mark, reason in _missing.items():
             if item.get_closest_marker(mark):
@@ -104,11 +106,20 @@ def _belongs_elsewhere(item: pytest.Item, elsewhere: set[str]) -> bool:
 
 
 def _is_dealt_out(item: pytest.Item, marks: set[str]) -> bool:
-    """Whether one engine is enough for a test: what a page shows comes from services, which are tested on both."""
-    if marks & set().union(*OTHER_PASS.values()):
+    """Whether one engine is enough for a test: it neither commits nor is about an engine, and reaches both through the
+    same ORM as its neighbours, half of which run on the other.
+    """
+    if marks & set().union(*OTHER_PASS.values()) or "engines" in marks or os.environ.get("DEAL_OUT") == "0":
         return False
-    is_page = PAGES in item.path.parts and bool("django_db" in marks or _fixtures(item) & DATABASE_FIXTURES)
-    return is_page or "either" in marks
+    if _commits(item) or not ("django_db" in marks or _fixtures(item) & DATABASE_FIXTURES):
+        return False
+    is_about_engines = any(folder in item.path.as_posix() for folder in ABOUT_ENGINES)
+    return not is_about_engines or not set(DOORS).isdisjoint(item.path.parts)
+
+
+def _commits(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("django_db")
+    return bool(_fixtures(item) & COMMITTING) or (mark is not None and bool(mark.kwargs.get("transaction")))
 
 
 def _dealt_to(item: pytest.Item) -> str:

@@ -174,7 +174,6 @@ def ask_all(operation: Any, mode: GenerationMode, put: Callable[[Any], None]) ->
     ask()
 
 
-@pytest.mark.either
 @pytest.mark.parametrize("who", ["nobody", "administrator", *TokenScope.values])
 def test_api__whatever_is_asked__answers_as_described(who: str, plane: Plane, document: dict[str, Any]):
     sent = credentials(plane, who)

@@ -18,7 +18,7 @@ from flags.services.tickets import governed_write
 from rollouts.services.retention.tickets import archive_write
 from tests.factories import World, make_served_world, percent_document
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 
 TABLE = "flags_historicalflagconfig"
 History: Any = FlagConfig.history.model

@@ -23,7 +23,7 @@ from flags.services.tickets import governed_write
 from flags.services.tokens import issue_token, revoke_token
 from tests.factories import NOW, SOON, World, actor_of, make_world, percent_document
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from django.test import override_settings
 from flagsite import checks
 from flagsite.settings import DEMO_SECRET_KEY, ENV
 
+pytestmark = pytest.mark.engines
+
 LOCAL = ["localhost", "127.0.0.1", "[::1]"]
 PUBLIC = ["flags.example.org"]
 RANDOM_KEY = "w3Jt9vQzR1kXyB7uNfE5mHs0PdLgCaO8iTqV2ZbYr6KxUeWjGn4MhD"

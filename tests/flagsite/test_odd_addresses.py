@@ -11,7 +11,7 @@ from flags.models import Flag
 from tests.factories import World, make_world
 from tests.support.admin import signed_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.either]
+pytestmark = pytest.mark.django_db
 
 STOCK_PAGES = ("flags_flag", "flags_segment", "flags_environment", "rollouts_changerequest", "audits_auditevent")
 

@@ -498,7 +498,6 @@ def all_urls(doors: Doors) -> Iterator[tuple[Route, str]]:
             yield route, url
 
 
-@pytest.mark.either
 @pytest.mark.parametrize("role", ["nobody", "viewer", "everything"])
 def test_every_route__get__leaves_production_alone(role, doors):
     client = doors.client(role)
@@ -507,7 +506,6 @@ def test_every_route__get__leaves_production_alone(role, doors):
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
-@pytest.mark.either
 @pytest.mark.parametrize("role", PEOPLE)
 def test_every_route__forged_post__leaves_production_alone(role, doors):
     answers, client, sent = [], doors.client(role), forms(doors)
@@ -520,7 +518,6 @@ def test_every_route__forged_post__leaves_production_alone(role, doors):
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
-@pytest.mark.either
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
 def test_every_route__other_methods__leave_production_alone(method, doors):
     client = doors.client("everything")
@@ -529,7 +526,6 @@ def test_every_route__other_methods__leave_production_alone(method, doors):
     assert len(answers) > 40, "The matrix has lost its routes."
 
 
-@pytest.mark.either
 @pytest.mark.parametrize("scope", ["evaluate", "audit", "manage", "manage elsewhere", "nothing"])
 def test_every_api_route__with_a_service_token__leaves_production_alone(scope, doors):
     client = Client(raise_request_exception=False, headers={"x-api-key": doors.tokens.get(scope, "fse_unknown")})
@@ -548,7 +544,6 @@ def test_every_api_route__with_a_service_token__leaves_production_alone(scope, d
     assert scope.startswith("manage") == bool({201, 202} & statuses)
 
 
-@pytest.mark.either
 @pytest.mark.parametrize(
     ("role", "taken"),
     [

@@ -17,6 +17,8 @@ from rollouts.transitions import RequestState
 from tests.factories import NOW, SOON, actor_of, make_world
 from tests.rollouts.support import Bench
 
+pytestmark = pytest.mark.engines
+
 # They decide nothing: what somebody has seen, what is worked out anew.
 OPEN_TABLES = {
     "rollouts_look",

@@ -18,7 +18,7 @@ from tests.factories import NOW
 from tests.rollouts.guard_support import counted, guard, minutes
 from tests.rollouts.plans.support import PlanBench, definition_of, stages_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ BOTH, SQLITE, POSTGRESQL, WITHOUT = {"sqlite", "postgresql"}, {"sqlite"}, {"post
 CASES: list[tuple[set[str], set[str], set[str]]] = [
     (set(), set(), WITHOUT),
     ({"parametrize", "hypothesis"}, {"tmp_path"}, WITHOUT),
-    ({"django_db"}, set(), BOTH),
-    (set(), {"db"}, BOTH),
+    ({"django_db", "engines"}, set(), BOTH),
+    ({"engines"}, {"db"}, BOTH),
     (set(), {"transactional_db", "tmp_path"}, BOTH),
     (set(), {"live_server"}, BOTH),
     ({"django_db", "sqlite"}, set(), SQLITE),
@@ -29,8 +29,12 @@ CASES: list[tuple[set[str], set[str], set[str]]] = [
 ]
 
 
-def _item(marks: set[str], fixtures: set[str], *, path: str = "tests/a.py", place: int = 0) -> Any:
+def _item(
+    marks: set[str], fixtures: set[str], *, path: str = "tests/a.py", place: int = 0, committing: bool = False
+) -> Any:
+    database = SimpleNamespace(kwargs={"transaction": committing})
     return SimpleNamespace(
+        get_closest_marker=lambda name: database if name in marks else None,
         iter_markers=lambda: [SimpleNamespace(name=mark) for mark in marks],
         fixturenames=fixtures,
         path=Path(path),
@@ -61,22 +65,53 @@ def test_passes__marks_and_fixtures__decide_who_takes_it(
 
 
 @pytest.mark.parametrize(
-    ("marks", "path"), [({"django_db"}, "tests/flags/admin/test_a.py"), ({"django_db", "either"}, "tests/test_a.py")]
+    ("marks", "fixtures", "path"),
+    [
+        ({"django_db"}, set(), "tests/flags/admin/test_a.py"),
+        ({"django_db"}, set(), "/home/tests/flags/services/admin/test_a.py"),
+        ({"django_db"}, set(), "tests/audits/api/test_a.py"),
+        (set(), {"db"}, "tests/test_a.py"),
+    ],
 )
-def test_passes__pages_and_what_one_engine_proves__run_once_about_half_on_each(
-    marks: set[str], path: str, monkeypatch: pytest.MonkeyPatch
+def test_passes__about_no_engine__run_once_about_half_on_each(
+    marks: set[str], fixtures: set[str], path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    takers = [_takers(_item(marks, {"db"}, path=path, place=place), monkeypatch) for place in range(100)]
+    takers = [_takers(_item(marks, fixtures, path=path, place=place), monkeypatch) for place in range(100)]
 
     assert {len(found) for found in takers} == {1}
     assert 30 < takers.count(SQLITE) < 70
     assert takers.count(SQLITE) + takers.count(POSTGRESQL) == 100
 
 
+@pytest.mark.parametrize(
+    ("marks", "path", "committing"),
+    [
+        ({"django_db"}, "/home/tests/flags/services/test_a.py", False),
+        ({"django_db"}, "tests/audits/test_a.py", False),
+        ({"django_db", "engines"}, "tests/flags/admin/test_a.py", False),
+        ({"django_db"}, "tests/flags/admin/test_a.py", True),
+    ],
+)
+def test_passes__about_engines__run_on_both(
+    marks: set[str], path: str, committing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [_item(marks, set(), path=path, place=place, committing=committing) for place in range(10)]
+
+    assert [_takers(item, monkeypatch) for item in items] == [BOTH] * 10
+
+
+def test_passes__nothing_is_dealt_out__everything_runs_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEAL_OUT", "0")
+
+    items = [_item({"django_db"}, set(), path="tests/flags/admin/test_a.py", place=place) for place in range(10)]
+
+    assert [_takers(item, monkeypatch) for item in items] == [BOTH] * 10
+
+
 @pytest.mark.parametrize("mark", ["sqlite", "postgres"])
 @pytest.mark.parametrize("place", range(4))
 def test_passes__page_of_one_engine__stays_there(mark: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    item = _item({"django_db", "either", mark}, {"db"}, path="tests/flags/admin/test_a.py", place=place)
+    item = _item({"django_db", "engines", mark}, {"db"}, path="tests/flags/admin/test_a.py", place=place)
 
     assert _takers(item, monkeypatch) == {"postgresql" if mark == "postgres" else "sqlite"}
 

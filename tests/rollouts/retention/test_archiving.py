@@ -28,7 +28,7 @@ from rollouts.services.retention.verifying import verify_archive
 from tests.factories import NOW, actor_of
 from tests.rollouts.retention.support import LATER, SYSTEM, UNTIL, Old, archive, everything, old_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 CONFIGS, SEGMENTS = (source for source in SOURCES[PayloadClass.VERSIONS])
 
 

@@ -15,7 +15,7 @@ from audits.models import AuditEvent
 from rollouts.retention.classes import PayloadClass
 from tests.rollouts.retention.support import LATER, Old, everything, old_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from rollouts.models import DrillRun, GuardSample, GuardVerdict, ImpactRun, Requ
 from rollouts.services.retention.tickets import archive_write
 from tests.rollouts.retention.support import Old, old_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 FILE, DAY = "forged.jsonl.gz", date(2026, 11, 21)
 
 

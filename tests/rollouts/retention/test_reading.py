@@ -25,7 +25,7 @@ from tests.factories import NOW, actor_of
 from tests.rollouts.retention.support import LATER, Old, archive, config_in_production, everything, old_world
 from tests.support.admin import signed_in, text_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 WORDS = "Archived on 15 July 2027; ask for the file"
 
 

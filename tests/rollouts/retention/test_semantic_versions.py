@@ -19,7 +19,7 @@ from rollouts.services.retention.restoring import restore_payloads
 from tests.factories import NOW, percent_document
 from tests.rollouts.retention.support import LATER, SYSTEM, UNTIL, Old, archive, old_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 EXTRA = {"name": "extra", "value": True, "description": "d"}
 
 

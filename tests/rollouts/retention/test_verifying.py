@@ -23,7 +23,7 @@ from rollouts.services.retention.verifying import unfounded_files, verify_archiv
 from tests.rollouts.retention.support import LATER, SYSTEM, archive, everything, old_world
 from tests.support.flush import without_triggers
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.engines]
 
 
 @pytest.fixture
