@@ -1,25 +1,20 @@
-"""The database triggers of `flags.guards`: from the first migration on, governed tables need an apply ticket."""
+"""The database triggers of `flags.guards`: governed tables need an apply ticket."""
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
-from flags.guards import FLAGS_GUARDS, Guard, install_guards, remove_guards
+from flags.guards import FLAGS_GUARDS, install_guards, remove_guards
 
 
 def install(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Create the triggers of the tables there are; those of later tables come after the migrate."""
-    install_guards(schema_editor.connection, _of_present_tables(schema_editor))
+    """Create the triggers. Those that let payloads go to an archive come after the migrate."""
+    install_guards(schema_editor.connection, FLAGS_GUARDS)
 
 
 def remove(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Drop the triggers."""
-    remove_guards(schema_editor.connection, _of_present_tables(schema_editor))
-
-
-def _of_present_tables(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Guard]:
-    tables = set(schema_editor.connection.introspection.table_names())
-    return {table: guard for table, guard in FLAGS_GUARDS.items() if table in tables}
+    remove_guards(schema_editor.connection, FLAGS_GUARDS)
 
 
 class Migration(migrations.Migration):
