@@ -39,7 +39,7 @@ def constructions(name: str) -> set[str]:
         str(path.relative_to(ROOT))
         for app in ("audits", "flags", "rollouts", "flagsite")
         for path in (ROOT / app).rglob("*.py")
-        if is_constructed(name, ast.parse(path.read_text()))
+        if name in (text := path.read_text()) and is_constructed(name, ast.parse(text))
     }
 
 
