@@ -47,33 +47,32 @@ class TargetReach:
     gained: int
     lost: int
     changed: int
+    exposed: int | None = None
 
     @property
     def sentence(self) -> str:
         """The counts for people."""
         of = f"{self.keys:,}" if self.asked == self.keys else f"the first {self.asked:,} of {self.keys:,}"
-        return (
-            f"Of {of} individual target{'' if self.keys == 1 else 's'} {_moved(self.gained, self.lost, self.changed)}."
-        )
+        return f"Of {of} individual target{'' if self.keys == 1 else 's'} {_moved(self)}."
 
 
 @dataclass(frozen=True, slots=True)
 class StageReach:
-    """What a stage does to made-up people, compared with the stage before. `exposed` have something new in it.
-    `targets` is what it does to individual targets, None where there are none.
+    """What a stage does to made-up people, compared with the stage before. `exposed` have what it brings, those of
+    earlier stages among them; None where it moves several flags. `targets` are the individual ones, None without any.
     """
 
     people: int
     gained: int
     lost: int
     changed: int
-    exposed: int
+    exposed: int | None
     targets: TargetReach | None = None
 
     @property
     def sentence(self) -> str:
         """The counts for people."""
-        said = f"Of {self.people:,} made-up people {_moved(self.gained, self.lost, self.changed)}."
+        said = f"Of {self.people:,} made-up people {_moved(self)}."
         return f"{said} {self.targets.sentence}" if self.targets else said
 
 
@@ -139,11 +138,8 @@ def _reach(
     found = []
     for (before, after), entry in zip(pairwise(stages), entries, strict=True):
         counted = _counted(before, after, keys, contexts, at=entry.earliest_at)
-        exposed = max(
-            (flag["exposed_after"] for flag in counted["flags"] if flag["key"] in definition.flags), default=0
-        )
         named = _target_reach(before, after, keys, targets, at=entry.earliest_at)
-        found.append(StageReach(people=len(contexts), exposed=exposed, targets=named, **_kinds(counted)))
+        found.append(StageReach(people=len(contexts), targets=named, **_kinds(counted)))
     whole = _counted(stages[0], stages[-1], keys, contexts, at=entries[-1].earliest_at)
     return tuple(found), (whole["flipped"], len(contexts))
 
@@ -165,14 +161,26 @@ def _target_reach(
     return TargetReach(keys=len(targets), asked=len(asked), **_kinds(counted))
 
 
-def _kinds(counted: Mapping[str, Any]) -> dict[str, int]:
-    return {kind: counted[kind] for kind in ("gained", "lost", "changed")}
+def _kinds(counted: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom a stage moves, and how many have afterwards what the one flag it moves brings."""
+    moved = [flag["exposed_after"] for flag in counted["flags"] if flag["flipped"]]
+    kinds = {kind: counted[kind] for kind in ("gained", "lost", "changed")}
+    return {**kinds, "exposed": moved[0] if len(moved) == 1 else None}
 
 
-def _moved(gained: int, lost: int, changed: int) -> str:
-    counts = ((gained, "get", "it"), (lost, "lose", "it"), (changed, "get", "something else"))
-    said = [f"{count:,} {verb}{'s' if count == 1 else ''} {what}" for count, verb, what in counts if count]
-    return ", ".join(said) if said else "nobody gets anything else"
+def _moved(reach: StageReach | TargetReach) -> str:
+    """How many have it, how many of them are new, and whom it is taken from."""
+    counts = [
+        f"{count:,} {verb}{'s' if count == 1 else ''} {what}"
+        for count, verb, what in ((reach.lost, "lose", "it"), (reach.changed, "get", "something else"))
+        if count
+    ]
+    if reach.exposed is not None and (reach.gained or reach.lost):
+        new = f", {reach.gained:,} of them new" if reach.gained else ""
+        counts = [f"{reach.exposed:,} {'has' if reach.exposed == 1 else 'have'} it{new}", *counts]
+    elif reach.gained:
+        counts = [f"{reach.gained:,} new {'one gets' if reach.gained == 1 else 'ones get'} it", *counts]
+    return "; ".join(counts) if counts else "nobody gets anything else"
 
 
 def _counted(

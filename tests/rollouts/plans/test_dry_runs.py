@@ -15,7 +15,7 @@ from rollouts.selectors.plans.dry_runs import MOST_TARGETS, DryRun, StageReach, 
 from rollouts.services.rules import set_rule
 from tests.factories import NOW, World, actor_of, percent_document
 from tests.rollouts.calendars import freeze
-from tests.rollouts.plans.support import PlanBench, stages_of
+from tests.rollouts.plans.support import PlanBench, definition_of, stages_of
 from tests.rollouts.rule_support import condition, rule
 
 
@@ -41,16 +41,25 @@ def behind(bench: PlanBench, key: str, parent: str, **changed: Any) -> Any:
     ("reach", "words"),
     [
         (StageReach(2_000, 0, 0, 0, 0), "Of 2,000 made-up people nobody gets anything else."),
-        (StageReach(2_000, 1_200, 0, 0, 1_200), "Of 2,000 made-up people 1,200 get it."),
-        (StageReach(100, 1, 2, 3, 1), "Of 100 made-up people 1 gets it, 2 lose it, 3 get something else."),
+        (StageReach(2_000, 0, 0, 0, None), "Of 2,000 made-up people nobody gets anything else."),
+        (StageReach(2_000, 964, 0, 0, 2_000), "Of 2,000 made-up people 2,000 have it, 964 of them new."),
+        (StageReach(2_000, 0, 480, 0, 517), "Of 2,000 made-up people 517 have it; 480 lose it."),
+        (StageReach(2_000, 0, 1, 0, 0), "Of 2,000 made-up people 0 have it; 1 loses it."),
+        (StageReach(2_000, 0, 0, 600, 2_000), "Of 2,000 made-up people 600 get something else."),
+        (
+            StageReach(100, 1, 2, 3, 1),
+            "Of 100 made-up people 1 has it, 1 of them new; 2 lose it; 3 get something else.",
+        ),
+        (StageReach(100, 20, 0, 3, None), "Of 100 made-up people 20 new ones get it; 3 get something else."),
+        (StageReach(100, 1, 0, 0, None), "Of 100 made-up people 1 new one gets it."),
         (
             StageReach(100, 0, 0, 0, 0, TargetReach(1, 1, 0, 0, 0)),
             "Of 100 made-up people nobody gets anything else. Of 1 individual target nobody gets anything else.",
         ),
         (
-            StageReach(100, 9, 0, 0, 9, TargetReach(8_000, 500, 1, 0, 2)),
-            "Of 100 made-up people 9 get it. Of the first 500 of 8,000 individual targets 1 gets it, 2 get something "
-            "else.",
+            StageReach(100, 9, 0, 0, 12, TargetReach(8_000, 500, 1, 0, 2, 40)),
+            "Of 100 made-up people 12 have it, 9 of them new. Of the first 500 of 8,000 individual targets 40 have it, "
+            "1 of them new; 2 get something else.",
         ),
     ],
 )
@@ -65,6 +74,27 @@ def test_reach__of_each_stage__is_about_its_share_and_takes_nothing_away(bench: 
     assert all(abs(part - share) < 0.03 for part, share in zip(exposed, (0.1, 0.5, 1.0), strict=True))
     assert [reach.lost for reach in found.reach] == [0, 0, 0]
     assert sum(reach.gained for reach in found.reach) == found.reach[0].people
+    assert f"people 2,000 have it, {found.reach[-1].gained:,} of them new" in found.reach[-1].sentence
+
+
+def test_reach__stage_that_narrows__says_who_still_has_it(bench: PlanBench) -> None:
+    stages = stages_of(shares=((50_000, 5), (10_000, 5)))
+
+    first, second = dry(bench.plan(environment=bench.staging, stages=stages, is_confirmed=True)).reach
+
+    assert first.exposed is not None
+    assert second.exposed == first.exposed - second.lost
+    assert f"{second.exposed:,} have it; {second.lost:,} lose it" in second.sentence
+
+
+def test_reach__several_flags_in_step__says_how_many_are_new_and_claims_no_total(bench: PlanBench) -> None:
+    other = bench.world.flag("search")
+    bench.world.serve(other, bench.staging, percent_document(other.key, 0))
+
+    reach = dry(bench.plan(definition_of(bench.flag.key, other.key), environment=bench.staging)).reach[0]
+
+    assert reach.exposed is None
+    assert f"{reach.gained:,} new ones get it" in reach.sentence
 
 
 def test_reach__individual_targets__are_counted_beside_the_made_up_people(bench: PlanBench) -> None:
@@ -76,8 +106,8 @@ def test_reach__individual_targets__are_counted_beside_the_made_up_people(bench:
 
     first, second = dry(bench.plan(environment=bench.staging, stages=(on, *share))).reach
 
-    assert (first.targets, second.targets) == (TargetReach(3, 3, 2, 0, 0), TargetReach(3, 3, 0, 0, 0))
-    assert "Of 3 individual targets 2 get it." in first.sentence
+    assert (first.targets, second.targets) == (TargetReach(3, 3, 2, 0, 0, 2), TargetReach(3, 3, 0, 0, 0))
+    assert "Of 3 individual targets 2 have it, 2 of them new." in first.sentence
 
 
 def test_reach__very_many_individual_targets__are_asked_in_part(bench: PlanBench) -> None:
@@ -86,7 +116,7 @@ def test_reach__very_many_individual_targets__are_asked_in_part(bench: PlanBench
 
     reach = dry(bench.plan(environment=bench.staging)).reach[0]
 
-    assert reach.targets == TargetReach(MOST_TARGETS + 1, MOST_TARGETS, MOST_TARGETS, 0, 0)
+    assert reach.targets == TargetReach(MOST_TARGETS + 1, MOST_TARGETS, MOST_TARGETS, 0, 0, MOST_TARGETS)
 
 
 def test_reach__asked_twice__is_the_same_and_writes_nothing(bench: PlanBench) -> None:
