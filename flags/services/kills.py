@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from audits import trail
 from audits.actions import Action
 from audits.context import Actor
 from flags.models import Environment, LocalKill
 from flags.services.attempts import attempted
-from flags.snapshots import Kill
+from flags.snapshots import Kill, PassedKill
 
 ACTOR = Actor.system("flags.kill_list", via="kill list")
 
@@ -27,13 +27,24 @@ _GONE_WITH_ITS_HOST = timedelta(hours=24)
 Place = tuple[tuple[str, str], str, str]
 
 
-def settle_this_host(kills: Sequence[Kill], sources: Collection[str], now: datetime) -> None:
+def settle_this_host(
+    kills: Sequence[Kill], passed: Sequence[PassedKill], sources: Collection[str], now: datetime
+) -> None:
     """`settle_local_kills` for the host this process runs on."""
-    settle_local_kills(kills, host=socket.gethostname()[:255], sources=sources, now=now)
+    settle_local_kills(kills, passed=passed, host=socket.gethostname()[:255], sources=sources, now=now)
 
 
-def settle_local_kills(kills: Sequence[Kill], *, host: str, sources: Collection[str], now: datetime) -> int:
+def settle_local_kills(
+    kills: Sequence[Kill],
+    *,
+    host: str,
+    sources: Collection[str],
+    now: datetime,
+    passed: Sequence[PassedKill] = (),
+) -> int:
     """Make the open local kills of some lists of a host what these say, with an event for each; how many changed.
+
+    What `passed` before it was written down is noticed and lifted in one.
 
     `sources` are the lists this process reads: it lifts nothing that another one noticed from a list of its own, unless
     that was not confirmed for long. Any number of processes of the host may call it at once: each change is written by
@@ -51,6 +62,8 @@ def settle_local_kills(kills: Sequence[Kill], *, host: str, sources: Collection[
     for name, kill in wanted.items():
         if name not in present or present[name].variant != kill.variant:
             changes += _notice(kill, host=host, now=now)
+    for one in passed:
+        changes += _write_passed(one, host=host, now=now)
     _confirm(kept, now=now)
     return changes + _lift_unconfirmed(host, sources, now=now)
 
@@ -102,28 +115,65 @@ def _notice(kill: Kill, *, host: str, now: datetime) -> int:
 
 @attempted
 def _write_notice(kill: Kill, *, host: str, now: datetime) -> int:
-    places = Environment.objects.select_related("project")
     with transaction.atomic():
-        environment = places.filter(project__key=kill.project_key, key=kill.environment_key).first()
-        if environment is None:
+        row = _row(kill, _places(kill).first(), host=host, now=now)
+        if row is None or _same(row).filter(lifted_at=None).exists():
             return 0
-        same = {"environment": environment, "flag_key": kill.flag_key, "host": host, "source": kill.source}
-        if LocalKill.objects.filter(**same, lifted_at=None).exists():
-            return 0
-        row = LocalKill(
-            **same,
-            variant=kill.variant,
-            since=min(kill.since, now),
-            noticed_at=now,
-            confirmed_at=now,
-        )
         row.save(force_insert=True)
-        _record(Action.LOCAL_KILL_NOTICED, row, environment, now=now)
+        _record(Action.LOCAL_KILL_NOTICED, row, row.environment, now=now)
     return 1
 
 
-def _record(action: Action, row: LocalKill, environment: Environment, *, now: datetime, reason: str = "") -> None:
+@attempted
+def _write_passed(passed: PassedKill, *, host: str, now: datetime) -> int:
+    """Notice and lift it, unless another process of the host did, or it was noticed while it was in force."""
+    with transaction.atomic():
+        # No constraint tells two closed rows of one moment apart, so processes write one after the other.
+        environment = _places(passed.kill).select_for_update(of=("self",), no_key=True).first()
+        row = _row(passed.kill, environment, host=host, now=now)
+        if row is None:
+            return 0
+        is_written = Q(lifted_at=None) | Q(lifted_at__gte=passed.began_at)
+        if _same(row).filter(is_written, variant=row.variant).exists():
+            return 0
+        row.lifted_at = now
+        row.save(force_insert=True)
+        _record(Action.LOCAL_KILL_NOTICED, row, row.environment, now=now)
+        until = min(passed.ended_at, now).isoformat()
+        _record(Action.LOCAL_KILL_LIFTED, row, row.environment, now=now, until=until)
+    return 1
+
+
+def _places(kill: Kill) -> QuerySet[Environment]:
+    rows = Environment.objects.select_related("project")
+    return rows.filter(project__key=kill.project_key, key=kill.environment_key)
+
+
+def _row(kill: Kill, environment: Environment | None, *, host: str, now: datetime) -> LocalKill | None:
+    if environment is None:
+        return None
+    return LocalKill(
+        environment=environment,
+        flag_key=kill.flag_key,
+        host=host,
+        source=kill.source,
+        variant=kill.variant,
+        since=min(kill.since, now),
+        noticed_at=now,
+        confirmed_at=now,
+    )
+
+
+def _same(row: LocalKill) -> QuerySet[LocalKill]:
+    """What is known of the same flag from the same list of the same host."""
+    return LocalKill.objects.filter(
+        environment=row.environment, flag_key=row.flag_key, host=row.host, source=row.source
+    )
+
+
+def _record(action: Action, row: LocalKill, environment: Environment, *, now: datetime, **more: str) -> None:
     data = {"host": row.host, "source": row.source, "variant": row.variant, "since": row.since.isoformat()}
+    data |= {name: text for name, text in more.items() if text}
     trail.record(
         action,
         actor=ACTOR,
@@ -133,5 +183,5 @@ def _record(action: Action, row: LocalKill, environment: Environment, *, now: da
         project_key=environment.project.key,
         environment_key=environment.key,
         flag_key=row.flag_key,
-        data={**data, "reason": reason} if reason else data,
+        data=data,
     )

@@ -15,12 +15,13 @@ from flags.snapshots.following import after_looks
 from flags.snapshots.kill_list import Kill
 from flags.snapshots.polling import snapshot_file, start_polling
 from flags.snapshots.registry import SnapshotStore
-from flags.snapshots.settling import on_settled
+from flags.snapshots.settling import PassedKill, on_settled
 from flags.snapshots.sources import SnapshotsUnavailable
 from flags.snapshots.tokens import TokenFacts, hash_secret
 
 __all__ = [
     "Kill",
+    "PassedKill",
     "SnapshotStore",
     "SnapshotsUnavailable",
     "TokenFacts",

@@ -127,10 +127,18 @@ class Poller(threading.Thread):
 class Watch(threading.Thread):
     """Looks after the poller, and reads the kill list, which has to work whatever the poller waits for."""
 
-    def __init__(self, store: SnapshotStore, *, kills: KillListReader, new_poller: Callable[[], Poller]) -> None:
+    def __init__(
+        self,
+        store: SnapshotStore,
+        *,
+        kills: KillListReader,
+        new_poller: Callable[[], Poller],
+        after_read: Callable[[datetime], None] = lambda now: None,
+    ) -> None:
         super().__init__(name="flagsite-snapshots-watch", daemon=True)
         self._store = store
         self._kills = kills
+        self._after_read = after_read
         self._new_poller = new_poller
         self._poller = new_poller()
         self._left_behind: Poller | None = None
@@ -152,6 +160,7 @@ class Watch(threading.Thread):
         """Apply the kill list as it is now; leave a poller behind that hangs or died."""
         try:
             self._store.force(self._kills.read())
+            self._after_read(timezone.now())
             hangs = self._poller.silent_seconds() > _LONGEST_SILENCE_SECONDS
             if hangs and self._poller.is_looking:
                 self._store.note_failure(TimeoutError(f"No answer for {_LONGEST_SILENCE_SECONDS:.0f} seconds."))
@@ -243,6 +252,7 @@ def start_polling(store: SnapshotStore) -> Watch | None:
         store,
         kills=KillListReader(variable=settings.KILL_LIST, path=settings.KILL_LIST_FILE, now=timezone.now()),
         new_poller=lambda: Poller(store, seconds=settings.SNAPSHOT_POLL_SECONDS, after_look=after_look),
+        after_read=lambda now: settler.note(now=now),
     )
     watch.start()
     Listener(watch.wake).start()

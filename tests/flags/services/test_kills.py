@@ -13,7 +13,7 @@ from audits.models import AuditEvent
 from flags.models import LocalKill
 from flags.selectors.kills import open_kills
 from flags.services.kills import settle_local_kills, settle_this_host
-from flags.snapshots import Kill
+from flags.snapshots import Kill, PassedKill
 from tests.factories import NOW, SOON, World, make_world
 
 LIST = "file /srv/kill-list"
@@ -95,6 +95,55 @@ def test_settle__environment_that_does_not_exist__is_left_out(world: World):
     assert LocalKill.objects.count() == 1
 
 
+def passed_kill(world: World, variant: str = "off", *, seconds: tuple[int, int] = (0, 2)) -> PassedKill:
+    """One that was in force between two moments after NOW."""
+    began_at, ended_at = (NOW + timedelta(seconds=second) for second in seconds)
+    return PassedKill(kill(world, variant=variant), began_at, ended_at)
+
+
+def test_settle__forced_for_a_moment__is_noticed_and_lifted_with_its_end(world: World):
+    settle_local_kills([], passed=[passed_kill(world)], host="web-1", sources=[LIST], now=SOON)
+
+    assert events(world) == [("local_kill.noticed", "checkout", "off"), ("local_kill.lifted", "checkout", "off")]
+    assert [row.lifted_at for row in LocalKill.objects.all()] == [SOON]
+    lifted = json.loads(AuditEvent.objects.get(action="local_kill.lifted").data)
+    assert lifted["until"] == (NOW + timedelta(seconds=2)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("open_before", "seconds", "pairs"),
+    [
+        # Each process of the host saw it, and hands it over.
+        ([], [(0, 2), (1, 3)], 1),
+        # Noticed by one that believed it would stay.
+        (["off"], [(0, 2)], 1),
+        # Another time, another pair; another variant as well.
+        ([], [(0, 2), (600, 602)], 2),
+        (["on"], [(0, 2)], 2),
+    ],
+    ids=["other process", "noticed already", "later", "other variant"],
+)
+def test_settle__forced_for_a_moment__is_written_once(
+    open_before: list[str], seconds: list[tuple[int, int]], pairs: int, world: World
+):
+    before = [kill(world, variant=variant) for variant in open_before]
+    settle_local_kills(before, host="web-1", sources=[LIST], now=NOW)
+    for began, ended in seconds:
+        passed = [passed_kill(world, seconds=(began, ended))]
+        moment = NOW + timedelta(seconds=ended + 3)
+        settle_local_kills([], passed=passed, host="web-1", sources=[LIST], now=moment)
+
+    actions = [action for action, _, _ in events(world)]
+    assert sorted(actions) == ["local_kill.lifted"] * pairs + ["local_kill.noticed"] * pairs
+    assert not LocalKill.objects.filter(lifted_at=None).exists()
+
+
+def test_settle__forced_for_a_moment_where_nothing_is__is_left_out(world: World):
+    nowhere = PassedKill(kill(world, environment="nowhere"), NOW, NOW)
+
+    assert settle_local_kills([], passed=[nowhere], host="web-1", sources=[LIST], now=SOON) == 0
+
+
 def test_settle__clock_of_the_file_ahead__is_not_later_than_now(world: World):
     settle_local_kills([kill(world)], host="web-1", sources=[LIST], now=SINCE - timedelta(hours=1))
 
@@ -118,7 +167,7 @@ def test_settle__event_cannot_be_written__leaves_no_row(world: World, monkeypatc
 def test_settle_this_host__name_of_the_machine__is_the_host(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("flags.services.kills.socket.gethostname", lambda: "web-" + "x" * 300)
 
-    settle_this_host([kill(world)], [LIST], NOW)
+    settle_this_host([kill(world)], [], [LIST], NOW)
 
     assert LocalKill.objects.get().host == ("web-" + "x" * 300)[:255]
 
@@ -129,10 +178,12 @@ def test_settle__processes_of_a_host_at_once__one_row_and_one_event():
     wanted = [kill(world, key) for key in ("checkout", "search")]
     together, failures = threading.Barrier(4), []
 
+    moment = PassedKill(kill(world, "moment"), NOW, NOW)
+
     def settle(kills: Sequence[Kill]) -> None:
         try:
             together.wait(20)
-            settle_local_kills(kills, host="web-1", sources=[LIST], now=NOW)
+            settle_local_kills(kills, passed=[moment], host="web-1", sources=[LIST], now=NOW)
         except Exception as error:
             failures.append(error)
         finally:
@@ -148,8 +199,10 @@ def test_settle__processes_of_a_host_at_once__one_row_and_one_event():
     assert failures == []
     assert sorted(events(world)) == [
         ("local_kill.lifted", "checkout", "off"),
+        ("local_kill.lifted", "moment", "off"),
         ("local_kill.lifted", "search", "off"),
         ("local_kill.noticed", "checkout", "off"),
+        ("local_kill.noticed", "moment", "off"),
         ("local_kill.noticed", "search", "off"),
     ]
 

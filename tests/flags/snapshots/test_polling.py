@@ -158,6 +158,29 @@ def watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         watch.stop()
 
 
+def test_watch__list_forces_for_a_moment_while_nothing_can_be_asked__is_noted(tmp_path: Path):
+    store, _ = fake_store()
+    store.refresh()
+    path = tmp_path / "kill-list"
+    noted: list[list[str]] = []
+    watch = Watch(
+        store,
+        kills=KillListReader(variable="", path=path, now=NOW),
+        new_poller=lambda: Poller(store, seconds=3600),
+        after_read=lambda now: noted.append([str(kill) for kill in store.effective_kills()]),
+    )
+
+    path.write_text("shop/production/split=off\n")
+    watch.tick()
+    path.unlink()
+    # What a file lifts has to be seen twice.
+    watch.tick()
+    watch.tick()
+
+    assert noted == [["shop/production/split=off"]] * 2 + [[]]
+    watch.stop()
+
+
 def test_watch__poller_that_hangs__is_left_behind_and_the_store_is_stale(
     watching: Callable[[SnapshotStore], Watch], monkeypatch: pytest.MonkeyPatch
 ):
