@@ -15,7 +15,9 @@ _ELSEWHERE = frozenset({PlanAct.EDIT})
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """One act: its button, what it means, and what is asked. `stages` are places to go back to, the usual one first."""
+    """One act: its button, what it means, and what is asked. `stages` are places to go back to, the usual one first;
+    `holds` is what would refuse it now.
+    """
 
     act: str
     button: str
@@ -28,6 +30,7 @@ class Dialog:
     stages: Sequence[tuple[int, str]] = ()
     confirms: str = ""
     is_primary: bool = False
+    holds: Sequence[str] = ()
 
 
 _PRIMARY: Mapping[PlanState, Sequence[str]] = {
@@ -56,6 +59,19 @@ def dialogs_of(
     return sorted(
         (replace(dialog, is_primary=dialog.act == first) for dialog in found), key=lambda dialog: not dialog.is_primary
     )
+
+
+def with_holds(dialogs: Sequence[Dialog], place: str, holds: Sequence[str]) -> list[Dialog]:
+    """The same dialogs, those that start a plan with what is in the way of a start now."""
+    if not holds:
+        return list(dialogs)
+    held = f"While this is in the way, the plan is not started and {place} serves what it serves now."
+    return [
+        replace(dialog, holds=holds, text=held if dialog.act == PlanAct.START else dialog.text)
+        if dialog.act in {PlanAct.START, PlanAct.PROPOSE}
+        else dialog
+        for dialog in dialogs
+    ]
 
 
 def refusals_of(plan: RolloutPlan, acts: Sequence[PossibleAct]) -> list[tuple[str, str]]:

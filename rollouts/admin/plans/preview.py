@@ -19,6 +19,7 @@ from rollouts.plans.dry_run import TimelineEntry
 from rollouts.plans.value_changes import value_changes
 from rollouts.policies import Finding
 from rollouts.selectors.plans.dry_runs import StageReach, dry_run
+from rollouts.selectors.plans.starting import start_holds
 from rollouts.selectors.timelines.beside import endings_beside
 from rollouts.services.plans.preparing import Prepared, prepare
 
@@ -49,7 +50,9 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """Everything beside the editor. Without `rows` the stages cannot be carried out, and `problems` say why."""
+    """Everything beside the editor. Without `rows` the stages cannot be carried out, and `problems` say why. `holds`
+    is what would keep the plan from being started now.
+    """
 
     rows: Sequence[Row] = ()
     narrowed: Sequence[str] = ()
@@ -62,6 +65,7 @@ class Preview:
     depends: Sequence[str] = ()
     endings: Sequence[str] = ()
     findings: Sequence[Finding] = ()
+    holds: Sequence[str] = ()
 
     @property
     def is_possible(self) -> bool:
@@ -87,6 +91,7 @@ def preview_of(definition: PlanDefinition, environment: Environment, *, now: dat
         depends=found.depends,
         endings=list(endings_beside(environment, prepared.definition.flags, now=now).values()),
         findings=found.findings,
+        holds=start_holds(prepared.definition, environment, now=now),
     )
 
 

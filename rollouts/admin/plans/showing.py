@@ -16,7 +16,7 @@ from flags.models import Flag, LocalKill
 from flags.selectors.kills import open_kills
 from flags.showing import visible
 from rollouts.admin.plans.bars import columns_of
-from rollouts.admin.plans.dialogs import copy_dialog, dialogs_of, refusals_of
+from rollouts.admin.plans.dialogs import copy_dialog, dialogs_of, refusals_of, with_holds
 from rollouts.admin.plans.guards import cards_of
 from rollouts.admin.plans.history import moments_of, people_named, story_of
 from rollouts.admin.plans.standing import standing_of
@@ -30,6 +30,7 @@ from rollouts.plans.transitions import ENDED_STATES, LIVE_STATES, PlanAct, PlanS
 from rollouts.plans.value_changes import value_changes
 from rollouts.selectors.plans.ground import Ground, ground_of
 from rollouts.selectors.plans.rights import PossibleAct, possible_acts
+from rollouts.selectors.plans.starting import start_holds
 from rollouts.selectors.plans.stored import reading_of, stored_guards
 from rollouts.selectors.reliance import relied_on
 from rollouts.selectors.timelines.beside import endings_beside
@@ -64,7 +65,9 @@ def plan_context(
     ground = ground_of(plan)
     acts, names = _acts(plan, user, ground), people_named(steps)
     story = story_of(plan, steps, columns, names)
-    dialogs = dialogs_of(plan, definition, acts, columns)
+    is_ahead = plan.current_state in {PlanState.DRAFT, PlanState.PROPOSED}
+    holds = start_holds(definition, plan.environment, now=now) if is_ahead else []
+    dialogs = with_holds(dialogs_of(plan, definition, acts, columns), plan.environment.name, holds)
     guards = [] if story or plan.started_at is None else cards_of(plan, now=now)
     return {
         "plan": plan,
@@ -82,6 +85,7 @@ def plan_context(
         "story_guards": cards_of(plan, now=now, attempt=story.attempt) if story else [],
         "moments": moments_of(steps, columns, names),
         "dialogs": dialogs,
+        "holds": holds,
         "copy": _copy(plan, user),
         "refusals": refusals_of(plan, acts),
         "edit_address": _edit_address(plan, acts),

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from flags.models import FlagConfig
+from flags.models import Environment, FlagConfig
 from flags.selectors.kills import open_kills
 from rollouts.models import Incident, PlanFlag, RolloutPlan
 from rollouts.selectors.plans.ground import left_as
@@ -28,11 +28,14 @@ _ABSENT = (0, "")
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that holds a plan: a stable code, a sentence for people, and facts that name no person."""
+    """Something that holds a plan: a stable code, a sentence for people, and facts that name no person. `at_start` is
+    the sentence for a plan that is not under way yet.
+    """
 
     code: str
     message: str
     facts: Mapping[str, Any] = field(default_factory=dict)
+    at_start: str = ""
 
     @property
     def detail(self) -> dict[str, Any]:
@@ -53,11 +56,8 @@ def surroundings_of(plans: Collection[RolloutPlan], *, now: datetime) -> Surroun
     """Flags, incidents and kill lists of all these plans: four queries."""
     environments = {plan.environment_id for plan in plans}
     projects = {plan.project_id for plan in plans}
-    about = Q(environment__in=environments) | Q(environment=None, project__in=projects)
-    is_open = Q(closed_at=None) | Q(closed_at__gt=now)
-    incidents = list(Incident.objects.filter(about & is_open, opened_at__lte=now).order_by("opened_at"))
-    forced = {(kill.environment_id, kill.flag_key): kill.host for kill in open_kills(environments)}
-    return Surroundings(_present(plans), incidents, forced)
+    incidents = _open_incidents(environments, projects, now=now)
+    return Surroundings(_present(plans), incidents, _forced_on(environments))
 
 
 def signal_of(plan: RolloutPlan, surroundings: Surroundings) -> Signal | None:
@@ -65,15 +65,34 @@ def signal_of(plan: RolloutPlan, surroundings: Surroundings) -> Signal | None:
     return (
         _unconsented(plan)
         or _moved_ground(plan, surroundings.present[plan.pk])
-        or _forced(plan, surroundings)
-        or _incident(plan, surroundings)
+        or _forced(plan.environment, plan.definition["flags"], surroundings.forced)
+        or _incident(plan.environment, surroundings.incidents)
     )
 
 
 def outside_signal_of(plan: RolloutPlan, *, now: datetime) -> Signal | None:
-    """The kill list or the incident that holds one plan: four queries."""
-    surroundings = surroundings_of([plan], now=now)
-    return _forced(plan, surroundings) or _incident(plan, surroundings)
+    """The kill list or the incident that holds one plan: two queries."""
+    return next(iter(outside_signals(plan.environment, plan.definition["flags"], now=now)), None)
+
+
+def outside_signals(environment: Environment, flag_keys: Collection[str], *, now: datetime) -> list[Signal]:
+    """The kill list and the incident that hold whatever moves these flags in the environment: two queries."""
+    incidents = _open_incidents({environment.pk}, {environment.project_id}, now=now)
+    found = (_forced(environment, flag_keys, _forced_on([environment.pk])), _incident(environment, incidents))
+    return [signal for signal in found if signal is not None]
+
+
+def _open_incidents(
+    environments: Collection[uuid.UUID], projects: Collection[uuid.UUID], *, now: datetime
+) -> list[Incident]:
+    about = Q(environment__in=environments) | Q(environment=None, project__in=projects)
+    is_open = Q(closed_at=None) | Q(closed_at__gt=now)
+    return list(Incident.objects.filter(about & is_open, opened_at__lte=now).order_by("opened_at"))
+
+
+def _forced_on(environments: Collection[uuid.UUID]) -> dict[tuple[uuid.UUID, str], str]:
+    """A host that forces each flag."""
+    return {(kill.environment_id, kill.flag_key): kill.host for kill in open_kills(environments)}
 
 
 def _present(plans: Collection[RolloutPlan]) -> dict[uuid.UUID, dict[str, tuple[int, str]]]:
@@ -120,28 +139,33 @@ def _moved_ground(plan: RolloutPlan, present: Present) -> Signal | None:
     )
 
 
-def _forced(plan: RolloutPlan, surroundings: Surroundings) -> Signal | None:
-    keys = [key for key in plan.definition["flags"] if (plan.environment_id, key) in surroundings.forced]
+def _forced(
+    environment: Environment, flag_keys: Collection[str], forced: Mapping[tuple[uuid.UUID, str], str]
+) -> Signal | None:
+    keys = [key for key in flag_keys if (environment.pk, key) in forced]
     if not keys:
         return None
-    host = surroundings.forced[plan.environment_id, keys[0]]
     names = ", ".join(f"“{key}”" for key in keys)
+    said = f"A kill list forces {names} on {forced[environment.pk, keys[0]]}, so what is served there is not what"
     return Signal(
         FORCED,
-        f"A kill list forces {names} on {host}, so what is served there is not what this plan says. It goes on once "
-        "the kill list is lifted.",
+        f"{said} this plan says. It goes on once the kill list is lifted.",
         {"flag_keys": keys},
+        at_start=f"{said} a plan would say. No plan starts with {'it' if len(keys) == 1 else 'them'} before the kill "
+        "list is lifted.",
     )
 
 
-def _incident(plan: RolloutPlan, surroundings: Surroundings) -> Signal | None:
-    for incident in surroundings.incidents:
-        is_of_project = incident.environment_id is None and incident.project_id == plan.project_id
-        if is_of_project or incident.environment_id == plan.environment_id:
-            where = "the whole project" if is_of_project else plan.environment.name
+def _incident(environment: Environment, incidents: Sequence[Incident]) -> Signal | None:
+    for incident in incidents:
+        is_of_project = incident.environment_id is None and incident.project_id == environment.project_id
+        if is_of_project or incident.environment_id == environment.pk:
+            where = "the whole project" if is_of_project else environment.name
+            said = f"The incident “{incident.title}” is open in {where}."
             return Signal(
                 INCIDENT,
-                f"The incident “{incident.title}” is open in {where}. The plan goes on once it is closed.",
+                f"{said} The plan goes on once it is closed.",
                 {"incident_id": str(incident.pk)},
+                at_start=f"{said} No plan starts there before it is closed.",
             )
     return None

@@ -98,7 +98,7 @@ def reach_stage(
     next_plan_state(plan.current_state, act)
     goes_back = act in WAYS_BACK
     if act in _ASKED_BY_PEOPLE:
-        _refuse_held(plan, now=now)
+        _refuse_held(plan, act, now=now)
     told = _told_of_way_back(plan, stage_number) if goes_back else {}
     with correlation(plan.correlation_id):
         applied = apply_stage(
@@ -155,9 +155,15 @@ def _who_widens(plan: RolloutPlan, error: NotNarrowing) -> NotNarrowing:
     return NotNarrowing(f"{error.message} Or ask a release manager of {name}: the plan is at work.", **error.facts)
 
 
-def _refuse_held(plan: RolloutPlan, *, now: datetime) -> None:
-    if signal := outside_signal_of(plan, now=now):
-        raise PlanHeld(signal.message, held_by=signal.code, **signal.facts)
+def _refuse_held(plan: RolloutPlan, act: PlanAct, *, now: datetime) -> None:
+    signal = outside_signal_of(plan, now=now)
+    if signal is None:
+        return
+    said = signal.message
+    if act is PlanAct.START:
+        then = "start it again then" if plan.request is None else "its change request starts it by itself then"
+        said = f"{signal.at_start} This plan was not started; {then}."
+    raise PlanHeld(said, held_by=signal.code, **signal.facts)
 
 
 def _told_of_way_back(plan: RolloutPlan, stage_number: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from flags.models import FlagConfig, MetricCount, Segment
+from flags.models import FlagConfig, LocalKill, MetricCount, Segment
 from flags.services.configs import edit_config
 from flags.services.tickets import governed_write
 from rollouts.models import PlanTemplate, RolloutPlan
@@ -17,6 +17,7 @@ from rollouts.plans.definition import GuardSpec, MetricKind
 from rollouts.plans.strategies import ring
 from rollouts.plans.transitions import PlanState
 from rollouts.services.guarding import refresh_guards
+from rollouts.services.incidents import open_incident
 from rollouts.services.plans.drafting import create_plan
 from rollouts.services.plans.engine import advance_due
 from tests.factories import NOW, World, actor_of, percent_document
@@ -329,6 +330,43 @@ def test_page__held__says_what_stands_in_the_way(bench: PlanBench) -> None:
     assert "Held: nothing goes on until this is out of the way" in text
     assert text.count("The incident “Payments” is open in Staging.") == 1
     assert "Held at “10 %”" in text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ("incident", "The incident “Payments fail” is open in Staging. No plan starts there before it is closed."),
+        ("kill list", "No plan starts with it before the kill list is lifted."),
+        ("freeze", "“Black Friday freeze” freezes Staging until "),
+        ("nothing", ""),
+    ],
+)
+def test_draft__something_in_the_way_of_a_start__is_said_before_the_press(
+    bench: PlanBench, about: str, words: str
+) -> None:
+    plan, today = bench.plan(environment=bench.staging), timezone.now()
+    client = signed_in(bench.world.rita)
+    match about:
+        case "incident":
+            told: dict[str, Any] = {"title": "Payments fail", "severity": "major", "link": "", "now": NOW}
+            ada = actor_of(bench.world.ada)
+            open_incident(bench.world.project.pk, environment_id=bench.staging.pk, actor=ada, **told)
+        case "kill list":
+            place: dict[str, Any] = {"environment": bench.staging, "flag_key": bench.flag.key, "variant": "off"}
+            LocalKill.objects.create(**place, host="web-1", since=NOW, noticed_at=NOW)
+        case "freeze":
+            freeze(bench.world, today - timedelta(days=1), today + timedelta(days=1), environments=[bench.staging])
+
+    page = text_of(client.get(page_of(plan)))
+    preview = text_of(client.get(reverse("admin:rollouts_rolloutplan_edit", args=[plan.pk])))
+
+    for text in (page, preview):
+        assert ("In the way of a start now" in text) is bool(words)
+        assert words in text
+    dialog = page.split('id="dialog-start"')[1].split("</dialog>")[0]
+    assert words in dialog
+    assert ("within seconds" in dialog) is not bool(words)
+    assert ("the plan is not started" in dialog) is bool(words)
 
 
 def test_page__history__newest_first_with_evidence(bench: PlanBench) -> None:

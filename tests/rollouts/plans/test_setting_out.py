@@ -40,6 +40,9 @@ def test_neither_started_nor_left_early_beside_an_incident_or_a_kill_list(bench:
             "plan_held",
             "incident_open" if about == "incident" else "flag_forced",
         )
+        is_start = act is PlanAct.START
+        assert ("This plan was not started; start it again then." in refused.message) is is_start
+        assert ("goes on once" in refused.message) is not is_start
     sequence = reloaded(running).sequence
     back = acting.roll_back_plan(running.pk, actor=rita, now=NOW, sequence=sequence, reason="Errors")
     assert back.state == "rolled_back"
@@ -55,6 +58,7 @@ def test_an_approved_plan_waits_for_the_end_of_an_incident_and_starts_then(bench
     with pytest.raises(GovernanceError) as refused:
         perform(plan, PlanAct.START, world.rolf)
     assert (refused.value.code, reloaded(plan).state) == ("plan_held", "proposed")
+    assert "its change request starts it by itself then." in refused.value.message
     close_incident(incident.pk, actor=ada, now=SOON, reason="Over")
     assert apply_if_due(plan.request.pk, now=SOON)
     assert reloaded(plan).state == "running"
