@@ -180,6 +180,51 @@ def test_editor__a_quarter_by_the_quick_control__is_reviewed_and_saved(editor: E
     assert config.history.latest("version").history_change_reason == "A quarter first"
 
 
+def test_editor__reason_of_spaces__is_refused_in_words_that_stay_until_something_is_typed(editor: Editor) -> None:
+    page = editor.page
+    page.locator("#fe-quick-share").fill("25")
+    page.get_by_text("33.333 % → 25 %").first.wait_for()
+    page.locator("[data-main-action]").click()
+    why = page.get_by_label("Why?")
+    why.fill("   ")
+    page.locator("[data-confirm]").click()
+
+    said = page.locator("#config-review .fe-problem")
+    # Leaving a field has the messages drawn anew a moment later.
+    page.evaluate("() => new Promise(done => setTimeout(done, 200))")
+    assert said.inner_text() == "Say why, in a few words."
+    assert why.get_attribute("aria-invalid") == "true"
+    assert why.get_attribute("aria-describedby") == said.get_attribute("id")
+    why.fill("A quarter first")
+    said.wait_for(state="detached")
+    assert why.get_attribute("aria-invalid") is None
+
+
+def changes(*sentences: str, path: str = "enabled") -> list[dict[str, str]]:
+    return [{"path": path, "sentence": sentence} for sentence in sentences]
+
+
+FIRST = changes("First configuration here. Switched on: on for everyone.", path="")
+SMILES = "\U0001f600"
+TITLES = [
+    ("Express", [*FIRST, *changes("a", "b", "c", path="x")], "Express: first configuration here, and 3 more changes"),
+    ("Express", changes("Switched on"), "Express: switched on"),
+    ("Express", changes("Rule 2 “Beta. Two”: on → off", "x"), "Express: on → off, and 1 more change"),
+    ("Express", [], "Express: settings"),
+    ("Express", changes("one two " * 30), f"Express: {'one two ' * 12}one…"),
+    (SMILES * 120, changes("x" * 120, "y"), f"{SMILES * 49}…: {'x' * 38}…, and 1 more change"),
+]
+
+
+def test_titles__suggested__are_one_line_of_bounded_length(editor: Editor) -> None:
+    suggested = """async ([name, found]) =>
+        (await import("/static/flagsite/editor/titles.js")).suggestedTitle(name, found)"""
+
+    for name, found, title in TITLES:
+        assert editor.page.evaluate(suggested, [name, found]) == title
+        assert len(title) <= 110
+
+
 def test_editor__rule_made_with_the_keyboard_alone__is_there(editor: Editor) -> None:
     page = editor.page
     before = len(editor.document()["rules"])

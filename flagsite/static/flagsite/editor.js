@@ -12,6 +12,7 @@ import { clearProblems, covers, placeOf, problemList, showProblem } from "./edit
 import { rulesSection } from "./editor/rules.js";
 import { Checker } from "./editor/server.js";
 import { targetsBrief, targetsSection } from "./editor/targets.js";
+import { suggestedTitle } from "./editor/titles.js";
 import { variantChips, variantsSection } from "./editor/variants.js";
 import { visibilityBrief, visibilitySection } from "./editor/visibility.js";
 
@@ -20,12 +21,15 @@ const data = JSON.parse(document.getElementById("config-editor-data").textConten
 const area = form.elements.document;
 const dialog = document.getElementById("config-review");
 const slot = (name) => form.querySelector(`[data-slot="${name}"]`);
+// What the dialog asks for besides the document. No check of the document says that it is good now.
+const WORDS = ["title", "reason"];
 
 let isDirty = false;
 let isLeaving = false;
 let asked = false;
 let isBroken = false;
-let serverProblems = data.problems;
+let serverProblems = data.problems.filter((problem) => !WORDS.includes(problem.path));
+let wordProblems = data.problems.filter((problem) => WORDS.includes(problem.path));
 let differences = data.differences;
 let findings = data.findings;
 const visited = new Set();
@@ -181,6 +185,7 @@ function refreshProblems(drawable) {
   ctx.problems = all.map((problem) => ({ ...problem, shown: asked || visited.has(problem.path) }));
   clearProblems(form);
   for (const problem of ctx.problems) if (problem.shown) showProblem(form, problem);
+  for (const problem of wordProblems) showProblem(form, problem);
   const count = ctx.problems.length;
   const place = slot("problems");
   place.hidden = !count;
@@ -233,6 +238,7 @@ function wire() {
   form.addEventListener("submit", submitted);
   postCompactly(form);
   for (const action of form.querySelectorAll("[data-review]")) action.addEventListener("click", openReview);
+  for (const name of WORDS) form.elements[name]?.addEventListener("input", () => keepWordProblems((path) => path !== name));
   form.querySelector("[data-close-dialog]").addEventListener("click", () => dialog.close());
   document.querySelector("[data-use-merged]")?.addEventListener("click", useMerged);
   window.addEventListener("beforeunload", (event) => {
@@ -280,26 +286,22 @@ async function openReview(event) {
   replace(slot("review-findings"), warnings.length ? [h("p", { class: "fe-label" }, "Worth a second look"), findingList(warnings)] : []);
   const title = form.elements.title;
   if (title && (!title.value || title.dataset.suggested === title.value)) {
-    title.value = suggestedTitle(title.dataset.title);
+    title.value = suggestedTitle(title.dataset.title, differences);
     title.dataset.suggested = title.value;
   }
   dialog.showModal();
   (form.elements.reason ?? dialog.querySelector("[data-confirm]")).focus();
 }
 
-// The change people talk about: what is served, or the switch, before conditions and words.
-function suggestedTitle(name) {
-  const told = differences.find((item) => item.path.endsWith(".serve") || item.path === "enabled") ?? differences[0];
-  const words = (told?.sentence ?? "settings").replace(/^Rule \d+ “[^”]*”: /, "");
-  const rest = differences.length > 1 ? ` and ${differences.length - 1} more` : "";
-  const room = 90 - name.length;
-  return `${name}: ${words.length > room ? `${words.slice(0, room)}…` : words}${rest}`.slice(0, 200);
+function keepWordProblems(isKept, ...more) {
+  wordProblems = [...wordProblems.filter((problem) => isKept(problem.path)), ...more];
+  refreshProblems(isDrawable(ctx.doc));
 }
 
 function reasonMissing() {
   const reason = form.elements.reason;
   if (!reason || form.elements.draft?.value || reason.value.trim()) return false;
-  if (!reason.parentElement.querySelector(".fe-problem")) showProblem(form, { path: "reason", message: "Say why, in a few words." });
+  keepWordProblems((path) => path !== "reason", { path: "reason", message: "Say why, in a few words." });
   reason.focus();
   return true;
 }
