@@ -1,13 +1,14 @@
 """Filtered reads of the trail for people and programs. Verification reads for itself (`audits.chains`)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Self
 from uuid import UUID
 
 from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 
+from audits.belonging import KINDS, matters_of, number_in
 from audits.context import PERSON_TARGET, ActorKind
 from audits.models import AuditActor, AuditEvent
 from audits.scope import EVERYTHING, Scope
@@ -91,6 +92,55 @@ def every_event(
         after = page.next
 
 
+def events_about(thing: UUID, *, among: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+    """Of `among`, the events whose target is this thing, and those that name it among their facts.
+
+    Whatever names a thing is recorded in one act with an event of the thing itself or of a plan or timeline that
+    asked for it, so the indexes on targets and on acts find everything without a look at other events.
+    """
+    events = AuditEvent.objects.order_by()
+    own = events.filter(target_id=str(thing))
+    naming = events.filter(correlation_id__in=own.values("correlation_id"), data__contains=f'"{thing}"')
+    askers = events.filter(target_id__in=naming.values("target_id"), target_type__in=KINDS)
+    carried = events.filter(correlation_id__in=askers.values("correlation_id"), data__contains=f'"{thing}"')
+    return among.filter(pk__in=own.values("pk").union(naming.values("pk"), carried.values("pk")))
+
+
+def name_of_thing(thing: UUID, *, scope: Scope = EVERYTHING) -> tuple[str, str]:
+    """Type and label of a thing as its newest event inside the scope has them, empty where there is none: one query."""
+    found = AuditEvent.objects.filter(_within(scope), target_id=str(thing)).exclude(target_type=PERSON_TARGET)
+    newest = found.order_by("-occurred_at").values_list("target_type", "target_label").first()
+    return newest or ("", "")
+
+
+def attach_matters(events: Iterable[AuditEvent], *, scope: Scope = EVERYTHING) -> None:
+    """Fill `matters` of events in, with the numbers of those that other events tell: at most one query."""
+    rows = list(events)
+    for event in rows:
+        event.matters = matters_of(event)
+    unknown = {matter.id for event in rows for matter in event.matters if not matter.number}
+    numbers = _numbers(unknown, scope) if unknown else {}
+    for event in rows:
+        event.matters = [replace(each, number=each.number or numbers.get(each.id, "")) for each in event.matters]
+
+
+def flag_of(event: AuditEvent) -> str:
+    """The id of the flag with the event's key, which was the newest at that time; empty where it is not known."""
+    created = AuditEvent.objects.filter(
+        action="flag.created",
+        project_key=event.project_key,
+        flag_key=event.flag_key,
+        occurred_at__lte=event.occurred_at,
+    )
+    return created.order_by("-occurred_at").values_list("target_id", flat=True).first() or ""
+
+
+def names_of_people(ids: Iterable[str]) -> dict[str, str]:
+    """The names the trail knows of these people."""
+    known = AuditActor.objects.filter(kind=ActorKind.PERSON, id__in=set(ids))
+    return dict(known.values_list("id", "label"))
+
+
 def timeline_of(target_type: str, target_id: object, *, scope: Scope = EVERYTHING) -> list[AuditEvent]:
     """Every event about one target, oldest first, with names: two queries."""
     filters = EventFilter(target_type=target_type, target_id=str(target_id))
@@ -127,6 +177,12 @@ def known_places(scope: Scope = EVERYTHING) -> list[tuple[str, str]]:
     """Pairs of project and environment key that the trail saw being created; the environment is empty for a project."""
     created = AuditEvent.objects.filter(_within(scope), action__in=["project.created", "environment.created"])
     return sorted(set(created.order_by().values_list("project_key", "environment_key")))
+
+
+def _numbers(ids: Iterable[str], scope: Scope) -> dict[str, str]:
+    created = [f"{kind}.created" for kind in KINDS]
+    found = AuditEvent.objects.filter(_within(scope), target_id__in=ids, target_type__in=KINDS, action__in=created)
+    return {thing: number_in(label) for thing, label in found.order_by().values_list("target_id", "target_label")}
 
 
 def _unnamed(kind: str) -> str:

@@ -1,25 +1,21 @@
 """The audit trail: a list to search and filter, and a page with the facts of each event. Nothing here writes."""
 
-import json
+import re
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed
-from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
+from audits.admin import cells
 from audits.admin.filters import (
     SIMPLE_FILTERS,
+    AboutFilter,
     ActionFilter,
     ActorFilter,
     CorrelationFilter,
@@ -28,9 +24,10 @@ from audits.admin.filters import (
     OccurredFilter,
     ProjectFilter,
 )
+from audits.belonging import KINDS, Matter, number_in
 from audits.models import AuditEvent
 from audits.scope import scope_of
-from audits.selectors import actor_ids_named, attach_names, events_matching
+from audits.selectors import actor_ids_named, attach_matters, attach_names, events_matching, name_of_thing
 from audits.sentences import place_name, sentence_of
 
 SAFE_METHODS = ("GET", "HEAD")
@@ -40,19 +37,24 @@ FILTER_PARAMETERS = frozenset(
 )
 
 
+# What the list shows of an id are its first eight digits.
+ID_BEGINS = re.compile(r"[0-9a-f]{8,32}")
+
+
 class TrailChangeList(ChangeList):  # type: ignore[misc]
-    """A page of the list with the names of all its actors: one query more, however many rows."""
+    """A page of the list with names and what each event belongs to: two queries more, however many rows."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         attach_names(self.result_list)
+        attach_matters(self.result_list, scope=scope_of(request))
 
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
     """Read-only; shows what `settings.AUDIT_SCOPE` lets a person see."""
 
-    list_display = ("what", "when", "place", "reason_given", "act")
+    list_display = ("what", "when", "place", "reason_given", "act", "belongs_to")
     list_display_links = ("what",)
     list_filter = (
         ActionFilter,
@@ -62,6 +64,7 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
         ActorFilter,
         ("occurred_at", OccurredFilter),
         CorrelationFilter,
+        AboutFilter,
     )
     list_filter_submit = True
     list_per_page = 50
@@ -70,27 +73,42 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     search_fields = ("target_label",)
-    search_help_text = "A name, a flag key, a reason, or the id of an event or act"
+    search_help_text = "A name, a flag key, a reason, or the id of an event or act (its first eight digits will do)"
     actions = None
     readonly_fields = (
         "what",
-        "exact_time",
+        "when",
         "who",
         "reason_given",
         "act",
+        "everything",
         "target",
         "project",
         "environment",
         "flag",
-        "formatted_data",
+        "facts",
         "place_in_chain",
         "event_id",
+        "actor_reference",
+        "target_reference",
     )
     fieldsets = (
-        (None, {"fields": ("what", "exact_time", "who", "reason_given", "act")}),
+        (None, {"fields": ("what", "when", "who", "reason_given", "act", "everything")}),
         ("What it was about", {"fields": ("target", "project", "environment", "flag")}),
-        ("Details", {"fields": ("formatted_data",)}),
-        ("Evidence", {"fields": ("place_in_chain", "event_id", "hash", "previous_hash")}),
+        ("Details", {"fields": ("facts",)}),
+        (
+            "Evidence",
+            {
+                "fields": (
+                    "place_in_chain",
+                    "event_id",
+                    "actor_reference",
+                    "target_reference",
+                    "hash",
+                    "previous_hash",
+                )
+            },
+        ),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -115,20 +133,24 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
             return queryset, False
         texts = Q(target_label__icontains=term) | Q(flag_key__icontains=term) | Q(reason__icontains=term)
         ids = Q(actor_id__in=actor_ids_named(term)) | Q(target_id=term)
-        if (uuid := _uuid(term)) is not None:
-            ids |= Q(correlation_id=uuid) | Q(pk=uuid)
+        if (ends := _ids_beginning(term)) is not None:
+            ids |= Q(correlation_id__range=ends) | Q(pk__range=ends)
         return queryset.filter(texts | ids), False
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> AuditEvent | None:
         event: AuditEvent | None = super().get_object(request, object_id, from_field)
-        return attach_names([event])[0] if event else None
+        if event is None:
+            return None
+        attach_matters([event], scope=scope_of(request))
+        return attach_names([event])[0]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
         if request.method not in SAFE_METHODS:
             return HttpResponseNotAllowed(SAFE_METHODS)
         if any("\x00" in value for values in request.GET.lists() for value in (values[0], *values[1])):
             raise BadRequest("The address holds a NUL character, which no audit event can hold.")
-        response: HttpResponseBase = super().changelist_view(request, {"title": "Audit trail", **(extra_context or {})})
+        context = {"title": "Audit trail", "about": _about(request), **(extra_context or {})}
+        response: HttpResponseBase = super().changelist_view(request, context)
         return response
 
     def changeform_view(
@@ -167,11 +189,7 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="When")
     def when(self, event: AuditEvent) -> SafeString:
-        now = timezone.now()
-        is_new = (now - event.occurred_at).total_seconds() < 60
-        words = "just now" if is_new else f"{timesince(event.occurred_at, now, depth=1)} ago"
-        moment = event.occurred_at.isoformat()
-        return format_html('<time datetime="{}" title="{}">{}</time>', moment, _exact(event), words)
+        return cells.when(event)
 
     @admin.display(description="Where", empty_value="the whole site")
     def place(self, event: AuditEvent) -> str | None:
@@ -184,28 +202,24 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Same act")
     def act(self, event: AuditEvent) -> SafeString:
-        query = urlencode({"act": str(event.correlation_id)})
-        address = f"{reverse('admin:audits_auditevent_changelist')}?{query}"
-        return format_html(
-            '<a class="text-primary-600 dark:text-primary-500" href="{}" title="Everything with correlation id {}">'
-            "<code>{}</code></a>",
-            address,
-            event.correlation_id,
-            str(event.correlation_id)[:8],
-        )
+        return cells.same_act(event)
 
-    @admin.display(description="When")
-    def exact_time(self, event: AuditEvent) -> SafeString:
-        return format_html('<time datetime="{}">{}</time>', event.occurred_at.isoformat(), _exact(event))
+    @admin.display(description="Everything about", empty_value="–")
+    def belongs_to(self, event: AuditEvent) -> SafeString | None:
+        return cells.everything_about(event)
+
+    @admin.display(description="Belongs to", empty_value="–")
+    def everything(self, event: AuditEvent) -> SafeString | None:
+        return cells.pages_of(event.matters) if event.matters else None
 
     @admin.display(description="Who")
     def who(self, event: AuditEvent) -> str:
         via = f", via {event.via}" if event.via else ""
-        return f"{event.actor_label} ({event.actor_kind} {event.actor_id}{via})"
+        return f"{event.actor_label} ({event.actor_kind}{via})"
 
     @admin.display(description="Target")
-    def target(self, event: AuditEvent) -> str:
-        return f"{event.target_name} ({event.target_type} {event.target_id})".strip()
+    def target(self, event: AuditEvent) -> SafeString | str:
+        return cells.target_link(event)
 
     @admin.display(description="Project", empty_value="–")
     def project(self, event: AuditEvent) -> str | None:
@@ -216,13 +230,12 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
         return event.environment_key or None
 
     @admin.display(description="Flag", empty_value="–")
-    def flag(self, event: AuditEvent) -> str | None:
-        return event.flag_key or None
+    def flag(self, event: AuditEvent) -> SafeString | str | None:
+        return cells.flag_link(event)
 
     @admin.display(description="Data")
-    def formatted_data(self, event: AuditEvent) -> SafeString:
-        text = json.dumps(event.details, indent=2, ensure_ascii=False)
-        return format_html('<pre class="fs-code" style="white-space: pre-wrap; overflow-wrap: anywhere">{}</pre>', text)
+    def facts(self, event: AuditEvent) -> SafeString:
+        return cells.facts_of(event)
 
     @admin.display(description="Chain")
     def place_in_chain(self, event: AuditEvent) -> str:
@@ -232,10 +245,31 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
     def event_id(self, event: AuditEvent) -> str:
         return str(event.pk)
 
+    @admin.display(description="Id of who")
+    def actor_reference(self, event: AuditEvent) -> str:
+        return f"{event.actor_kind} {event.actor_id}"
 
-def _exact(event: AuditEvent) -> str:
-    local = timezone.localtime(event.occurred_at)
-    return f"{date_format(local, 'j M Y, H:i:s')} {local.tzname()}"
+    @admin.display(description="Id of the target")
+    def target_reference(self, event: AuditEvent) -> str:
+        return f"{event.target_type} {event.target_id}".strip()
+
+
+def _ids_beginning(text: str) -> tuple[UUID, UUID] | None:
+    """The first and the last id that begin like this: a range, which an index finds."""
+    digits = text.replace("-", "").lower()
+    if not ID_BEGINS.fullmatch(digits):
+        return None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+
+
+def _about(request: HttpRequest) -> dict[str, str]:
+    """What the list is about where it is narrowed to one thing: its name, and the address of its page."""
+    thing = _uuid(request.GET.get(AboutFilter.parameter_name, ""))
+    kind, label = name_of_thing(thing, scope=scope_of(request)) if thing else ("", "")
+    if not kind:
+        return {}
+    words = Matter(kind, str(thing), number_in(label)).words if kind in KINDS else kind.replace("_", " ")
+    return {"words": words, "label": label, "page": cells.page_of(kind, str(thing))}
 
 
 def _uuid(text: str) -> UUID | None:

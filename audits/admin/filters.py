@@ -12,7 +12,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, Te
 from audits.actions import Action
 from audits.models import AuditEvent
 from audits.scope import scope_of
-from audits.selectors import actor_ids_named, known_places
+from audits.selectors import actor_ids_named, events_about, known_places
 from audits.sentences import action_title, place_name
 
 if TYPE_CHECKING:
@@ -114,7 +114,29 @@ class CorrelationFilter(TextFilter):  # type: ignore[misc]
             return queryset.none()
 
 
-SIMPLE_FILTERS = (ActionFilter, ProjectFilter, EnvironmentFilter, FlagFilter, ActorFilter, CorrelationFilter)
+class AboutFilter(TextFilter):  # type: ignore[misc]
+    """Everything about one change request, plan or timeline, whichever act it belongs to."""
+
+    title, parameter_name = "id of a request, plan or timeline (all about it)", "about"
+
+    def queryset(self, request: HttpRequest, queryset: Events) -> Events:
+        if not self.value():
+            return queryset
+        try:
+            return events_about(UUID(self.value()), among=queryset)
+        except ValueError:
+            return queryset.none()
+
+
+SIMPLE_FILTERS = (
+    ActionFilter,
+    ProjectFilter,
+    EnvironmentFilter,
+    FlagFilter,
+    ActorFilter,
+    CorrelationFilter,
+    AboutFilter,
+)
 
 
 def _instant(day: str | None, moment: str | None) -> datetime | None:

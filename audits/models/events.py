@@ -2,11 +2,13 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 
+from audits.belonging import Matter
 from audits.context import ActorKind
 from audits.integrity import FACTS, GENESIS_HASH, instant_text
 
@@ -15,7 +17,7 @@ class AuditEvent(models.Model):
     """One act, for ever. Written by `audits.trail.record` alone; database triggers refuse every change and removal.
 
     There are no foreign keys: evidence outlives what it is about. The actor's name is in `AuditActor`, so that a person
-    can be erased without breaking a hash. `audits.selectors` fills `actor_label` and `target_name` in.
+    can be erased without breaking a hash. `audits.selectors` fills `actor_label`, `target_name` and `matters` in.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -40,6 +42,7 @@ class AuditEvent(models.Model):
 
     actor_label: str = ""
     target_name: str = ""
+    matters: Sequence[Matter] = ()
 
     class Meta:
         verbose_name = "audit event"

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from audits.actions import Action
 from audits.context import Actor
@@ -14,6 +15,7 @@ from audits.selectors import (
     EventFilter,
     attach_names,
     event_page,
+    events_about,
     events_matching,
     every_event,
     known_places,
@@ -227,3 +229,41 @@ def test_known_places__scope__names_only_what_is_inside():
 
     scope = Scope(frozenset({"storefront"}), environments=frozenset({("storefront", "staging")}))
     assert known_places(scope) == [("storefront", ""), ("storefront", "staging")]
+
+
+REQUEST, PLAN = uuid4(), uuid4()
+
+
+def test_events_about__request_that_a_plan_asked_for__holds_what_its_stages_applied():
+    request, plan = Target("change_request", str(REQUEST), "#4 Plan"), Target("plan", str(PLAN), "Plan 1 Slowly")
+    config = Target("flag_config", str(uuid4()), "a")
+    proposal, stage = uuid4(), uuid4()
+    note(Action.CHANGE_REQUEST_CREATED, target=request, act=proposal, reason="created")
+    note(Action.PLAN_PROPOSED, target=plan, act=proposal, data={"request_id": str(REQUEST)}, reason="proposed")
+    note(Action.CHANGE_REQUEST_APPROVED, target=request, reason="approved")
+    facts = {"plan_id": str(PLAN), "request_id": str(REQUEST)}
+    note(Action.FLAG_CONFIG_APPLIED, target=config, act=stage, data=facts, reason="stage")
+    note(Action.PLAN_ADVANCED, target=plan, act=stage, reason="advanced")
+
+    def about(thing):
+        return {event.reason for event in events_about(thing, among=events_matching())}
+
+    assert about(REQUEST) == {"created", "proposed", "approved", "stage"}
+    assert about(PLAN) == {"proposed", "stage", "advanced"}
+    assert about(uuid4()) == set()
+
+
+@pytest.mark.parametrize("scope", [EVERYTHING, Scope(project_keys=frozenset({"storefront", "backoffice"}))])
+def test_events_about__many_other_events__are_not_looked_at(scope):
+    note_many(3)
+    found = events_about(REQUEST, among=events_matching(scope=scope))
+
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = found.explain()
+
+    own_steps = [line for line in plan.splitlines() if "audits_auditevent" in line or "SCAN" in line]
+    assert not [line for line in own_steps if "Seq Scan" in line or line.strip().startswith("SCAN audits")], plan
+    for index in ("audit_event_target", "audit_event_correlation"):
+        assert index in plan, plan
