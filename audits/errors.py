@@ -46,9 +46,9 @@ class ChainMoved(GovernanceError):
 
 
 class InvalidQuery(GovernanceError):
-    """Query parameters of the trail that cannot be used; `facts["problems"]` lists parameter and message of each."""
+    """Query parameters of the trail that cannot be used; `facts["problems"]` lists path and message of each."""
 
-    code = "invalid_query"
+    code = "invalid_input"
     status = 400
     title = "Some query parameters cannot be used"
 

@@ -37,14 +37,14 @@ def parse_query(parameters: QueryDict) -> Query:
         try:
             values[name] = _value(name, parameters.getlist(name))
         except ValueError as error:
-            problems.append({"parameter": _shown(name), "message": str(error)})
+            problems.append({"path": _shown(name), "message": str(error)})
     begins, ends = values.get("from"), values.get("to")
     if begins and ends and begins >= ends:
-        problems.append({"parameter": "to", "message": "must be later than `from`; the end itself is not included."})
+        problems.append({"path": "to", "message": "must be later than `from`; the end itself is not included."})
     if problems:
         first = problems[0]
         raise InvalidQuery(
-            f"The parameter {first['parameter']} {first['message']} Nothing was read; correct it and ask again.",
+            f"The parameter {first['path']} {first['message']} Nothing was read; correct it and ask again.",
             problems=problems,
         )
     filters = EventFilter(**{field: values[name] for name, (field, _) in _FILTERS.items() if name in values})

@@ -17,7 +17,7 @@ from flags.snapshots import TokenFacts
 from flagsite.audit_scope import audit_scope
 from tests.factories import NOW, World, actor_of, make_world
 
-EVENTS = "/api/v1/audit-events/"
+EVENTS = "/api/v1/audit-events"
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,7 @@ def test_line__of_a_request__leads_to_its_answer(
     ("method", "path", "status"),
     [
         ("GET", "/api/v1/stream", 404),
-        ("GET", "/api/v1/audit-events/", 401),
+        ("GET", "/api/v1/audit-events", 401),
         ("POST", "/api/v1/evaluate/explain", 401),
         ("GET", "/admin/no-such-page/", 302),
         ("GET", "/no-such-page\n/", 404),

@@ -15,9 +15,9 @@ from flagsite.wsgi import application
 
 pytestmark = pytest.mark.django_db
 
-PATHS = ("/healthz/live", "/admin/login/", "/api/v1/audit-events/", "/ofrep/v1/evaluate/flags")
+PATHS = ("/healthz/live", "/admin/login/", "/api/v1/audit-events", "/ofrep/v1/evaluate/flags")
 REFUSED = ("zlib", "rot13", "base64", "undefined", "punycode", "idna", "unicode_escape", "utf-7", "utf-16", "no-such")
-ADDRESSES = ("/admin/", "/admin/login/", "/api/v1/audit-events/", "/admin/search/", "/admin/access/")
+ADDRESSES = ("/admin/", "/admin/login/", "/api/v1/audit-events", "/admin/search/", "/admin/access/")
 
 
 def ask(path: str, **environ: Any) -> tuple[int, dict[str, str], bytes]:
@@ -78,7 +78,7 @@ def test_middleware__percent_sign_before_zeros__is_no_nul() -> None:
     assert Client().get("/healthz/live?s=%2500").status_code == 200
 
 
-@pytest.mark.parametrize("address", ["/admin/", "/admin/login/", "/api/v1/audit-events/"])
+@pytest.mark.parametrize("address", ["/admin/", "/admin/login/", "/api/v1/audit-events"])
 @pytest.mark.parametrize("cookie", ['"\\000aaaaaaaaaaaa"', '"\\355\\240\\200aaaaaaaaaaaa"', "A" * 32, "a-b", "'"])
 def test_middleware__session_cookie_nobody_handed_out__is_forgotten(address: str, cookie: str) -> None:
     response = Client().get(address, HTTP_COOKIE=f"sessionid={cookie}")

@@ -1,4 +1,4 @@
-"""`GET /api/v1/audit-events/`: filters, pages, scopes, and parameters nobody should send."""
+"""`GET /api/v1/audit-events`: filters, pages, scopes, and parameters nobody should send."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from tests.audits.trails import NOW, note, note_many, person, places_of
 from tests.factories import make_person
 
 pytestmark = pytest.mark.django_db
-URL = "/api/v1/audit-events/"
+URL = "/api/v1/audit-events"
 ACT = UUID("0197a0de-0000-4000-8000-000000000001")
 
 
@@ -141,7 +141,7 @@ def test_list__next__keeps_the_filters(auditor):
 
     body = auditor.get(f"{URL}?page_size=2&project=storefront&from=2026-11-21T12:00:00%2B00:00").json()
 
-    assert body["next"].startswith("http://testserver/api/v1/audit-events/?")
+    assert body["next"].startswith("http://testserver/api/v1/audit-events?")
     assert {event["project"] for event in auditor.get(body["next"]).json()["results"]} == {"storefront"}
     assert "from=2026-11-21T12%3A00%3A00%2B00%3A00" in body["next"]
 
@@ -200,7 +200,8 @@ def test_list__parameter_that_cannot_be_used__is_a_400_that_says_why(auditor, ca
     assert response.status_code == 400, response.content
     assert response["Content-Type"] == "application/problem+json"
     problem = response.json()
-    assert problem["code"] == "invalid_query"
+    assert problem["code"] == "invalid_input"
+    assert problem["problems"][0].keys() == {"path", "message"}
     assert problem["problems"][0]["message"]
     assert len(response.content) < 10_000
 
@@ -208,7 +209,7 @@ def test_list__parameter_that_cannot_be_used__is_a_400_that_says_why(auditor, ca
 def test_list__several_bad_parameters__are_all_named(auditor):
     problem = auditor.get(f"{URL}?colour=red&page_size=x&action=y").json()
 
-    assert {each["parameter"] for each in problem["problems"]} == {"colour", "page_size", "action"}
+    assert {each["path"] for each in problem["problems"]} == {"colour", "page_size", "action"}
 
 
 @pytest.mark.parametrize(
@@ -283,6 +284,22 @@ def test_list__scope__leaks_nothing_whatever_is_asked_for(settings, auditor, rul
     assert places_of(found) <= VISIBLE[rule]
     if not query:
         assert places_of(found) == VISIBLE[rule]
+
+
+def test_list__former_address__answers_the_same(auditor):
+    note(reason="one")
+
+    former = auditor.get(f"{URL}/")
+
+    assert former.status_code == 200
+    assert former.json() == auditor.get(URL).json()
+
+
+def test_list__options__is_refused_as_everywhere_else(auditor):
+    response = auditor.options(URL)
+
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert auditor.options("/api/v1/plans").status_code in {401, 405}
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])

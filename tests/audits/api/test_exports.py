@@ -18,7 +18,7 @@ from tests.audits.trails import NOW, note, note_many, person
 from tests.factories import make_person
 
 pytestmark = pytest.mark.django_db
-URL = "/api/v1/audit-events/"
+URL = "/api/v1/audit-events"
 CSV, JSONL = f"{URL}?format=csv", f"{URL}?format=jsonl"
 
 
@@ -225,3 +225,15 @@ def test_export__scope__leaks_nothing(settings, auditor):
     rows = csv_rows(auditor)
 
     assert {(row["project"], row["environment"]) for row in rows} == {("storefront", ""), ("storefront", "staging")}
+
+
+@pytest.mark.parametrize("address", [CSV, JSONL])
+def test_export__head__has_the_headers_and_leaves_no_event(auditor, address):
+    note()
+
+    asked = auditor.head(address)
+
+    assert asked.status_code == 200
+    assert AuditEvent.objects.filter(action=Action.AUDIT_EXPORTED).count() == 0
+    assert asked["Content-Type"] == auditor.get(address)["Content-Type"]
+    assert asked["Content-Disposition"].startswith("attachment;")

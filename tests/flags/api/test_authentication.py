@@ -34,7 +34,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
 
 
 def authenticate(**headers: str) -> Any:
-    request = APIRequestFactory().get("/api/v1/audit-events/", **headers)  # type: ignore[arg-type]
+    request = APIRequestFactory().get("/api/v1/audit-events", **headers)  # type: ignore[arg-type]
     return TokenAuthentication().authenticate(Request(request))
 
 

@@ -110,7 +110,7 @@ def test_report__token_of_any_scope__only_telemetry_may(scope: str, source: Fake
         ("post", "/ofrep/v1/evaluate/flags/split"),
         ("post", "/api/v1/evaluate/explain"),
         ("get", "/api/v1/environments/production/flagd.json"),
-        ("get", "/api/v1/audit-events/"),
+        ("get", "/api/v1/audit-events"),
         ("get", "/api/v1/change-requests/"),
     ],
 )
