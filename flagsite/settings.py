@@ -19,7 +19,8 @@ CSRF_TRUSTED_ORIGINS = list(ENV.CSRF_TRUSTED_ORIGINS)
 
 if not SECRET_KEY:
     raise environment.ConfigurationError(
-        "Flagsite cannot start: SECRET_KEY is not set. Set it to 50 or more random characters, or run `make demo`."
+        "Flagsite cannot start: SECRET_KEY is not set. Set it to 50 or more random characters. To talk to the demo "
+        "that `make demo` runs, put `DEMO=1` in front of the command."
     )
 
 INSTALLED_APPS = [

@@ -5,6 +5,8 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,16 @@ def test_read__secret_beside_a_bad_value__is_not_printed(monkeypatch: pytest.Mon
         env.read()
 
     assert "correct-horse" not in str(caught.value)
+
+
+def test_settings__no_secret_key__say_how_to_talk_to_the_demo(tmp_path: Path) -> None:
+    variables = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", "import flagsite.settings"]
+    done = subprocess.run(command, cwd=env.BASE_DIR, env=variables, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "SECRET_KEY is not set" in done.stderr
+    assert "put `DEMO=1` in front of the command" in done.stderr
 
 
 @pytest.mark.parametrize("value", ["mysql://u@host/name", "flagsite.sqlite3", "oracle://u@host/name"])

@@ -99,8 +99,9 @@ def test_replay__evidence_was_tampered_with__says_what_differs(
 ) -> None:
     verdict = GuardVerdict.objects.filter(number=1)[0]
 
-    with pytest.raises(CommandError, match=sentence):
+    with pytest.raises(CommandError, match=sentence) as ended:
         said(copy_of(verdict, **changed))
+    assert ended.value.returncode == 1
 
 
 def test_replay__another_version_of_the_method__says_so(plan: RolloutPlan) -> None:
@@ -111,8 +112,9 @@ def test_replay__another_version_of_the_method__says_so(plan: RolloutPlan) -> No
 
 
 def test_replay__nobody_knows_the_id__says_where_to_look(db: None) -> None:
-    with pytest.raises(CommandError, match="audit trail"):
+    with pytest.raises(CommandError, match="audit trail") as ended:
         call_command("replay_verdict", str(uuid.uuid4()))
+    assert ended.value.returncode == 2
 
 
 def test_verdict__changed_in_the_database__is_refused(plan: RolloutPlan) -> None:

@@ -68,27 +68,28 @@ def test_import__only_one__takes_that(world: World, file: Path):
 
 
 @pytest.mark.parametrize(
-    ("person", "content", "environment", "words"),
+    ("person", "content", "environment", "words", "code"),
     [
-        ("vera", DEFINITION, "production", "role editor"),
-        ("nobody", DEFINITION, "production", "no active person"),
-        ("rita", b"{", "production", "no JSON"),
-        ("rita", None, "production", "cannot be read"),
-        ("rita", DEFINITION, "gone", "no environment “gone”"),
+        ("vera", DEFINITION, "production", "role editor", 3),
+        ("nobody", DEFINITION, "production", "no active person", 2),
+        ("rita", b"{", "production", "no JSON", 2),
+        ("rita", None, "production", "cannot be read", 2),
+        ("rita", DEFINITION, "gone", "no environment “gone”", 2),
     ],
     ids=["role", "person", "json", "file", "environment"],
 )
 def test_import__refused__says_why_and_changes_nothing(
-    person: str, content: bytes | None, environment: str, words: str, world: World, tmp_path: Path
+    person: str, content: bytes | None, environment: str, words: str, code: int, world: World, tmp_path: Path
 ):
     path = tmp_path / "given.json"
     if content is not None:
         path.write_bytes(content)
     username = getattr(world, person).username if hasattr(world, person) else person
 
-    with pytest.raises(CommandError, match=words):
+    with pytest.raises(CommandError, match=words) as ended:
         run("import_flagd", path, "--as", username, world=world, environment=environment)
 
+    assert ended.value.returncode == code
     assert Flag.objects.count() == 1
     assert not ChangeRequest.objects.exists()
 

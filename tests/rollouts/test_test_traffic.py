@@ -189,8 +189,9 @@ def test_command__without_tokens__says_so(content: str, tmp_path: Path) -> None:
     facts = tmp_path / "facts.json"
     facts.write_text(content)
 
-    with pytest.raises(CommandError, match="no file with"):
+    with pytest.raises(CommandError, match="no file with") as ended:
         call_command("simulate_traffic", "--flag=checkout-redesign", f"--tokens={facts}")
+    assert ended.value.returncode == 2
 
 
 def test_command__nobody_listens__says_so(tmp_path: Path) -> None:

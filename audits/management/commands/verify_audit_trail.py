@@ -8,8 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from audits.chains import Verdict, chain_names, verify_chain
-
-BROKEN, UNUSABLE = 1, 2
+from audits.management.exits import FOUND_WRONG, UNUSABLE
 
 
 class Command(BaseCommand):
@@ -41,7 +40,7 @@ class Command(BaseCommand):
         else:
             self._say(verdicts, seconds)
         if any(verdict.bad for verdict in verdicts):
-            raise SystemExit(BROKEN)
+            raise SystemExit(FOUND_WRONG)
 
     def _verify(self, chain: str) -> Verdict:
         if not self.stderr.isatty():

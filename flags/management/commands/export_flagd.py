@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audits.management.exits import UNUSABLE
 from flags.interop import Definition, export_definition
 from flags.models import Environment
 from flags.snapshots import build
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         project, key = options["project"], options["environment"]
         environment = Environment.objects.filter(project__key=project, key=key).first()
         if environment is None:
-            raise CommandError(f"There is no environment “{key}” in a project “{project}”. Check both keys.")
+            message = f"There is no environment “{key}” in a project “{project}”. Check both keys."
+            raise CommandError(message, returncode=UNUSABLE)
         definition = export_definition(build(environment.pk))
         self._name_omissions(definition)
         if options["strict"] and any(omission.is_left_out for omission in definition.omissions):
@@ -57,4 +59,5 @@ def _write(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8")
         os.replace(beside, path)
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}. Check the folder.") from error
+        message = f"{path} cannot be written: {error.strerror}. Check the folder."
+        raise CommandError(message, returncode=UNUSABLE) from error

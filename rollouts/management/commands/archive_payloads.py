@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from audits.context import correlation
 from audits.errors import GovernanceError
+from audits.management.exits import UNUSABLE, code_of
 from flags.models import Project
 from rollouts.management.operators import operator
 from rollouts.retention.classes import TERMS, PayloadClass, checked_days, retention_of
+from rollouts.retention.words import payloads
 from rollouts.services.retention.archiving import Archived, archive_payloads, count_due
 
 
@@ -49,9 +51,10 @@ class Command(BaseCommand):
             with correlation():
                 done = [file for one in projects for file in self._archive(one, kind, until, folder, now, options)]
         except OSError as error:
-            raise CommandError(f"The folder cannot be used: {error}. Nothing was archived.") from error
+            message = f"The folder cannot be used: {error}. Nothing was archived."
+            raise CommandError(message, returncode=UNUSABLE) from error
         except GovernanceError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(error.message, returncode=code_of(error)) from error
         self._say(options, kind, {}, done)
 
     def _archive(
@@ -81,13 +84,13 @@ class Command(BaseCommand):
             )
             return
         for key, count in due.items():
-            self.stdout.write(f"{key}: {count:,} payloads would leave the database.")
+            self.stdout.write(f"{key}: {payloads(count)} would leave the database.")
         for one in done:
-            self.stdout.write(f"{one.path}: {one.payloads:,} payloads, {one.size:,} bytes, SHA-256 {one.sha256}")
+            self.stdout.write(f"{one.path}: {payloads(one.payloads)}, {one.size:,} bytes, SHA-256 {one.sha256}")
         if options["dry_run"]:
             self.stdout.write("Nothing was changed: this was a dry run.")
         elif not done:
-            self.stdout.write(f"Nothing to archive: no {TERMS[kind].holds} may leave by now.")
+            self.stdout.write(f"Nothing to archive. None of these may leave by now: {TERMS[kind].holds}.")
 
 
 def _days(kind: PayloadClass, older_than: str | None) -> int:
@@ -96,12 +99,13 @@ def _days(kind: PayloadClass, older_than: str | None) -> int:
     try:
         return checked_days(kind, older_than)
     except ValueError as error:
-        raise CommandError(f"{error}.") from error
+        raise CommandError(f"{error}.", returncode=UNUSABLE) from error
 
 
 def _projects(key: str | None) -> list[Project]:
     rows = Project.objects.order_by("key")
     found = list(rows if key is None else rows.filter(key=key))
     if key is not None and not found:
-        raise CommandError(f"There is no project “{key}”. Check the key, or leave --project out.")
+        message = f"There is no project “{key}”. Check the key, or leave --project out."
+        raise CommandError(message, returncode=UNUSABLE)
     return found

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from audits.management.exits import UNUSABLE
 from flags.documents.words import percent
 from rollouts.models import RolloutPlan
 from rollouts.plans.codec import from_json
@@ -26,7 +27,8 @@ class Command(BaseCommand):
         plans = RolloutPlan.objects.select_related("environment", "project")
         plan = plans.filter(project__key=options["project"], number=options["number"]).first()
         if plan is None:
-            raise CommandError("There is no plan with this number in this project. Look at the list of plans.")
+            message = "There is no plan with this number in this project. Look at the list of plans."
+            raise CommandError(message, returncode=UNUSABLE)
         definition = from_json(plan.definition)
         found = dry_run(definition, plan.environment, base=plan.base, documents=plan.documents, now=timezone.now())
         self.stdout.write(f"#{plan.number} {plan.title}, {plan.environment.name}. Nothing is written.")

@@ -4,15 +4,16 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from audits.context import Actor
 from audits.errors import GovernanceError
+from audits.management.exits import UNUSABLE, code_of
 from flags.interop import Grade
 from flags.interop.flagd_reading import MAX_BYTES
 from flags.models import Environment
+from rollouts.management.operators import active_person
 from rollouts.services.imports import ImportPlan, PlannedFlag, plan_import, propose_import
 
 
@@ -34,13 +35,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         environment = _environment(options["project"], options["environment"])
-        person = get_user_model().objects.filter(username=options["person"], is_active=True).first()
-        if person is None:
-            raise CommandError(f"There is no active person “{options['person']}”. Check the user name.")
+        person = active_person(options["person"])
         definition = _read(options["file"])
         plan = plan_import(environment, definition)
         if plan.report.problems:
-            raise CommandError("\n".join(_problem(problem) for problem in plan.report.problems))
+            raise CommandError("\n".join(_problem(problem) for problem in plan.report.problems), returncode=UNUSABLE)
         self._print(plan)
         if options["dry_run"]:
             self.stdout.write("Nothing was changed: this was a dry run.")
@@ -56,7 +55,7 @@ class Command(BaseCommand):
                 now=timezone.now(),
             )
         except GovernanceError as error:
-            raise CommandError(f"{error.message} Nothing was changed.") from error
+            raise CommandError(f"{error.message} Nothing was changed.", returncode=code_of(error)) from error
         self.stdout.write(
             f"Draft #{request.number} “{request.title}” is in {environment.name}. Check it there, then ask for review."
         )
@@ -81,7 +80,8 @@ def _standing(flag: PlannedFlag) -> str:
 def _environment(project: str, key: str) -> Environment:
     found = Environment.objects.select_related("project").filter(project__key=project, key=key).first()
     if found is None:
-        raise CommandError(f"There is no environment “{key}” in a project “{project}”. Check both keys.")
+        message = f"There is no environment “{key}” in a project “{project}”. Check both keys."
+        raise CommandError(message, returncode=UNUSABLE)
     return found
 
 
@@ -90,7 +90,8 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}. Check the path.") from error
+        message = f"{path} cannot be read: {error.strerror}. Check the path."
+        raise CommandError(message, returncode=UNUSABLE) from error
 
 
 def _problem(problem: Any) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from audits.context import Actor
 from audits.errors import GovernanceError
+from audits.management.exits import REFUSED, UNUSABLE
 from flags.models import Environment, Project
+from rollouts.management.operators import active_person
 from rollouts.manifest.checking import problems_of
 from rollouts.manifest.errors import InvalidManifest
 from rollouts.manifest.nodes import MAX_BYTES
@@ -28,7 +29,7 @@ from rollouts.services.manifest_outcomes import Applied, State
 from rollouts.services.manifests import apply_manifest
 from rollouts.transitions import AWAITING_STATES, RequestState
 
-INVALID, REFUSED, DRIFT, PENDING = 2, 3, 4, 10
+DRIFT, PENDING = 4, 10
 PAUSE_SECONDS = 2.0
 
 
@@ -56,7 +57,7 @@ class Command(BaseCommand):
         try:
             code = getattr(self, f"_{options['act']}")(options)
         except InvalidManifest as error:
-            raise CommandError(_lines(error), returncode=INVALID) from error
+            raise CommandError(_lines(error), returncode=UNUSABLE) from error
         except GovernanceError as error:
             raise CommandError(error.message, returncode=REFUSED) from error
         if code:
@@ -71,7 +72,7 @@ class Command(BaseCommand):
     def _export(self, options: dict[str, Any]) -> int:
         project = Project.objects.filter(key=options["project"] or "").first()
         if project is None:
-            raise CommandError("There is no such project. Name one with --project.", returncode=INVALID)
+            raise CommandError("There is no such project. Name one with --project.", returncode=UNUSABLE)
         self.stdout.write(write_manifest(present_state(project, only=_only(options, project.key)).manifest), ending="")
         return 0
 
@@ -91,7 +92,7 @@ class Command(BaseCommand):
         reading, actor = _read(options), Actor.person(_person(options), via="command")
         _require_project(reading)
         if not options["reason"].strip():
-            raise CommandError("Say why with --reason: it is kept with every change.", returncode=INVALID)
+            raise CommandError("Say why with --reason: it is kept with every change.", returncode=UNUSABLE)
         only = _only(options, _project_key(reading))
         done = apply_manifest(reading, actor=actor, reason=options["reason"], now=timezone.now(), only=only)
         self._say(options, done.as_json(), _applied_lines(done))
@@ -136,7 +137,7 @@ def _require_project(reading: Reading) -> None:
     """Raise CommandError where the manifest is that of a project that does not exist."""
     key = _project_key(reading)
     if not Project.objects.filter(key=key).exists():
-        raise CommandError(f"There is no project “{key[:60]}”. Create it first, or check the key.", returncode=INVALID)
+        raise CommandError(f"There is no project “{key[:60]}”. Create it first, or check the key.", returncode=UNUSABLE)
 
 
 def _read(options: dict[str, Any]) -> Reading:
@@ -145,11 +146,11 @@ def _read(options: dict[str, Any]) -> Reading:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
         message = f"{options['file']} cannot be read: {error.strerror}. Check the path."
-        raise CommandError(message, returncode=INVALID) from error
+        raise CommandError(message, returncode=UNUSABLE) from error
     reading = read_manifest(text)
     if options["project"] and options["project"] != _project_key(reading):
         message = f"The manifest is that of the project “{_project_key(reading)}”, and not of “{options['project']}”."
-        raise CommandError(message, returncode=INVALID)
+        raise CommandError(message, returncode=UNUSABLE)
     return reading
 
 
@@ -164,15 +165,14 @@ def _only(options: dict[str, Any], project: str) -> Collection[str] | None:
     known = set(Environment.objects.filter(project__key=project).values_list("key", flat=True))
     unknown = sorted(set(options["environment"]) - known)
     if unknown:
-        raise CommandError(f"The project has no environment “{unknown[0]}”. Check the key.", returncode=INVALID)
+        raise CommandError(f"The project has no environment “{unknown[0]}”. Check the key.", returncode=UNUSABLE)
     return set(options["environment"])
 
 
 def _person(options: dict[str, Any]) -> Any:
-    person = get_user_model().objects.filter(username=options["person"] or "", is_active=True).first()
-    if person is None:
-        raise CommandError("Say with --as who applies it: an active person's user name.", returncode=INVALID)
-    return person
+    if not options["person"]:
+        raise CommandError("Say with --as who applies it: an active person's user name.", returncode=UNUSABLE)
+    return active_person(options["person"])
 
 
 def _lines(error: InvalidManifest) -> str:

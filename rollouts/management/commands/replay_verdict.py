@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audits.management.exits import FOUND_WRONG, UNUSABLE
 from rollouts.models import GuardVerdict
 from rollouts.selectors.guard_replay import differences_of, replayed
 
@@ -22,7 +23,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         verdict = GuardVerdict.objects.select_related("plan").filter(pk=options["verdict"]).first()
         if verdict is None:
-            raise CommandError("There is no verdict with this id. Take it from the plan's page or the audit trail.")
+            message = "There is no verdict with this id. Take it from the plan's page or the audit trail."
+            raise CommandError(message, returncode=UNUSABLE)
         self.stdout.write(
             f"{verdict.plan.label}, guard {verdict.metric}, verdict {verdict.number}, {verdict.at:%c} UTC"
         )
@@ -30,7 +32,8 @@ class Command(BaseCommand):
         try:
             found = differences_of(verdict, replayed(verdict))
         except (ValueError, KeyError, TypeError) as error:
-            raise CommandError(f"It cannot be given again: {error}") from error
+            raise CommandError(f"It cannot be given again: {error}", returncode=FOUND_WRONG) from error
         if found:
-            raise CommandError("\n".join([f"{len(found)} things differ:", *found]))
+            count = "1 thing differs" if len(found) == 1 else f"{len(found)} things differ"
+            raise CommandError("\n".join([f"{count}:", *found]), returncode=FOUND_WRONG)
         self.stdout.write(self.style.SUCCESS("identical"))

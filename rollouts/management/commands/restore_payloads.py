@@ -9,7 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from audits.errors import GovernanceError
+from audits.management.exits import FOUND_WRONG, UNUSABLE, code_of
+from flags.errors import InvalidInput
 from rollouts.management.operators import operator
+from rollouts.retention.words import payloads
 from rollouts.services.retention.restoring import restore_payloads
 
 
@@ -30,10 +33,14 @@ class Command(BaseCommand):
         try:
             done = restore_payloads(options["file"], actor=actor, now=timezone.now(), reason=options["reason"])
         except OSError as error:
-            raise CommandError(f"{options['file']} cannot be read: {error.strerror}. Check the path.") from error
+            message = f"{options['file']} cannot be read: {error.strerror}. Check the path."
+            raise CommandError(message, returncode=UNUSABLE) from error
+        except InvalidInput as error:
+            # The file is not what was archived, which verify_archive ends with as well.
+            raise CommandError(error.message, returncode=FOUND_WRONG) from error
         except GovernanceError as error:
-            raise CommandError(error.message) from error
+            raise CommandError(error.message, returncode=code_of(error)) from error
         if options["json"]:
             self.stdout.write(json.dumps({"restored": done.restored, "present": done.present}))
             return
-        self.stdout.write(f"{done.restored:,} payloads came back; {done.present:,} were there already.")
+        self.stdout.write(f"{payloads(done.restored)} came back; there already: {done.present:,}.")

@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from audits.management.exits import REFUSED, UNUSABLE
 from flags.telemetry.labels import TEST_TRAFFIC
 from rollouts.guarding.scenarios import ALL, SCENARIOS, Scenario, bad_part, chosen
 
@@ -48,7 +49,7 @@ class Command(BaseCommand):
         facts = _facts(options["tokens"] or settings.ENV.VAR_DIR / "demo.json")
         scenario = chosen(options["scenario"])
         if scenario is None or not 0 < options["minutes"] <= LONGEST_MINUTES or not 0 < options["speed"] <= 1_000:
-            raise CommandError("Give 1 to 600 minutes and 1 to 1000 people a second.")
+            raise CommandError("Give 1 to 600 minutes and 1 to 1000 people a second.", returncode=UNUSABLE)
         traffic = Traffic(
             (options["url"] or facts["base_url"]).rstrip("/"), facts["tokens"], options["flag"], options["treatment"]
         )
@@ -110,9 +111,11 @@ class Traffic:
                 return answer
         except urllib.error.HTTPError as error:
             said = error.read(500).decode(errors="replace")
-            raise CommandError(f"{self._url}{path} answered {error.code}: {said}") from None
+            message = f"{self._url}{path} answered {error.code}: {said}"
+            raise CommandError(message, returncode=REFUSED) from None
         except (OSError, ValueError) as error:
-            raise CommandError(f"{self._url} does not answer ({type(error).__name__}). Start Flagsite first.") from None
+            message = f"{self._url} does not answer ({type(error).__name__}). Start Flagsite first."
+            raise CommandError(message, returncode=UNUSABLE) from None
 
 
 def _batch(rows: list[Answer], reported: list[tuple[Answer, int]], metrics: list[str]) -> Answer:
@@ -147,6 +150,7 @@ def _facts(path: Path) -> Answer:
             "tokens": {n: facts["tokens"][n] for n in ("evaluate", "telemetry")},
         }
     except (OSError, ValueError, KeyError, TypeError):
-        raise CommandError(
+        message = (
             f"{path.name} is no file with “base_url” and “tokens” (“evaluate”, “telemetry”). Start the demo first."
-        ) from None
+        )
+        raise CommandError(message, returncode=UNUSABLE) from None

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audits.management.exits import FOUND_WRONG, UNUSABLE
+from rollouts.retention.words import payloads
 from rollouts.services.retention.verifying import Report, unfounded_files, verify_archive
-
-BROKEN, UNUSABLE = 1, 2
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
             for sentence in unfounded:
                 self.stdout.write(self.style.ERROR(sentence))
         if unfounded or not report.is_sound:
-            raise SystemExit(BROKEN)
+            raise SystemExit(FOUND_WRONG)
 
     def _say(self, report: Report) -> None:
         for problem in report.problems:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             self.style.SUCCESS(
-                f"Sound: {report.lines:,} payloads as event {report.event.sequence} says; {report.archived:,} are in "
-                f"this file alone, {report.present:,} are in the database as well."
+                f"Sound: {payloads(report.lines)} as event {report.event.sequence} says; in this file alone: "
+                f"{report.archived:,}, in the database as well: {report.present:,}."
             )
         )

@@ -112,7 +112,7 @@ CODES = {
     "an unknown field": ("version: 1\nproject: {key: shop}\nflagz: 1\n", ("validate",), 2, "line 3, column 1: flagz"),
     "another project": ("version: 1\nproject: {key: shop}\n", ("plan", "--project", "else"), 2, "and not of"),
     "no such project": ("version: 1\nproject: {key: nowhere}\n", ("plan",), 2, "no project"),
-    "nobody": ("version: 1\nproject: {key: shop}\n", ("apply",), 2, "--as"),
+    "nobody named": ("version: 1\nproject: {key: shop}\n", ("apply",), 2, "Say with --as"),
 }
 
 
@@ -125,6 +125,15 @@ def test_command__that_cannot_go_on__ends_with_its_code(name, world, file):
     ended, said = run(*arguments, "--file", file)
 
     assert (ended, words in said) == (code, True)
+
+
+@pytest.mark.parametrize("act", ["plan", "apply"])
+def test_command__as_somebody_who_is_not_there__names_them(act, world, file):
+    file.write_text(text_of(world, staging=25))
+
+    ended, said = run(act, "--file", file, "--as", "nobody", "--reason", "Because")
+
+    assert (ended, said.strip()) == (2, "There is no active person “nobody”. Check the user name.")
 
 
 def test_apply__without_a_reason__ends_with_2_and_does_nothing(world, file):

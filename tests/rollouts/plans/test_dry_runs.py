@@ -183,5 +183,6 @@ def test_command__prints_dates_shares_waits_and_people(bench: PlanBench) -> None
 
 @pytest.mark.parametrize(("number", "project"), [(999, "shop"), (1, "nowhere")])
 def test_command__unknown_plan__says_so(bench: PlanBench, number: int, project: str) -> None:
-    with pytest.raises(CommandError, match="no plan with this number"):
+    with pytest.raises(CommandError, match="no plan with this number") as ended:
         call_command("dry_run_plan", number, project=project)
+    assert ended.value.returncode == 2
