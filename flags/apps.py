@@ -28,5 +28,5 @@ class FlagsConfig(AppConfig):
         post_migrate.connect(reinstall_guards, sender=self)
         snapshots.on_settled(settle_this_host)
         snapshots.after_looks(gather_samples)
-        snapshots.after_looks(OwnEvaluations(meters.evaluations).write_if_due)
+        snapshots.after_looks(OwnEvaluations(meters.counted).write_if_due)
         snapshots.after_looks(AskedInVain(unanswered.take).write_if_due)

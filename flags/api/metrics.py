@@ -20,7 +20,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate, chain
+from itertools import accumulate, chain, product
 from typing import NamedTuple, TypeVar
 
 from flags.evaluation.compile import CompiledSnapshot
@@ -48,6 +48,13 @@ class Series(NamedTuple):
     reason: str
 
 
+class Counted(NamedTuple):
+    """A series, and whether it was in answers to those who ask for all flags at once, whatever they use of them."""
+
+    series: Series
+    is_bulk: bool
+
+
 class Durations(NamedTuple):
     """How long requests took: how many up to each bound, and beyond the last; all of them together in seconds."""
 
@@ -57,32 +64,33 @@ class Durations(NamedTuple):
 
 @dataclass(slots=True)
 class _Tally:
-    """How often each resolution of one snapshot was given."""
+    """How often each resolution of one snapshot was given: by whether it was stale, and then whether in bulk."""
 
     snapshot: CompiledSnapshot
-    fresh: Counter[Resolution] = field(default_factory=Counter)
-    stale: Counter[Resolution] = field(default_factory=Counter)
+    given: defaultdict[tuple[bool, bool], Counter[Resolution]] = field(default_factory=lambda: defaultdict(Counter))
     # And how often each plan was answered, with its fixed resolutions: fresh ones, stale ones.
     plans: Counter[tuple[Plan, bool]] = field(default_factory=Counter)
 
-    def series(self) -> Counter[Series]:
+    def counted(self) -> Counter[Counted]:
         """The same by names."""
         source = self.snapshot.snapshot
         flags = {one: key for key in self.snapshot.flag_keys for one in self.snapshot.answers(key)}
-        counted: Counter[Series] = Counter()
-        for is_stale in (False, True):
-            for resolution, count in self._given(is_stale=is_stale).items():
+        counted: Counter[Counted] = Counter()
+        for is_stale, is_bulk in product((False, True), repeat=2):
+            for resolution, count in self._given(is_stale=is_stale, is_bulk=is_bulk).items():
                 flag = flags.get(resolution, "")
                 variant, reason = _words(resolution, is_stale=is_stale)
-                counted[Series(source.project_key, source.environment_key, flag, variant, reason)] += count
+                series = Series(source.project_key, source.environment_key, flag, variant, reason)
+                counted[Counted(series, is_bulk)] += count
         return counted
 
-    def _given(self, *, is_stale: bool) -> Counter[Resolution]:
+    def _given(self, *, is_stale: bool, is_bulk: bool) -> Counter[Resolution]:
         """How often each resolution was given, by a plan or by itself."""
-        given = Counter(self.stale if is_stale else self.fresh)
-        for (plan, was_stale), count in self.plans.items():
-            if was_stale is is_stale:
-                given.update(dict.fromkeys(plan.fixed.values(), count))
+        given = Counter(self.given.get((is_stale, is_bulk), {}))
+        if is_bulk:
+            for (plan, was_stale), count in self.plans.items():
+                if was_stale is is_stale:
+                    given.update(dict.fromkeys(plan.fixed.values(), count))
         return given
 
 
@@ -104,7 +112,7 @@ class Meters:
         self._answered: deque[tuple[CompiledSnapshot, Collection[Resolution], bool, Plan | None]] = deque()
         self._finished: deque[tuple[str, int, float]] = deque()
         self._tallies: dict[CompiledSnapshot, _Tally] = {}
-        self._filed: Counter[Series] = Counter()
+        self._filed: Counter[Counted] = Counter()
         self._admitted: set[Series] = set()
         self._requests: Counter[tuple[str, int]] = Counter()
         self._durations: dict[str, list[int]] = {}
@@ -121,7 +129,7 @@ class Meters:
     ) -> None:
         """Count the resolutions of one request. They must be the objects that `snapshot` returned, not copies.
 
-        With a plan, its fixed resolutions are counted too.
+        A plan is how all flags are answered at once: with one, its fixed resolutions are counted too.
         """
         self._answered.append((snapshot, resolutions, stale, plan))
 
@@ -140,11 +148,18 @@ class Meters:
 
     def evaluations(self) -> dict[Series, int]:
         """How often each flag was answered with each variant for each reason since the process began."""
+        together: Counter[Series] = Counter()
+        for (series, _), count in self.counted().items():
+            together[series] += count
+        return dict(together)
+
+    def counted(self) -> dict[Counted, int]:
+        """The same, answers to those who ask for all flags at once apart."""
         with self._counting:
             self._count()
             counted = Counter(self._filed)
             for tally in self._tallies.values():
-                self._add(counted, tally.series())
+                self._add(counted, tally.counted())
         return dict(counted)
 
     def requests(self) -> Mapping[tuple[str, int], int]:
@@ -174,7 +189,7 @@ class Meters:
             alike[snapshot, is_stale, plan].append(resolutions)
         for (snapshot, is_stale, plan), answers in alike.items():
             tally = self._tallies.get(snapshot) or self._begin(snapshot)
-            (tally.stale if is_stale else tally.fresh).update(chain.from_iterable(answers))
+            tally.given[is_stale, plan is not None].update(chain.from_iterable(answers))
             if plan is not None:
                 tally.plans[plan, is_stale] += len(answers)
         spent: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
@@ -198,14 +213,14 @@ class Meters:
         environment_id = snapshot.snapshot.environment_id
         earlier = [each for each in self._tallies.values() if each.snapshot.snapshot.environment_id == environment_id]
         for each in earlier[:-1]:
-            self._add(self._filed, each.series())
+            self._add(self._filed, each.counted())
             del self._tallies[each.snapshot]
         tally = self._tallies[snapshot] = _Tally(snapshot)
         return tally
 
-    def _add(self, counted: Counter[Series], more: Mapping[Series, int]) -> None:
-        for series, count in more.items():
-            counted[self._admit(series)] += count
+    def _add(self, counted: Counter[Counted], more: Mapping[Counted, int]) -> None:
+        for (series, is_bulk), count in more.items():
+            counted[Counted(self._admit(series), is_bulk)] += count
 
     def _admit(self, series: Series) -> Series:
         """The series itself once it has a place, else the one that collects what has none."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from flags.telemetry.labels import ALL_AT_ONCE
+
 from .shapes import Shape
 from .silences import is_silent
 from .stages import PlaceStage, StageNow, Version, overall_stage, place_stage
@@ -19,6 +21,11 @@ class ServiceUse:
     last_at: datetime
     recent: int = 0
     first_at: datetime | None = None
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether these are answers to clients that ask for all flags at once. They prove neither use nor its end."""
+        return self.service == ALL_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +64,31 @@ class Use:
 
     @property
     def recent(self) -> int:
-        """Evaluations of the recent days, as far as they are counted."""
-        return sum(each.recent for each in self.services)
+        """Evaluations of the recent days by those who asked for this very flag, as far as they are counted."""
+        return sum(each.recent for each in self.services if not each.is_bulk)
+
+    @property
+    def asked_at(self) -> datetime | None:
+        """When somebody asked for this very flag at last."""
+        if self.bulk_at is None:
+            return self.last_at
+        return max((each.last_at for each in self.services if not each.is_bulk), default=None)
+
+    @property
+    def bulk_at(self) -> datetime | None:
+        """When it was in an answer to somebody who asked for all flags at once at last."""
+        return max((each.last_at for each in self.services if each.is_bulk), default=None)
 
     def lately(self, now: datetime) -> Sequence[ServiceUse]:
-        """The services that asked in the recent days, also those whose counts came late and are not added up yet."""
+        """The services that asked for this very flag in the recent days, also those whose counts came late and are not
+        added up yet.
+        """
         edge = now - timedelta(days=RECENT_DAYS)
-        return [each for each in self.services if each.recent or each.last_at >= edge]
+        return [each for each in self.services if not each.is_bulk and (each.recent or each.last_at >= edge)]
+
+    def in_bulk_since(self, at: datetime) -> bool:
+        """Whether clients that ask for all flags at once got it after an instant."""
+        return self.bulk_at is not None and self.bulk_at > at
 
     def since(self, at: datetime) -> "Use":
         """What of it was after an instant."""

@@ -109,13 +109,27 @@ def _cautions(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[Mat
         elif _is_withdrawn(place):
             words = f"{_asking(place, now)} in {place.name}, and gets what it will get without the flag."
             yield Matter("use_after_sunset", words, place.key)
-    elif place.use.last_at is not None and place.use.last_at > now - timedelta(days=YOUNG_DAYS):
-        words = f"It was asked for in {place.name} in the last {YOUNG_DAYS} days, on {place.use.last_at:%Y-%m-%d}."
-        yield Matter("use_of_late", words, place.key)
+    else:
+        yield from _use_before(place, now)
     if place.use.unknown:
         services = ", ".join(sorted({each.service for each in place.use.unknown})[:5])
         words = f"Asked for in {place.name} without being served there, by {services}. They get their code default."
         yield Matter("unknown_key_asked", words, place.key)
+
+
+def _use_before(place: PlaceFacts, now: datetime) -> Iterator[Matter]:
+    """Use that is a while ago, and answers to clients that ask for all flags at once: these may use any of them."""
+    edge, asked_at = now - timedelta(days=YOUNG_DAYS), place.use.asked_at
+    if place.use.in_bulk_since(edge):
+        words = (
+            f"Clients that ask for all flags at once got it in {place.name}, at last on {place.use.bulk_at:%Y-%m-%d}, "
+            "and nobody can tell from here whether they use it. Let them report by telemetry what they evaluate, or "
+            "look for its key in their code."
+        )
+        yield Matter("use_in_bulk", words, place.key)
+    if asked_at is not None and asked_at > edge:
+        words = f"It was asked for in {place.name} in the last {YOUNG_DAYS} days, on {asked_at:%Y-%m-%d}."
+        yield Matter("use_of_late", words, place.key)
 
 
 def _about_code(flag: FlagFacts) -> Iterator[Matter]:

@@ -1,7 +1,7 @@
 """Why a flag may be stale: what holds in one environment, with since when, numbers and a sentence."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -54,7 +54,7 @@ _LABELS = {
 
 
 class Confidence(StrEnum):
-    """How sure a reason is. `LOW`: an environment that decides reports no figures."""
+    """How sure a reason is. `LOW`: an environment that decides reports no figures, or figures cannot tell."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -82,13 +82,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A reason that holds in one environment."""
+    """A reason that holds in one environment. `in_bulk`: clients that ask for all flags at once still get it there."""
 
     reason: Reason
     since: datetime
     what: str
     days: int
     confidence: Confidence
+    in_bulk: bool = False
 
 
 def reasons_in(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[Held]:
@@ -111,15 +112,25 @@ def reasons_in(flag: FlagFacts, place: PlaceFacts, now: datetime) -> Iterator[He
 
 def _by_use(flag: FlagFacts, place: PlaceFacts, shape: Shape, now: datetime) -> Iterator[Held]:
     """What figures say. Where there are none, nothing is said."""
-    unused, one = flag.thresholds.unused, flag.thresholds.one_variant
-    set_up_at, last_at = place.versions[0].at, place.use.last_at
-    if unused is not None and last_at is None and place.figures.cover(unused, now):
-        since = max(set_up_at, place.figures.first_at or set_up_at)
-        yield from _old(Reason.NEVER_EVALUATED, since, unused, "no service ever asked for it", place, now)
-    elif unused is not None and last_at is not None and place.figures.are_fresh(now):
-        yield from _old(Reason.NO_EVALUATIONS, last_at, unused, "no service asks for it any more", place, now)
+    one, last_at = flag.thresholds.one_variant, place.use.last_at
+    if flag.thresholds.unused is not None:
+        yield from _unused(place, flag.thresholds.unused, now)
     if one is not None and last_at is not None and not shape.is_for_all and last_at > now - timedelta(days=one):
         yield from _one_variant(place, one, now)
+
+
+def _unused(place: PlaceFacts, days: int, now: datetime) -> Iterator[Held]:
+    """What is only in answers to clients that ask for all flags at once is asked for by nobody that is known."""
+    set_up_at, in_bulk = place.versions[0].at, place.use.in_bulk_since(now - timedelta(days=days))
+    last_at = place.use.asked_at if in_bulk else place.use.last_at
+    if last_at is None and place.figures.cover(days, now):
+        since = max(set_up_at, place.figures.first_at or set_up_at)
+        held = _old(Reason.NEVER_EVALUATED, since, days, "no service ever asked for it", place, now)
+    elif last_at is not None and place.figures.are_fresh(now):
+        held = _old(Reason.NO_EVALUATIONS, last_at, days, "no service asks for it any more", place, now)
+    else:
+        return
+    yield from (replace(each, in_bulk=in_bulk) for each in held)
 
 
 def _one_variant(place: PlaceFacts, days: int, now: datetime) -> Iterator[Held]:

@@ -85,8 +85,17 @@ def _weighed(flag: FlagFacts, found: Sequence[tuple[PlaceFacts, Held]], now: dat
     if asked and confidence is not Confidence.LOW:
         confidence = Confidence.MEDIUM
         words += f" It is still asked for in {' and '.join(asked)}."
+    in_bulk = [place for place, each in found if each.in_bulk]
+    if in_bulk:
+        confidence = Confidence.LOW
+        words += _bulk_words(in_bulk)
     due_at = since + timedelta(days=first.days)
     return Finding(first.reason, since, due_at, words, confidence, {"days": age, "threshold": first.days})
+
+
+def _bulk_words(places: Sequence[PlaceFacts]) -> str:
+    names = " and ".join(place.name for place in places)
+    return f" Clients that ask for all flags at once still get it in {names}, and may use it without saying so."
 
 
 def _asked_elsewhere(flag: FlagFacts, now: datetime) -> list[str]:
@@ -119,6 +128,10 @@ def _only_in_config(flag: FlagFacts, deciding: Sequence[PlaceFacts], now: dateti
     confidence = min((confidence_in(place, days, now) for place in deciding), key=lambda one: one.rank)
     lead = "Code no longer names it" if named.extinct_at else "No code names it"
     words = f"{lead}, and it is still set up."
+    in_bulk = [place for place in deciding if place.use.in_bulk_since(now - timedelta(days=days))]
+    if in_bulk:
+        confidence = min(confidence, Confidence.MEDIUM, key=lambda one: one.rank)
+        words += _bulk_words(in_bulk)
     yield Finding(Reason.ONLY_IN_CONFIG, since, due_at, words, confidence, {"days": (now - since).days})
 
 

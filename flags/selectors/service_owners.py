@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Max
 
 from flags.models import FlagUse, ServiceOwner
-from flags.telemetry.labels import EVALUATED_HERE, OTHER
+from flags.telemetry.labels import ALL_AT_ONCE, EVALUATED_HERE, OTHER
 
 SEEN_WITHIN = timedelta(days=90)
 # Not services: what this installation evaluated itself, and what had no place of its own.
-NOBODYS = frozenset({EVALUATED_HERE, OTHER})
+NOBODYS = frozenset({EVALUATED_HERE, ALL_AT_ONCE, OTHER})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from flags.services.flag_use import keep_use, use_of_counts
 from flags.services.telemetry_rows import EvaluationKey, add_evaluations
 from flags.snapshots import SnapshotStore
 from flags.telemetry.closing import minute_of
-from flags.telemetry.labels import EVALUATED_HERE
+from flags.telemetry.labels import ALL_AT_ONCE, EVALUATED_HERE
 
 logger = structlog.get_logger(__name__)
 
@@ -24,7 +24,8 @@ EVERY = timedelta(seconds=10)
 # What was served while nothing could be written for longer than this is left out: it would all be of one minute.
 LONGEST_GAP = timedelta(minutes=5)
 
-# How often each (project, environment, flag, variant, reason) was answered since the process began.
+# How often each (project, environment, flag, variant, reason) was answered since the process began, and whether it was
+# to somebody who asked for all flags at once.
 Counts = Mapping[Any, int]
 
 
@@ -63,11 +64,12 @@ def _rows(counts: Counts, before: Counts, store: SnapshotStore, now: datetime) -
         for environment_id, compiled in store.served.items()
     }
     rows: Counter[EvaluationKey] = Counter()
-    for series, count in counts.items():
-        project, environment, flag, variant, reason = series
+    for counted, count in counts.items():
+        (project, environment, flag, variant, reason), is_bulk = counted
         environment_id = environments.get((project, environment))
         # Questions about flags that do not exist have no flag, and are nobody's.
-        if environment_id is not None and flag and count > before.get(series, 0):
-            key = EvaluationKey(environment_id, minute_of(now), flag, variant, reason, EVALUATED_HERE, "")
-            rows[key] += count - before.get(series, 0)
+        if environment_id is not None and flag and count > before.get(counted, 0):
+            service = ALL_AT_ONCE if is_bulk else EVALUATED_HERE
+            key = EvaluationKey(environment_id, minute_of(now), flag, variant, reason, service, "")
+            rows[key] += count - before.get(counted, 0)
     return dict(rows)

@@ -11,6 +11,8 @@ OTHER = "(other)"
 TEST_TRAFFIC = "Test traffic"
 # What this installation evaluated by itself and counted by itself; no service can call itself that.
 EVALUATED_HERE = "(evaluated here)"
+# The same, in answers to clients that ask for all flags at once: which of them they use, nobody knows.
+ALL_AT_ONCE = "(all flags at once)"
 MOST_SOURCES = 20
 MOST_METRICS = 200
 
@@ -36,6 +38,11 @@ class Source(NamedTuple):
 
     service: str
     version: str
+
+
+def said(service: str) -> str:
+    """A service in the middle of a sentence."""
+    return "clients that ask for all flags at once" if service == ALL_AT_ONCE else service
 
 
 def is_metric_name(text: object) -> bool:

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, cast
@@ -17,7 +18,7 @@ from django.db import close_old_connections
 from structlog.testing import capture_logs
 
 from flags import snapshots
-from flags.api import edge
+from flags.api import edge, metrics
 from flags.evaluation.compile import CompiledSnapshot
 from flags.snapshots import SnapshotStore
 from flags.snapshots.building import DatabaseSource
@@ -136,6 +137,24 @@ def test_stale_answers__both_doors__answer_alike(source: FakeSource):
 
     assert status == "200 OK"
     assert json.loads(body)["metadata"]["staleSeconds"] == 90
+
+
+def test_counts__both_doors__tell_all_flags_at_once_from_one():
+    doors, found = Doors(), []
+
+    for door in (doors.front, doors.django):
+        metrics.meters.reset()
+        for given in (environ(), environ(), environ(HTTP_X_API_KEY=CLIENT), environ(f"{BULK}/split")):
+            assert call(door, given)[0] == "200 OK"
+        found.append(metrics.meters.counted())
+    metrics.meters.reset()
+
+    by_flag = Counter[tuple[str, bool]]()
+    for (series, is_bulk), count in found[0].items():
+        by_flag[series.flag, is_bulk] += count
+    assert found[0] == found[1]
+    # The client token does not see it.
+    assert by_flag == {**{(key, True): 3 for key in DOCUMENTS}, ("split", True): 2, ("split", False): 1}
 
 
 def test_deprecated_flag__both_doors__send_the_same_headers_in_the_same_order(source: FakeSource):

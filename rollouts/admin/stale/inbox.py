@@ -31,7 +31,7 @@ READINESS: Mapping[str, Chip] = {
 CONFIDENCE: Mapping[str, str] = {
     Confidence.HIGH: "sure",
     Confidence.MEDIUM: "likely",
-    Confidence.LOW: "unsure: few figures",
+    Confidence.LOW: "unsure: figures do not tell",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flags.api import metrics
-from flags.api.metrics import BOUNDS, OTHER_FLAGS, Meters, Series
+from flags.api.metrics import BOUNDS, OTHER_FLAGS, Counted, Meters, Series
 from flags.evaluation import CompiledSnapshot, FlagSource, Generation, Snapshot, compile_snapshot
 from tests.factories import NOW
 from tests.flags.api.plane import HALVES, IN_BETA, document, rule
@@ -65,6 +65,26 @@ def test_answered__plan__counts_what_the_plan_fixes_too(stale: bool):
         ask(by_flag, snapshot, context, stale=stale)
 
     assert with_plan.evaluations() == by_flag.evaluations() != {}
+
+
+def test_counted__plans__are_apart_and_evaluations_are_all_of_them():
+    meters, snapshot = Meters(), compiled()
+    plan = snapshot.plan(client_only=False)
+
+    meters.answered(snapshot, (snapshot.evaluate("static", {}, NOW),))
+    for stale in (False, True, True):
+        meters.answered(snapshot, snapshot.decide(plan, {}, NOW), stale=stale, plan=plan)
+    # A change files away what was counted before.
+    for revision in range(2, 5):
+        ask(meters, compiled(revision), {})
+
+    counted, static = meters.counted(), series("static", "on", "STATIC")
+    in_bulk = {one.flag: count for (one, is_bulk), count in counted.items() if is_bulk and one.reason != "STALE"}
+    assert (counted[Counted(static, False)], counted[Counted(static, True)]) == (4, 1)
+    assert in_bulk == {**dict.fromkeys(FLAGS, 1), "unreadable": 3}
+    assert counted[Counted(series("static", "on", "STALE"), True)] == 2
+    assert meters.evaluations()[static] == 5
+    assert sum(meters.evaluations().values()) == sum(counted.values())
 
 
 def test_answered__unknown_flags__share_one_series_without_a_name():

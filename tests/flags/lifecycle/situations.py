@@ -1,6 +1,7 @@
 """Flags in situations of their lives: a release flag that is 200 days old, served in production, with figures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ from flags.documents import initial_document
 from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts, References, ServiceUse, Use
 from flags.lifecycle.histories import add_version
 from flags.lifecycle.stages import Version
-from flags.lifecycle.thresholds import thresholds_for
+from flags.lifecycle.thresholds import RECENT_DAYS, thresholds_for
+from flags.telemetry.labels import ALL_AT_ONCE
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 Document = dict[str, Any]
@@ -60,6 +62,18 @@ def use(last: float | None = None, *, first: float = 180, recent: int = 0, **var
     return Use(ago(first), ago(last), seen, (ServiceUse("checkout", ago(last), recent),))
 
 
+def in_bulk(asked: Use | None = None, *, last: float = 0.1, first: float = 180) -> Use:
+    """The same, and in answers to clients that asked for all flags at once until `last` days ago."""
+    asked, at = asked or Use(), ago(last)
+    return replace(
+        asked,
+        first_at=min(filter(None, [asked.first_at, ago(first)])),
+        last_at=max(filter(None, [asked.last_at, at])),
+        variants={"on": at, **asked.variants},
+        services=(*asked.services, ServiceUse(ALL_AT_ONCE, at, 900 if last < RECENT_DAYS else 0)),
+    )
+
+
 def place(
     *history: tuple[float, Mapping[str, Any]],
     key: str = "production",
@@ -95,6 +109,9 @@ documents = st.sampled_from([off(), plain(), share(30), share(100), aimed(), end
 uses = st.one_of(
     st.just(Use()),
     st.builds(lambda last, recent: use(last, recent=recent), st.floats(0, 170), st.integers(0, 1000)),
+    st.builds(
+        lambda last, bulk: in_bulk(use(last), last=bulk), st.one_of(st.none(), st.floats(0, 170)), st.floats(0, 170)
+    ),
 )
 places = st.builds(
     lambda day, document, asked, figures: place((day, document), use=asked, figures=figures),

@@ -6,20 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flags.lifecycle.facts import PlaceFacts, ServiceUse
+from flags.lifecycle.facts import PlaceFacts, ServiceUse, Use
 from flags.lifecycle.readiness import Readiness, removal_of
 
 from .cases import NO_CODE, ROLLED_OUT
 from .situations import (
     NOW,
     ago,
+    codes,
     ending,
     flag,
+    in_bulk,
     off,
     place,
     places,
     share,
     staging,
+    use,
 )
 
 
@@ -34,6 +37,44 @@ def test_removal__more_use__is_never_safer(where: PlaceFacts, more: int, days: f
 
     assert after.rank >= before.rank
     assert after is not Readiness.SAFE or days > 30
+
+
+@pytest.mark.parametrize(
+    ("asked", "blockers", "cautions"),
+    [
+        (in_bulk(), set(), {"use_in_bulk"}),
+        (in_bulk(last=20), set(), {"use_in_bulk"}),
+        (in_bulk(last=31), set(), set()),
+        (in_bulk(use(12)), set(), {"use_in_bulk", "use_of_late"}),
+        (in_bulk(use(60)), set(), {"use_in_bulk"}),
+        (in_bulk(use(0.1, recent=3)), {"recent_use"}, set()),
+    ],
+)
+def test_removal__in_bulk__is_a_caution_and_no_use(asked: Use, blockers: set[str], cautions: set[str]) -> None:
+    found = removal_of(flag(place(*ROLLED_OUT, use=asked), references=NO_CODE), NOW)
+
+    assert (codes(found.blockers), codes(found.cautions)) == (blockers, cautions)
+
+
+def test_removal__in_bulk__says_what_to_do_and_counts_nobody_twice() -> None:
+    alone = removal_of(flag(place(*ROLLED_OUT, use=in_bulk()), references=NO_CODE), NOW)
+    beside = removal_of(flag(place(*ROLLED_OUT, use=in_bulk(use(0.1, recent=3)))), NOW)
+
+    assert [one.sentence for one in alone.cautions] == [
+        "Clients that ask for all flags at once got it in Production, at last on 2026-11-21, and nobody can tell from "
+        "here whether they use it. Let them report by telemetry what they evaluate, or look for its key in their code."
+    ]
+    assert [one.sentence for one in beside.blockers] == [
+        "checkout asked for it 3 times in Production in the last 7 days. Take it out of their code first."
+    ]
+
+
+def test_removal__in_bulk_in_staging_alone__is_a_caution_there() -> None:
+    found = removal_of(
+        flag(place(*ROLLED_OUT, use=use(60)), staging(*ROLLED_OUT, use=in_bulk()), references=NO_CODE), NOW
+    )
+
+    assert [(one.code, one.environment) for one in found.cautions] == [("use_in_bulk", "staging")]
 
 
 @given(places)

@@ -4,14 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flags.lifecycle.facts import Figures, PlaceFacts
+from flags.lifecycle.facts import Figures, FlagFacts, PlaceFacts
 from flags.lifecycle.readiness import removal_of
+from flags.lifecycle.reasons import Confidence, Reason
 from flags.lifecycle.staleness import judge
+from flags.lifecycle.thresholds import Thresholds
 
-from .cases import ARCHIVED, CASES, ROLLED_OUT, Case
+from .cases import ARCHIVED, CASES, NO_CODE, ROLLED_OUT, Case
 from .situations import (
     BACK,
     FULL,
@@ -21,8 +23,10 @@ from .situations import (
     codes,
     documents,
     flag,
+    in_bulk,
     place,
     places,
+    staging,
     use,
 )
 
@@ -67,6 +71,50 @@ def test_judge__missing_figures__are_said(figures: Figures, words: str) -> None:
     found = judge(flag(place(*ROLLED_OUT, figures=figures, use=use(2))), NOW)
 
     assert found.findings[0].sentence.endswith(words)
+
+
+STILL_GIVEN = "Clients that ask for all flags at once still get it in Production, and may use it without saying so."
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            flag(place(*ROLLED_OUT, use=in_bulk()), staging(*ROLLED_OUT, use=use(2, recent=5)), references=NO_CODE),
+            [
+                "In Production, no service ever asked for it: for 190 days, and 30 days are usual. "
+                f"It is still asked for in Staging. {STILL_GIVEN}",
+                f"Code no longer names it, and it is still set up. {STILL_GIVEN}",
+            ],
+        ),
+        (
+            flag(place(*ROLLED_OUT, use=in_bulk(use(45))), place(*ROLLED_OUT, key="asia", use=use(50))),
+            [
+                "In Production and Asia, no service asks for it any more: for 45 days, and 30 days are usual. "
+                f"{STILL_GIVEN}",
+            ],
+        ),
+    ],
+)
+def test_judge__in_bulk__is_said(facts: FlagFacts, words: list[str]) -> None:
+    by_use = {Reason.NEVER_EVALUATED, Reason.NO_EVALUATIONS, Reason.ONLY_IN_CONFIG}
+
+    assert [one.sentence for one in judge(facts, NOW).findings if one.reason in by_use] == words
+
+
+@given(places, st.floats(0, 170))
+def test_judge__in_bulk__finds_no_less_and_is_no_surer(where: PlaceFacts, last: float) -> None:
+    """As long as figures come, an answer in bulk of the last month takes no reason away that rests on use."""
+    assume(where.use.bulk_at is None)
+    asked = replace(where, use=in_bulk(where.use, last=last))
+
+    before, after = (
+        {one.reason: one.confidence for one in judge(flag(each, thresholds=Thresholds(unused=30)), NOW).findings}
+        for each in (where, asked)
+    )
+
+    assert last >= 30 or after.keys() == before.keys()
+    assert last >= 30 or set(after.values()) <= {Confidence.LOW}
 
 
 @given(st.sets(st.integers(0, 40)), st.integers(1, 40))

@@ -85,6 +85,7 @@ def test_service_lines__seen_or_owned__those_of_nobody_first(world, django_asser
         ("Shop", "b"),
         ("billing-api", "a"),
         ("(evaluated here)", "a"),
+        ("(all flags at once)", "a"),
         ("(other)", "a"),
     ):
         seen(world, service, key)

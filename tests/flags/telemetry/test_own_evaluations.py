@@ -11,14 +11,14 @@ from django.db import DatabaseError
 from structlog.testing import capture_logs
 
 from flags import snapshots
-from flags.api.metrics import Meters, Series, meters
+from flags.api.metrics import Counted, Meters, Series, meters
 from flags.api.unanswered import MOST, Unanswered, unanswered
 from flags.models import EvaluationCount, Flag, FlagUse
 from flags.services import own_evaluations as service
 from flags.services.asked_in_vain import AskedInVain
 from flags.services.own_evaluations import EVERY, LONGEST_GAP, OwnEvaluations
 from flags.snapshots import following
-from flags.telemetry.labels import EVALUATED_HERE
+from flags.telemetry.labels import ALL_AT_ONCE, EVALUATED_HERE
 from flags.telemetry.unknown_keys import FURTHER, MOST_KEYS
 from tests.factories import NOW
 from tests.flags.api.plane import Plane, plane_of_its_own
@@ -39,7 +39,7 @@ def plane(db: Any) -> Iterator[Plane]:
 
 @pytest.fixture
 def own() -> OwnEvaluations:
-    return OwnEvaluations(meters.evaluations)
+    return OwnEvaluations(meters.counted)
 
 
 def counts() -> dict[tuple[Any, ...], int]:
@@ -68,12 +68,20 @@ def test_write__what_was_served__is_counted_once(plane: Plane, own: OwnEvaluatio
     assert (row.environment_id, row.service, row.version) == (plane.environment.pk, EVALUATED_HERE, "")
 
 
-def test_write__bulk__counts_every_flag(plane: Plane, own: OwnEvaluations):
+def test_write__bulk__counts_every_flag_under_a_name_of_its_own(plane: Plane, own: OwnEvaluations):
     plane.post(None, CONTEXT)
+    plane.post("a-boolean", CONTEXT)
+    plane.post("a-boolean", CONTEXT)
 
     own.write_if_due(snapshots.store, NOW)
+    own.write_if_due(snapshots.store, NOW + EVERY)
 
-    assert sum(counts().values()) == 10
+    rows = EvaluationCount.objects.filter(flag_key="a-boolean").values_list("service", "version", "count")
+    assert sorted(rows) == [(ALL_AT_ONCE, "", 1), (EVALUATED_HERE, "", 2)]
+    assert sum(EvaluationCount.objects.filter(service=ALL_AT_ONCE).values_list("count", flat=True)) == 10
+    uses = FlagUse.objects.values_list("service", "flag_key")
+    assert len(uses) == 11
+    assert uses.filter(service=EVALUATED_HERE).get() == (EVALUATED_HERE, "a-boolean")
 
 
 def test_write__database_fails__is_made_up_for(plane: Plane, own: OwnEvaluations, monkeypatch: pytest.MonkeyPatch):
@@ -113,8 +121,8 @@ def test_write__clock_is_set_back__goes_on(plane: Plane, own: OwnEvaluations):
 
 
 def test_forked_child__counts_from_zero():
-    own = OwnEvaluations(Meters().evaluations)
-    own._written, own._written_at = {Series("shop", "production", "f", "on", "STATIC"): 7}, NOW
+    own = OwnEvaluations(Meters().counted)
+    own._written, own._written_at = {Counted(Series("shop", "production", "f", "on", "STATIC"), False): 7}, NOW
 
     pid = os.fork()
     if pid == 0:

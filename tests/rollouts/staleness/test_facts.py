@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from flags.documents.deprecation import Deprecation, with_deprecation
 from flags.lifecycle.facts import Use
+from flags.lifecycle.reasons import Confidence, Reason
 from flags.models import CodeReference, CodeRepository, CodeScan, EvaluationCount, FlagConfig, FlagUse
 from flags.services.tickets import governed_write
-from flags.telemetry.labels import TEST_TRAFFIC
+from flags.telemetry.labels import ALL_AT_ONCE, TEST_TRAFFIC
 from rollouts.models import Snooze
 from rollouts.selectors.staleness.facts import life_of_flag, lives_of
 from rollouts.selectors.staleness.uses import figures_of, uses_of
@@ -92,6 +93,19 @@ def test_uses_of__test_traffic__is_nobodys_use(world: World) -> None:
 
     assert use_of(world) == Use()
     assert figures_of([world.production.pk], days=5, now=LATER) == {}
+
+
+def test_life_of_flag__in_bulk_alone__is_found_and_may_go_with_care(world: World) -> None:
+    for days in range(60):
+        count(world, days + 0.1, 4, service=ALL_AT_ONCE)
+    used(world, 95, 0, service=ALL_AT_ONCE)
+
+    life = life_of_flag(world.first_flag, now=LATER)
+
+    found = {each.reason: each.confidence for each in life.staleness.findings}
+    assert found[Reason.NEVER_EVALUATED] is Confidence.LOW
+    assert life.removal.blockers == ()
+    assert {each.code for each in life.removal.cautions} == {"use_in_bulk", "not_scanned"}
 
 
 def test_figures_of__days__are_those_on_which_anybody_reported(world: World) -> None:
