@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from flags.models import Environment, Flag, ServiceOwner
 from flags.selectors.residual import ResidualUse, burn_down, has_figures, residual_use
 from flags.selectors.service_owners import NOBODYS, owners_of
+from flags.telemetry.labels import ALL_AT_ONCE
 from rollouts.deprecations.transitions import LIVE_STATES
 from rollouts.deprecations.words import milestone_name
 from rollouts.models import DeprecationTimeline
@@ -60,6 +61,11 @@ class FlagUseView:
     def recent(self) -> int:
         """Evaluations in seven days."""
         return sum(line.recent for line in self.lines)
+
+    @property
+    def is_in_bulk(self) -> bool:
+        """Whether clients that ask for all flags at once got it."""
+        return any(line.use.service == ALL_AT_ONCE for line in self.lines)
 
     @property
     def unowned(self) -> list[str]:

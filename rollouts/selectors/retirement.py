@@ -14,6 +14,7 @@ from flags.models import CodeReference, Environment, Flag, FlagConfig, FlagUse
 from flags.selectors.prerequisites import Dependent, dependents_by_place
 from flags.selectors.references import live_references
 from flags.selectors.residual import covered, each_once
+from flags.telemetry.labels import said
 from rollouts.deprecations.transitions import ENDED_STATES as ENDED_TIMELINES
 from rollouts.models import ChangeRequest, DeprecationTimeline, PlanFlag
 from rollouts.plans.transitions import ENDED_STATES as ENDED_PLANS
@@ -72,7 +73,7 @@ class PlacePreview:
             return ""
         state = "on" if self.is_on else f"switched off and serves {self.serves}"
         if self.services:
-            named = ", ".join(one.service for one in self.services[:MOST_NAMED])
+            named = ", ".join(said(one.service) for one in self.services[:MOST_NAMED])
             instead = "Plan its ending instead." if self.is_on else "Let it serve the code default while off first."
             return f"It is {state} in {name}, and {named} evaluated it there in the last 30 days. {instead}"
         if self.is_on and not self.has_figures:

@@ -14,9 +14,11 @@ from flags.errors import KeyKeptBack, PermissionMissing
 from flags.models import CodeReference, CodeRepository, EvaluationCount, Flag, FlagConfig, Tombstone
 from flags.permissions import Role
 from flags.selectors.references import MOST_SHOWN
+from flags.services.flag_use import keep_use, use_of_counts
 from flags.services.projects import set_protection
 from flags.services.telemetry import accept
-from flags.telemetry.labels import TEST_TRAFFIC
+from flags.services.telemetry_rows import EvaluationKey
+from flags.telemetry.labels import ALL_AT_ONCE, TEST_TRAFFIC
 from flags.telemetry.reading import read_batch
 from rollouts.errors import StillNeeded
 from rollouts.models import BundleMember, ChangeRequest
@@ -134,6 +136,16 @@ def test_archive__on_and_evaluated__plans_its_ending_instead(world):
         archive(world, flag)
 
     assert not any(is_archived(document) for document in documents(flag).values())
+
+
+def test_archive__on_and_given_with_all_others__is_taken_for_use(world):
+    flag = world.flag()
+    world.serve(flag, world.production)
+    key = EvaluationKey(world.production.pk, NOW, flag.key, "on", "STATIC", ALL_AT_ONCE, "")
+    keep_use(use_of_counts({key: 7}))
+
+    with pytest.raises(StillNeeded, match="and clients that ask for all flags at once evaluated it there in the last"):
+        archive(world, flag)
 
 
 def test_archive__on_without_figures__is_not_taken_for_unused(world):

@@ -1,10 +1,11 @@
 """Who still evaluates a flag that ends: a column per day, and the services by name."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from flags.selectors.residual import ResidualUse, burn_down, has_figures, residual_use
+from flags.telemetry.labels import ALL_AT_ONCE, said
 from rollouts.models import DeprecationTimeline
 from rollouts.plans.words import amount
 
@@ -73,7 +74,7 @@ def use_of(timeline: DeprecationTimeline, *, now: datetime) -> Use:
     lines = [_line(name, sum(by_day.values()), rows) for name, by_day in services.items()]
     return Use(
         True,
-        _sentence(counts, len(services)),
+        _sentence(counts, services),
         sum(counts),
         _columns(days, counts),
         lines[:MOST_SERVICES],
@@ -87,18 +88,24 @@ def _line(name: str, count: int, rows: Sequence[ResidualUse]) -> ServiceLine:
     return ServiceLine(name, amount(count), max(row.last_at for row in own), versions)
 
 
-def _sentence(counts: Sequence[int], services: int) -> str:
+def _sentence(counts: Sequence[int], services: Collection[str]) -> str:
     week, before = sum(counts[-7:]), sum(counts[-14:-7])
     if not sum(counts):
         return f"Nobody evaluated it in the last {DAYS} days."
-    who = "1 service" if services == 1 else f"{services} services"
-    lead = f"{amount(week)} evaluations in the last 7 days by {who}" if week else "No evaluation in the last 7 days"
+    by = _who(services)
+    lead = f"{amount(week)} evaluations in the last 7 days by {by}" if week else "No evaluation in the last 7 days"
     if not before:
         return f"{lead}."
     change = round(100 * (week - before) / before)
     if change == 0:
         return f"{lead}, as many as the week before."
     return f"{lead}, {abs(change):,} % {'more' if change > 0 else 'less'} than the week before."
+
+
+def _who(services: Collection[str]) -> str:
+    named = len(set(services) - {ALL_AT_ONCE})
+    found = [] if not named else ["1 service" if named == 1 else f"{named} services"]
+    return " and ".join([*found, *([said(ALL_AT_ONCE)] if ALL_AT_ONCE in services else [])])
 
 
 def _columns(days: Sequence[date], counts: Sequence[int]) -> list[DayColumn]:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from flags import permissions
 from flags.models import ServiceOwner
 from flags.selectors.teams import members
+from flags.telemetry.labels import ALL_AT_ONCE, said
 from rollouts.deprecations.ahead import milestones_ahead
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.gating import Reached
@@ -73,8 +74,13 @@ def concerned(timeline: DeprecationTimeline, services: Iterable[str]) -> list[An
 
 def _use_words(timeline: DeprecationTimeline, services: list[str], *, now: datetime) -> str:
     days, key = USED_WITHIN_DAYS, timeline.flag.key
+    if services == [ALL_AT_ONCE]:
+        return (
+            f"Clients that ask for all flags at once got {key} here in the last {days} days, and nobody can tell from "
+            "here whether they use it. Look for its key in their code."
+        )
     if services:
-        named = ", ".join(services[:MOST_NAMED]) + (" and others" if len(services) > MOST_NAMED else "")
+        named = ", ".join(map(said, services[:MOST_NAMED])) + (" and others" if len(services) > MOST_NAMED else "")
         return f"These services evaluated {key} here in the last {days} days: {named}. Take the flag out of their code."
     if residual_evaluations(timeline.environment_id, key, days=days, now=now) is None:
         return f"No service reported evaluations here in the last {days} days, so nobody can say who still uses {key}."

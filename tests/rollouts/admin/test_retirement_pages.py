@@ -13,6 +13,7 @@ from flags.services.service_owners import set_service_owner
 from flags.services.telemetry import accept
 from flags.services.telemetry_ages import roll_up
 from flags.services.tombstones import override_tombstone
+from flags.telemetry.labels import ALL_AT_ONCE
 from flags.telemetry.reading import read_batch
 from rollouts.models import ChangeRequest
 from rollouts.services.retirement import archive_flag
@@ -65,6 +66,17 @@ def test_use__services_that_evaluate_it__are_named_with_owner_and_counts(world):
     assert "Archive…" not in told
     # Development and staging reported nothing at all.
     assert "Missing figures are not zero" in told
+
+
+def test_use__in_bulk__is_named_and_said_to_prove_nothing(world):
+    flag, now = world.flag(), timezone.now()
+    seen = {"environment": world.production, "flag_key": flag.key, "first_at": now, "last_at": now}
+    FlagUse.objects.create(service=ALL_AT_ONCE, version="", **seen)
+
+    told = text_of(signed_in(world.rita).get(page("use", flag)))
+
+    assert "Whether they use this one does not show" in told
+    assert "Nobody answers for" not in told
 
 
 def test_use__nobody__says_so(world, django_assert_max_num_queries):
