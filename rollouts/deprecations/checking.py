@@ -13,7 +13,7 @@ from rollouts.schedules.zones import UnusableSchedule, zone_of
 
 from .codec import invalid
 from .definition import TOTAL_WEIGHT, Milestone, MilestoneKind, TimelineDefinition
-from .documents import brownout_ends_at, document_at
+from .documents import brownout_ends_at, document_at, is_over
 from .mapping import mapping_problems
 from .words import local, milestone_name
 
@@ -76,6 +76,17 @@ def past_problems(definition: TimelineDefinition, *, now: datetime, reached: int
         for place, milestone in enumerate(definition.milestones)
         if place >= reached and milestone.at <= now
     ]
+
+
+def dates_past(definition: TimelineDefinition, *, reached: int, now: datetime) -> Problems:
+    """Path and sentence of the dates that a timeline at that milestone would rush through if it went on now.
+
+    Brownouts whose window is over are left out: they are missed. The announcement alone may come late: nobody gets
+    less time by it than was planned.
+    """
+    while reached < len(definition.milestones) and is_over(definition.milestones[reached], now=now):
+        reached += 1
+    return past_problems(definition, now=now, reached=max(reached, 1))
 
 
 def year_problem(at: datetime) -> str:

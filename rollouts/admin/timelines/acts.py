@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from flags.services.keys import problem
 from rollouts.admin.calls import Outcome, Press
+from rollouts.admin.timelines.postponing import moved_words
 from rollouts.deprecations.checking import year_problem
 from rollouts.deprecations.transitions import TimelineAct, TimelineState
 from rollouts.deprecations.words import local, milestone_name
@@ -86,8 +87,7 @@ def postpone(call: Call) -> Outcome:
         reason=call.text("reason"),
         with_later=bool(call.text("with_later")),
     )
-    name = milestone_name(definition_of(timeline).milestones[number - 1])
-    return Outcome(f"“{name}” comes on {local(to, definition.zone)} ({definition.zone}) now. Everybody is told.")
+    return Outcome(moved_words(timeline, number, definition, definition_of(timeline)))
 
 
 def pause(call: Call) -> Outcome:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
 
 from flags import permissions
+from rollouts.admin.timelines.postponing import Place, freezes_ahead, places_ahead
+from rollouts.deprecations.checking import dates_past
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.transitions import ENDED_STATES, TimelineAct, TimelineState, is_possible
 from rollouts.deprecations.words import milestone_name
@@ -19,7 +22,9 @@ SUCCESSOR = "successor"
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """One act: its button, what it means, and what is asked. `places` are milestones to choose from by number."""
+    """One act: its button, what it means, and what is asked. `places` are milestones to choose from; `warnings` say
+    what a later date may run into; `why_not` is why it would be refused as things stand now.
+    """
 
     act: str
     button: str
@@ -29,7 +34,9 @@ class Dialog:
     go: str
     tone: str = ""
     needs_reason: bool = False
-    places: Sequence[tuple[int, str]] = ()
+    places: Sequence[Place] = ()
+    warnings: Sequence[str] = ()
+    why_not: str = ""
     is_primary: bool = False
 
 
@@ -37,8 +44,8 @@ _PRIMARY: Mapping[TimelineState, Sequence[str]] = {
     _S.DRAFT: (_A.PROPOSE, _A.START),
     _S.PROPOSED: (_A.START,),
     _S.RUNNING: (_A.APPROVE,),
-    _S.PAUSED: (_A.RESUME,),
-    _S.UNDONE: (_A.RESUME,),
+    _S.PAUSED: (_A.RESUME, _A.POSTPONE, _A.END),
+    _S.UNDONE: (_A.RESUME, _A.POSTPONE, _A.END),
 }
 _NAMES: Mapping[TimelineAct, str] = {
     _A.EDIT: "Edit",
@@ -55,17 +62,22 @@ _NAMES: Mapping[TimelineAct, str] = {
 
 
 def dialogs_of(
-    timeline: DeprecationTimeline, definition: TimelineDefinition, acts: Sequence[PossibleAct], user: AbstractUser
+    timeline: DeprecationTimeline,
+    definition: TimelineDefinition,
+    acts: Sequence[PossibleAct],
+    user: AbstractUser,
+    *,
+    now: datetime,
 ) -> list[Dialog]:
     """The dialogs of every act that this person may do now, the obvious one first."""
     found = [
-        replace(_dialog(timeline, definition, act.act), needs_reason=act.needs_reason)
+        replace(_dialog(timeline, definition, act.act, now), needs_reason=act.needs_reason)
         for act in acts
         if act.is_allowed and act.act is not _A.EDIT and not _is_beside_the_point(timeline, act.act)
     ]
     if _may_move_people(timeline, definition, user):
         found.append(_successor(timeline, definition))
-    allowed = {dialog.act for dialog in found}
+    allowed = {dialog.act for dialog in found if not dialog.why_not}
     first = next((act for act in _PRIMARY.get(timeline.current_state, ()) if act in allowed), "")
     return sorted(
         (replace(dialog, is_primary=dialog.act == first) for dialog in found), key=lambda dialog: not dialog.is_primary
@@ -117,7 +129,7 @@ def _successor(timeline: DeprecationTimeline, definition: TimelineDefinition) ->
     )
 
 
-def _dialog(timeline: DeprecationTimeline, definition: TimelineDefinition, act: TimelineAct) -> Dialog:
+def _dialog(timeline: DeprecationTimeline, definition: TimelineDefinition, act: TimelineAct, now: datetime) -> Dialog:
     milestones, at = definition.milestones, timeline.milestone
     words = {
         "place": timeline.environment.name,
@@ -129,15 +141,18 @@ def _dialog(timeline: DeprecationTimeline, definition: TimelineDefinition, act: 
     made = _DIALOGS[act]
     dialog = replace(made, **{name: getattr(made, name).format(**words) for name in ("title", "text", "go", "button")})
     if act is _A.UNDO:
-        return replace(dialog, places=_places(definition, range(at - 1, -1, -1)))
+        return replace(dialog, places=_places_behind(definition, at))
     if act is _A.POSTPONE:
-        return replace(dialog, places=_places(definition, range(at + 1, len(milestones) + 1)))
+        places = places_ahead(timeline, definition, now=now)
+        return replace(dialog, places=places, warnings=freezes_ahead(timeline, definition, now=now))
+    if act is _A.RESUME and (past := dates_past(definition, reached=at, now=now)):
+        return replace(dialog, why_not=f"It cannot go on yet. {past[0][1]} Postpone it first.")
     return dialog
 
 
-def _places(definition: TimelineDefinition, numbers: range) -> list[tuple[int, str]]:
+def _places_behind(definition: TimelineDefinition, at: int) -> list[Place]:
     names = {number: f"{number}. {milestone_name(one)}" for number, one in enumerate(definition.milestones, 1)}
-    return [(number, names.get(number, "How it was before the timeline")) for number in numbers]
+    return [Place(number, names.get(number, "How it was before the timeline")) for number in range(at - 1, -1, -1)]
 
 
 _DIALOGS: Mapping[TimelineAct, Dialog] = {

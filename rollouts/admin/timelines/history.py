@@ -8,7 +8,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from rollouts.admin.plans.history import Evidence, Moment
-from rollouts.admin.timelines.words import ACT_SYMBOLS
+from rollouts.admin.timelines.postponing import later_milestones
+from rollouts.admin.timelines.words import ACT_SYMBOLS, days_apart
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.transitions import TimelineAct
 from rollouts.deprecations.words import local, milestone_name
@@ -26,7 +27,7 @@ _WORDS: Mapping[str, str] = {
     _A.END_BROWNOUT: "ended “{old}”: people have what they had before",
     _A.HOLD: "is held before “{next}”",
     _A.CLEAR: "is no longer held before “{next}”",
-    _A.POSTPONE: "postponed “{moved}”",
+    _A.POSTPONE: "postponed “{moved}”{dates}",
     _A.PAUSE: "paused the timeline",
     _A.RESUME: "resumed the timeline",
     _A.APPROVE: "approved going on to “{next}”",
@@ -57,11 +58,24 @@ def _moment(step: TimelineStep, definition: TimelineDefinition, names: Mapping[s
         new=_name(definition, step.to_milestone),
         next=_name(definition, step.from_milestone + 1),
         moved=_name(definition, int(step.evidence.get("number") or 0)),
+        dates=_dates(step, definition),
         target=f"“{_name(definition, step.to_milestone)}”" if step.to_milestone else "how it was before",
     )
     person = ENGINE_NAME if step.is_automatic else names.get(step.actor_id, "Somebody who is gone")
     evidence = _evidence(step, definition, names)
     return Moment(person, words, step.at, step.reason, symbol, tone, step.revision, evidence)
+
+
+def _dates(step: TimelineStep, definition: TimelineDefinition) -> str:
+    """From when to when a postponed milestone moved, and how many moved along: “ from 3 Mar to 7 Mar”."""
+    kept: Mapping[str, Any] = step.evidence
+    if step.act != _A.POSTPONE or not (kept.get("from") and kept.get("to")):
+        return ""
+    was, becomes = (datetime.fromisoformat(str(kept[name])) for name in ("from", "to"))
+    old, new = days_apart(was, becomes, definition.zone)
+    later = len(definition.milestones) - int(kept.get("number") or 0)
+    more = f", and {later_milestones(later)} with it" if kept.get("with_later") and later else ""
+    return f" from {old} to {new}{more}"
 
 
 def _name(definition: TimelineDefinition, number: int) -> str:
@@ -75,8 +89,7 @@ def _evidence(step: TimelineStep, definition: TimelineDefinition, names: Mapping
     found = [Evidence(str(gate["sentence"]), bool(gate["is_met"])) for gate in kept.get("gates") or ()]
     if step.act == _A.POSTPONE and kept.get("from") and kept.get("to"):
         old, new = (local(datetime.fromisoformat(str(kept[name])), definition.zone) for name in ("from", "to"))
-        more = ", and all later milestones with it" if kept.get("with_later") else ""
-        found.append(Evidence(f"From {old} to {new} ({definition.zone}){more}."))
+        found.append(Evidence(f"From {old} to {new} ({definition.zone})."))
     if step.act == _A.HOLD and isinstance(kept.get("code"), str):
         found.append(Evidence(f"What held it: {kept['code'].replace('_', ' ')}.", False))
     if kept.get("what_to_do"):

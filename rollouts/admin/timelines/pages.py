@@ -23,6 +23,7 @@ from rollouts.selectors.timelines.ground import is_readable
 from rollouts.selectors.timelines.reading import visible_timelines
 
 READING = ["GET", "HEAD"]
+SAY_WHY = "Say why: it is kept with what is done, and whoever looks later reads it."
 TIMELINE = "admin:rollouts_deprecationtimeline_change"
 # After these the person looks at the page first, so no dialog opens.
 _MOVED = frozenset({"timeline_moved_on", "concurrent_update"})
@@ -103,11 +104,19 @@ class DeprecationTimelineAdmin(EditorViews, EndingsViews):
 def _typed(act: str, call: Call, error: GovernanceError) -> dict[str, Any]:
     """What the page keeps of a refused act."""
     problems = [item for item in error.facts.get("problems") or [] if isinstance(item, dict)]
+    wrong = {_field_of(str(item.get("path"))) for item in problems}
+    lacks_reason = "reason" in wrong and not call.text("reason").strip()
     return {
         "act": act,
         "title": error.title,
-        "message": error.message,
+        "message": SAY_WHY if lacks_reason else error.message,
         "opens": "" if error.code in _MOVED else act,
         "fields": {name: call.text(name) for name in _KEPT},
-        "problems": [str(item.get("message")) for item in problems],
+        "wrong": wrong,
+        "problems": [] if lacks_reason else [str(item.get("message")) for item in problems],
     }
+
+
+def _field_of(path: str) -> str:
+    """The field of a dialog that a problem is about: the only date in one is that of the milestone that is put off."""
+    return "to" if path.startswith("milestones.") else path

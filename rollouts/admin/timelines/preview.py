@@ -48,18 +48,14 @@ def preview_of(
         [milestone_sentence(definition, number) for number in numbers],
         summary(definition) if not problems else "",
         problems,
-        _warnings(definition, flag, environments),
+        warnings_of(definition, flag, environments),
         [_consent(environment) for environment in environments],
     )
 
 
-def _consent(environment: Environment) -> str:
-    if environment.is_protected:
-        return f"{environment.name} is protected: a change request asks for the whole timeline."
-    return f"{environment.name} is not protected: you start the timeline yourself."
-
-
-def _warnings(definition: TimelineDefinition, flag: Flag, environments: Sequence[Environment]) -> dict[int, list[str]]:
+def warnings_of(
+    definition: TimelineDefinition, flag: Flag, environments: Sequence[Environment]
+) -> dict[int, list[str]]:
     """What each date runs into: weekends, late Fridays, freezes. One query."""
     if not definition.milestones or not environments:
         return {}
@@ -81,3 +77,9 @@ def _warnings(definition: TimelineDefinition, flag: Flag, environments: Sequence
         if said:
             found[number] = said
     return found
+
+
+def _consent(environment: Environment) -> str:
+    if environment.is_protected:
+        return f"{environment.name} is protected: a change request asks for the whole timeline."
+    return f"{environment.name} is not protected: you start the timeline yourself."

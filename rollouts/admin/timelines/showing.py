@@ -59,7 +59,7 @@ def timeline_context(
         "alerts": _alerts(timeline),
         "use": use_of(timeline, now=now),
         "moments": moments_of(steps, definition, people_named(steps)),
-        "dialogs": dialogs_of(timeline, definition, acts, user),
+        "dialogs": dialogs_of(timeline, definition, acts, user, now=now),
         "refusals": refusals_of(timeline, acts),
         "edit_address": _edit_address(timeline, acts),
         "earliest": _field(now, definition),

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rollouts.admin.timelines.words import KIND_SYMBOLS
+from rollouts.admin.timelines.words import KIND_SYMBOLS, days_apart
 from rollouts.deprecations.ahead import MilestoneAhead
+from rollouts.deprecations.codec import from_json
 from rollouts.deprecations.definition import MilestoneGates, MilestoneKind, TimelineDefinition
 from rollouts.deprecations.documents import brownout_ends_at
 from rollouts.deprecations.transitions import ENDED_STATES, TimelineAct, TimelineState
@@ -29,7 +30,8 @@ LOOK_WORDS = {
 @dataclass(frozen=True, slots=True)
 class Tick:
     """One milestone in the strip. `look` is a key of LOOK_WORDS; `at` is when it came or, ahead, when it may at the
-    earliest; `gates` is what it waits for beside its date.
+    earliest; `was` is the date that was laid down, of one that was put off; `gates` is what it waits for beside its
+    date.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Tick:
     planned_at: datetime
     at: datetime | None
     note: str = ""
+    was: str = ""
     gates: Sequence[str] = ()
     is_here: bool = False
 
@@ -70,6 +73,7 @@ def ticks_of(
 ) -> list[Tick]:
     """Every milestone of a timeline. `ahead` is when those ahead come at the earliest."""
     came, missed = _behind(steps)
+    was = _former_dates(timeline, definition)
     expected = {one.number: one for one in ahead}
     ticks = []
     for number, milestone in enumerate(definition.milestones, 1):
@@ -88,6 +92,7 @@ def ticks_of(
                 milestone.at,
                 at or milestone.at,
                 _note(definition, number, look, later),
+                was.get(number, ""),
                 gate_words(milestone.gates) if look in {"next", "held", "ahead"} else (),
                 look in {"now", "next", "held"},
             )
@@ -111,6 +116,18 @@ def _short(at: datetime, zone: str) -> str:
     """“3 Mar 2026, 09:00” by the clocks of a zone."""
     shown = at.astimezone(zone_of(zone))
     return f"{shown.day} {shown:%b %Y, %H:%M}"
+
+
+def _former_dates(timeline: DeprecationTimeline, definition: TimelineDefinition) -> Mapping[int, str]:
+    """The dates that were laid down, by number, of the milestones that were put off."""
+    if not timeline.postponed:
+        return {}
+    pairs = zip(from_json(timeline.definition).milestones, definition.milestones, strict=True)
+    return {
+        number: days_apart(laid.at, now.at, definition.zone)[0]
+        for number, (laid, now) in enumerate(pairs, 1)
+        if laid.at != now.at
+    }
 
 
 def _behind(steps: Iterable[TimelineStep]) -> tuple[Mapping[int, datetime], set[int]]:

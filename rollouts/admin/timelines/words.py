@@ -1,11 +1,13 @@
 """What the pages of timelines say: states and acts in words, with a symbol and a tone beside them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from rollouts.admin.plans.words import HELD, Chip
 from rollouts.deprecations.definition import MilestoneKind
 from rollouts.deprecations.transitions import TimelineAct, TimelineState
 from rollouts.models import DeprecationTimeline
+from rollouts.schedules.zones import zone_of
 
 _S, _A, _K = TimelineState, TimelineAct, MilestoneKind
 STATES: Mapping[TimelineState, Chip] = {
@@ -53,3 +55,12 @@ def state_of(timeline: DeprecationTimeline) -> Chip:
     if timeline.current_state is _S.RUNNING and timeline.blocked_code:
         return HELD
     return STATES[timeline.current_state]
+
+
+def days_apart(was: datetime, becomes: datetime, zone: str) -> tuple[str, str]:
+    """Two dates as short as tells them apart: “3 Mar” and “7 Mar”, with years or times only where they are needed."""
+    old, new = (at.astimezone(zone_of(zone)) for at in (was, becomes))
+    how = "%b" if old.year == new.year else "%b %Y"
+    if old.date() == new.date():
+        how = "%b, %H:%M"
+    return f"{old.day} {old:{how}}", f"{new.day} {new:{how}}"

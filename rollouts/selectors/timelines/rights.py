@@ -55,7 +55,12 @@ def permissions_for(timeline: DeprecationTimeline, act: TimelineAct) -> tuple[st
 
 
 def needs_reason(timeline: DeprecationTimeline, act: TimelineAct) -> bool:
-    """Whether the act takes a reason. A yes that may stand for missing figures does: it is all there is instead."""
+    """Whether the act takes a reason. A yes that may stand for missing figures does: it is all there is instead.
+
+    A proposal takes one where the draft has none.
+    """
+    if act is TimelineAct.PROPOSE:
+        return not timeline.reason
     if act is TimelineAct.APPROVE:
         return is_possible(timeline.current_state, act) and asks_about_figures(timeline)
     return act in NEEDS_REASON or (timeline.current_state, act) == (TimelineState.UNDONE, TimelineAct.RESUME)

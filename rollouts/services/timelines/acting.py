@@ -14,8 +14,8 @@ from flags.authority import ProtectedEnvironment
 from flags.services.attempts import attempt
 from flags.services.keys import problem
 from flags.services.tickets import governed_write
+from rollouts.deprecations.checking import dates_past
 from rollouts.deprecations.codec import from_json
-from rollouts.deprecations.documents import is_over
 from rollouts.deprecations.postponing import later_dates
 from rollouts.deprecations.schedules import postponed, short_notice
 from rollouts.deprecations.transitions import LIVE_STATES, TimelineAct, TimelineState, next_timeline_state
@@ -37,7 +37,7 @@ from rollouts.services.proposing import end_request
 from rollouts.services.timelines.drafting import refuse_other_timeline_digest
 from rollouts.services.timelines.milestones import begin, refuse_kept_edit, refuse_moved, write_back
 from rollouts.services.timelines.notices import coming_words, tell_about
-from rollouts.services.timelines.preparing import refuse_outdated
+from rollouts.services.timelines.preparing import outdated
 from rollouts.services.timelines.ways_back import LEFT_WORDS, UNREADABLE
 from rollouts.services.timelines.writing import lock_timeline, step
 from rollouts.services.writing import require_person
@@ -329,11 +329,9 @@ def _end_unread(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, r
 
 
 def _refuse_dates_past(timeline: DeprecationTimeline, *, now: datetime) -> None:
-    """A timeline whose dates passed while it stood still would rush. Brownouts whose window is over are left out."""
-    definition, reached = definition_of(timeline), timeline.milestone
-    while reached < len(definition.milestones) and is_over(definition.milestones[reached], now=now):
-        reached += 1
-    refuse_outdated(definition, now=now, reached=reached, instead="Postpone it first.")
+    """A timeline whose dates passed while it stood still would rush."""
+    if problems := dates_past(definition_of(timeline), reached=timeline.milestone, now=now):
+        raise outdated(problems, instead="Postpone it first.")
 
 
 def _needless(timeline: DeprecationTimeline, *, now: datetime) -> str:

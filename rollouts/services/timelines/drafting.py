@@ -18,7 +18,7 @@ from rollouts.deprecations.transitions import TimelineAct, TimelineState, next_t
 from rollouts.errors import TimelineMovedOn
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.ground import definition_of, ground_of
-from rollouts.selectors.timelines.rights import require_right
+from rollouts.selectors.timelines.rights import needs_reason, require_right
 from rollouts.services.checks import checked_prose
 from rollouts.services.drafting import create_change_request, submit_change_request
 from rollouts.services.numbering import insert_numbered
@@ -91,7 +91,8 @@ def edit_timeline(
         told = {"former_digest": timeline.digest}
         fields["contributors"] = shapers(timeline, actor)
         with correlation(timeline.correlation_id):
-            step(timeline, TimelineAct.EDIT, actor=actor, now=now, evidence=told, **fields)
+            why = fields.get("reason", "")
+            step(timeline, TimelineAct.EDIT, actor=actor, now=now, reason=why, evidence=told, draft=fields)
         return timeline
 
     return attempt(act)
@@ -116,7 +117,8 @@ def propose_timeline(
         timeline = _locked_draft(timeline_id, TimelineAct.PROPOSE, actor, digest)
         refuse_moved(timeline, ground_of(timeline))
         refuse_outdated(definition_of(timeline), now=now, reached=0, instead="Edit the dates, then propose it.")
-        why = checked_prose(reason or timeline.reason, field="reason", required=True)
+        said = checked_prose(reason, field="reason", required=needs_reason(timeline, TimelineAct.PROPOSE))
+        why = said or timeline.reason
         with correlation(timeline.correlation_id):
             request = create_change_request(
                 timeline.environment_id,

@@ -8,7 +8,7 @@ from typing import Any
 from flags.changes import ChangeSet, ConfigEdit
 from flags.errors import InvalidDocument
 from flags.models import Environment, Flag, FlagConfig
-from rollouts.deprecations.checking import check, past_problems
+from rollouts.deprecations.checking import Problems, check, past_problems
 from rollouts.deprecations.codec import as_json, from_json, invalid, timeline_digest
 from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
 from rollouts.deprecations.documents import document_at, number_of
@@ -79,7 +79,12 @@ def refuse_outdated(definition: TimelineDefinition, *, now: datetime, reached: i
     """
     problems = past_problems(definition, now=now, reached=max(reached, 1))
     if problems:
-        raise TimelineOutdated(f"{problems[0][1]} {instead}", dates=[path for path, _ in problems])
+        raise outdated(problems, instead=instead)
+
+
+def outdated(problems: Problems, *, instead: str) -> TimelineOutdated:
+    """The refusal for dates that are past: the first of them, and what to do."""
+    return TimelineOutdated(f"{problems[0][1]} {instead}", dates=[path for path, _ in problems])
 
 
 def _successor_id(definition: TimelineDefinition, flag: Flag) -> str:

@@ -63,20 +63,22 @@ def step(
     reason: str = "",
     revision: int | None = None,
     evidence: dict[str, Any] | None = None,
+    draft: dict[str, Any] | None = None,
     **fields: Any,
 ) -> TimelineStep:
     """Write what `act` leads to, provided nobody wrote since `timeline` was read, with its step and its event.
 
-    `fields` are columns of the timeline. Raises InvalidTimelineTransition where the state does not allow the act,
-    FlagIsEnding or FlagInOtherPlan where something else is at work on the flag, and ConcurrentUpdate for the loser of a
-    race. To be called with the timeline locked, in the transaction that writes the flag.
+    `fields` are columns of the timeline, and so is what `draft` holds: a draft has a reason of its own. Raises
+    InvalidTimelineTransition where the state does not allow the act, FlagIsEnding or FlagInOtherPlan where something
+    else is at work on the flag, and ConcurrentUpdate for the loser of a race. To be called with the timeline locked, in
+    the transaction that writes the flag.
     """
     target, origin = next_timeline_state(timeline.current_state, act), timeline.current_state
     if target in LIVE_STATES and origin not in LIVE_STATES:
         _refuse_other_work(timeline)
     from_milestone, sequence = timeline.milestone, timeline.sequence + 1
     with governed_write(timeline.environment_id):
-        _write(timeline, target, sequence, fields)
+        _write(timeline, target, sequence, {**fields, **(draft or {})})
         kept = TimelineStep(
             timeline=timeline,
             environment_id=timeline.environment_id,

@@ -12,9 +12,12 @@ from django.urls import reverse
 from flags.documents import initial_document
 from flags.models import FlagUse
 from rollouts.deprecations.transitions import TimelineState
+from rollouts.deprecations.words import local
 from rollouts.models import DeprecationTimeline
+from rollouts.services.timelines import acting
+from rollouts.services.timelines.drafting import edit_timeline
 from rollouts.services.timelines.engine import advance_due
-from tests.factories import NOW, World
+from tests.factories import NOW, World, actor_of
 from tests.rollouts.calendars import freeze
 from tests.rollouts.timelines.support import (
     BROWNED_OUT,
@@ -218,6 +221,87 @@ def test_act__refused__keeps_what_was_typed_and_opens_its_dialog(act, more, says
     assert says in text
     assert re.search(rf'id="dialog-{act}"[^>]* data-open', text)
     assert more.get("reason") == "" or "Keep me" in text
+
+
+def test_propose__draft_without_a_reason__asks_for_one_as_its_label_says(bench):
+    timeline = bench.draft_in(bench.production)
+    client = signed_in(bench.world.rita)
+    label = r'<label for="propose-reason">Why\?( <span[^>]*>optional</span>)?</label><textarea[^>]*?( required)?>'
+    asked = re.search(label, text_of(client.get(page_of(timeline))))
+    timeline = edit_timeline(timeline.pk, actor=actor_of(bench.world.rita), now=NOW, digest=timeline.digest, reason="")
+    bare = re.search(label, text_of(client.get(page_of(timeline))))
+
+    answer = client.post(act_on(timeline, "propose"), fields_for(timeline, reason=" "))
+
+    assert [bool(found) for found in (asked and asked[1], asked and asked[2])] == [True, False]
+    assert [bool(found) for found in (bare and bare[1], bare and bare[2])] == [False, True]
+    assert answer.status_code == 400
+    text = text_of(answer)
+    assert "Say why:" in text
+    assert "Fill in reason" not in text
+    assert re.search(r'<textarea id="propose-reason"[^>]* aria-invalid="true" aria-describedby="propose-refused"', text)
+
+
+def test_propose__draft_with_a_reason__takes_none_again(bench):
+    timeline = bench.draft_in(bench.production)
+
+    answer = signed_in(bench.world.rita).post(act_on(timeline, "propose"), fields_for(timeline, reason=" "))
+
+    assert answer.status_code == 302
+    found = reloaded(timeline).request
+    assert found is not None
+    assert found.reason == timeline.reason
+
+
+def test_postpone__dialog__begins_with_present_dates_and_names_freezes(bench):
+    timeline = brought_to(bench.started(), WARNED)
+    freeze(bench.world, title="Year end", starts_at=at_day(20), ends_at=at_day(25))
+
+    with time_machine.travel(at_day(8), tick=False):
+        text = text_of(signed_in(bench.world.rolf).get(page_of(timeline)))
+
+    dates = re.findall(r'<option value="(\d)" data-at="([^"]+)"( selected)?>', text)
+    assert dates == [
+        (str(number), f"{at_day(day):%Y-%m-%dT%H:%M}", " selected" if number == 3 else "")
+        for number, day in ((3, 14), (4, 21), (5, 28), (6, 42))
+    ]
+    assert re.search(rf'id="postpone-to"[^>]* value="{at_day(14):%Y-%m-%dT%H:%M}"', text)
+    assert "The freeze “Year end” lasts from" in text
+
+
+def test_postpone__done__says_what_moved_in_words_history_and_strip(bench):
+    timeline = brought_to(bench.started(), WARNED)
+    saturday = at_day(19)
+
+    with time_machine.travel(at_day(8), tick=False):
+        client = signed_in(bench.world.rolf)
+        asked = fields_for(timeline, number="3", to=f"{saturday:%Y-%m-%dT%H:%M}", with_later="1")
+        client.post(act_on(timeline, "postpone"), asked)
+        text = text_of(client.get(page_of(timeline)))
+
+    former, later = (f"{at.day} {at:%b}" for at in (at_day(14), saturday))
+    assert f"postponed “Brownout of 1 hour” from {former} to {later}, and 3 later milestones with it" in text
+    assert f"% on {local(at_day(26), 'UTC')}, Sunset on {local(at_day(33), 'UTC')}" in text
+    assert f"Milestone 3: It is a {saturday:%A}" in text
+    assert re.findall(r"was (\d+ \w+)<", text) == [f"{at_day(day).day} {at_day(day):%b}" for day in (14, 21, 28, 42)]
+
+
+@pytest.mark.parametrize("state", [TimelineState.PAUSED, TimelineState.UNDONE])
+@pytest.mark.parametrize(("days", "primary", "answers"), [(8, "resume", 302), (60, "postpone", 409)])
+def test_page__stands_still__its_first_button_is_one_that_would_be_done(days, primary, answers, state, bench):
+    timeline = timeline_in(bench, state)
+
+    with time_machine.travel(at_day(days), tick=False):
+        client = signed_in(bench.world.rolf)
+        text = text_of(client.get(page_of(timeline)))
+        answer = client.post(act_on(timeline, "resume"), fields_for(timeline))
+
+    dialog = re.search(r'id="dialog-resume".*?</dialog>', text, re.DOTALL)
+    assert dialog
+    assert set(re.findall(r'fs-button-primary" data-opens="([a-z]+)"', text)) == {primary}
+    assert answer.status_code == answers
+    assert ("It cannot go on yet." in dialog[0]) is (answers == 409)
+    assert ('type="submit"' in dialog[0]) is (answers == 302)
 
 
 def test_act__page_out_of_date__says_so_and_does_nothing(bench):
