@@ -85,6 +85,8 @@ TRANSITIONS: dict[tuple[TimelineState, TimelineAct], TimelineState] = {
 
 LIVE_STATES = frozenset({_S.RUNNING, _S.PAUSED, _S.UNDONE})
 ENDED_STATES = frozenset({_S.DONE, _S.ENDED})
+# There is one already: from the draft until it is over.
+STANDING_STATES = frozenset(_S) - ENDED_STATES
 
 _DONE = {
     _A.EDIT: "edited",

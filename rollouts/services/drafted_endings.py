@@ -11,14 +11,14 @@ from flags.lifecycle.shapes import shape_of
 from flags.models import Environment, Flag, FlagConfig, Project
 from flags.services.attempts import attempt
 from flags.services.keys import problem
+from rollouts.deprecations.checking import past_problems
 from rollouts.deprecations.schedules import fill
 from rollouts.deprecations.templates import template_for
-from rollouts.deprecations.transitions import LIVE_STATES, TimelineState
+from rollouts.deprecations.transitions import STANDING_STATES
 from rollouts.models import DeprecationTimeline
 from rollouts.services.cleaning import MOST_WORDS, LeftOut, proposing_places, words_of
 from rollouts.services.timelines.drafting import create_timelines
 
-_STANDING = (TimelineState.DRAFT, TimelineState.PROPOSED, *LIVE_STATES)
 Standing = Mapping[tuple[uuid.UUID, uuid.UUID], str]
 
 
@@ -69,9 +69,19 @@ def draft_endings(
     return DraftedEndings(tuple(made), tuple(left_out))
 
 
+def too_late(flags: Sequence[Flag], announced: Announcement, *, now: datetime) -> str:
+    """Why no end can be announced on this day: what follows it would be past. Empty where all of it lies ahead."""
+    for template in {template_for(flag.kind).key: template_for(flag.kind) for flag in flags}.values():
+        definition = fill(template, flag_key="", starts_on=announced.starts_on, zone=announced.zone)
+        if past_problems(definition, now=now):
+            day = f"{announced.starts_on.day} {announced.starts_on:%B %Y}"
+            return f"Milestones that follow an announcement on {day} are past already. Choose a day from today on."
+    return ""
+
+
 def _standing(flags: Sequence[Flag]) -> Standing:
     """The timelines these flags have already, by flag and environment."""
-    rows = DeprecationTimeline.objects.filter(flag__in=flags, state__in=_STANDING)
+    rows = DeprecationTimeline.objects.filter(flag__in=flags, state__in=STANDING_STATES)
     return {(row.flag_id, row.environment_id): row.label for row in rows.defer("base", "written")}
 
 

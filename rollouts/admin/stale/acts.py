@@ -15,7 +15,7 @@ from rollouts.deprecations.checking import year_problem
 from rollouts.models import Snooze
 from rollouts.schedules.zones import instant_in, zone_of
 from rollouts.services.cleaning import Cleaning, propose_clean_up, words_of
-from rollouts.services.drafted_endings import Announcement, draft_endings
+from rollouts.services.drafted_endings import Announcement, draft_endings, too_late
 from rollouts.services.staleness import end_snooze, snooze_flags
 
 MOST_FLAGS = 50
@@ -94,8 +94,10 @@ def clean_up(call: Call) -> Outcome:
 
 def plan_endings(call: Call) -> Outcome:
     """Draft a timeline for each chosen flag in every environment where it is set up, by the template of its kind."""
-    announced = Announcement(call.day("starts_on"), call.zone, call.text("reason"))
-    found = draft_endings(call.project, _chosen(call), announced, actor=call.actor, now=call.now)
+    announced, chosen = Announcement(call.day("starts_on"), call.zone, call.text("reason")), _chosen(call)
+    if found_past := too_late(chosen, announced, now=call.now):
+        raise problem("starts_on", found_past)
+    found = draft_endings(call.project, chosen, announced, actor=call.actor, now=call.now)
     flags = len({timeline.flag_id for timeline in found.timelines})
     words = f"Drafts of timelines for {_flags(flags)}. Nothing has changed yet: look at them, then propose them."
     return Outcome(words, words_of(found.left_out), reverse("admin:rollouts_deprecationtimeline_changelist"))

@@ -51,14 +51,13 @@ class DebtPicture:
 
     @property
     def trend(self) -> str:
-        """How it went, in a sentence."""
+        """How the points went, in words that go on from their number."""
         first = self.points[0].day
         if len(self.points) < 2:
-            return f"The only look of the last {DAYS} days, on {first.day} {first:%B}; the next one makes a trend."
-        since = f"since {first.day} {first:%B}"
+            return f"the only look of the last {DAYS} days, on {first.day} {first:%B}; the next one makes a trend"
         if self.change == 0:
-            return f"As much as {since.removeprefix('since ')}."
-        return f"{abs(self.change):,} {'more' if self.change > 0 else 'less'} {since}."
+            return f"as many as on {first.day} {first:%B}"
+        return f"{abs(self.change):,} {'more' if self.change > 0 else 'fewer'} than on {first.day} {first:%B}"
 
 
 def debt_picture(scores: Sequence[DebtScore]) -> DebtPicture | None:

@@ -22,14 +22,15 @@ from rollouts.admin.stale.acts import ACTS, Call, Outcome
 from rollouts.admin.stale.debt import DAYS, debt_picture
 from rollouts.admin.stale.inbox import FILTERS, inbox_of, snoozes_of
 from rollouts.admin.stale.vain import vain_of
+from rollouts.admin.timelines.form import usual_start
 from rollouts.admin.timelines.owners import owners_in
+from rollouts.admin.timelines.pages import SAY_WHY
 from rollouts.models import StaleVerdict
 from rollouts.selectors.staleness.verdicts import debt_trend
 
 READING = ["GET", "HEAD"]
 INBOX = "admin:rollouts_staleverdict_changelist"
 _KEPT = ("reason", "until", "how", "starts_on")
-_WEEKS_AHEAD = timedelta(weeks=1)
 _USUAL_SNOOZE = timedelta(days=60)
 
 
@@ -102,7 +103,7 @@ class StaleVerdictAdmin(GovernedAdmin):
             projects=_projects(request),
             project=project,
             inbox_address=reverse(INBOX),
-            inbox=inbox_of(project, wanted, asked.get("page", "")) if project else None,
+            inbox=inbox_of(project, user, wanted, asked.get("page", "")) if project else None,
             snoozes=snoozes_of(project, now=now) if project else [],
             vain=vain_of(user, project, now=now) if project else None,
             debt=debt_picture(scores),
@@ -116,7 +117,7 @@ class StaleVerdictAdmin(GovernedAdmin):
                 "least": (today + SHORTEST + timedelta(days=1)).isoformat(),
                 "most": (today + LONGEST).isoformat(),
                 "usual": (today + _USUAL_SNOOZE).isoformat(),
-                "begins": (today + _WEEKS_AHEAD).isoformat(),
+                "begins": usual_start().isoformat(),
             },
             now=now,
         )
@@ -152,10 +153,13 @@ def _say(request: HttpRequest, outcome: Outcome) -> None:
 def _typed(act: str, call: Call, error: GovernanceError) -> dict[str, Any]:
     """What the page keeps of a refused act."""
     problems = [item for item in error.facts.get("problems") or [] if isinstance(item, dict)]
+    wrong = {str(item.get("path")) for item in problems}
+    lacks_reason = "reason" in wrong and not call.text("reason")
     return {
         "act": act,
         "title": error.title,
-        "message": error.message,
-        "problems": [str(item.get("message")) for item in problems],
+        "message": SAY_WHY if lacks_reason else error.message,
+        "wrong": wrong,
+        "problems": [] if lacks_reason else [str(item.get("message")) for item in problems],
         "fields": {name: call.text(name) for name in _KEPT},
     }

@@ -65,7 +65,7 @@ def first_fields(desk: Desk) -> dict[str, str]:
     """What a new timeline begins with: everywhere, by the template of the flag's kind, a week from now."""
     template, zone = template_for(desk.flag.kind), timezone.get_current_timezone_name()
     fields = {f"environment-{one.pk}": "1" for one in desk.environments}
-    begins = _usual_start().isoformat()
+    begins = usual_start().isoformat()
     return filled({**fields, "template": template.key, "starts_on": begins, "zone": zone, "final": _final(desk)}, desk)
 
 
@@ -143,7 +143,7 @@ def _final(desk: Desk) -> str:
     return (next(iter(shape.outcomes)) or "") if shape is not None and shape.is_for_all else ""
 
 
-def _usual_start() -> date:
+def usual_start() -> date:
     """The first Tuesday that is at least a week away: templates go in whole weeks, so all of it is on Tuesdays."""
     earliest = timezone.localdate() + _BEGINS_IN
     return earliest + timedelta(days=(_TUESDAY - earliest.weekday()) % 7)

@@ -1,16 +1,20 @@
 """The inbox of stale flags: what it shows, and what its buttons do with many flags at once."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.urls import reverse
 
-from flags.models import FlagConfig, FlagUse
+from flags.models import CodeRepository, CodeScan, FlagConfig, FlagUse
 from flags.telemetry.labels import TEST_TRAFFIC
+from rollouts.deprecations.schedules import fill
+from rollouts.deprecations.templates import template_for
 from rollouts.models import ChangeRequest, DebtScore, DeprecationTimeline, Snooze, StaleVerdict
 from rollouts.services.staleness import snooze
+from rollouts.services.timelines.drafting import create_timelines
 from tests.factories import NOW, World, actor_of, make_world
 from tests.support.admin import HOSTILE, signed_in, text_of
 
@@ -104,7 +108,8 @@ def test_inbox__debt__shows_score_trend_and_parts(world):
     text = text_of(signed_in(world.rita).get(reverse(INBOX)))
 
     assert '<b class="st-score">55</b>' in text
-    assert "15 more since 21 February" in text
+    assert re.search(r">55</b><p>points, <span[^>]*>15 more than on 21 February</span>", text)
+    assert "Counted on 2 March, when 3 of 12 flags were stale." in text
     assert "No rules" in text
 
 
@@ -138,7 +143,10 @@ def test_wake__snoozed_flag__counts_again(world):
     told: dict[str, Any] = {"until": NOW + 9 * DAY, "actor": actor_of(world.rita), "now": NOW}
     row = snooze(verdict.flag_id, reason=HOSTILE, **told)
     client = signed_in(world.rita)
-    assert "<script>alert(1)" not in text_of(client.get(reverse(INBOX)))
+    stale(world, "old-footer")
+    text = text_of(client.get(reverse(INBOX)))
+    assert "<script>alert(1)" not in text
+    assert ">1 stale flag, 1 snoozed</h2>" in text
 
     answer = client.post(act_on(world, "wake"), {"snooze": str(row.pk)})
 
@@ -260,7 +268,65 @@ def test_inbox__only_one_old_look__is_dated(world):
 
     text = text_of(signed_in(world.rita).get(reverse(INBOX)))
 
-    assert "The only look of the last 90 days, on 12 December" in text
+    assert "the only look of the last 90 days, on 12 December" in text
+
+
+def test_inbox__plans_of_endings__begin_on_a_working_day(world):
+    stale(world, "old-header")
+
+    with time_machine.travel(NOW + 5 * DAY, tick=False):
+        text = text_of(signed_in(world.rita).get(reverse(INBOX)))
+
+    found = re.search(r'name="starts_on" value="([^"]+)"', text)
+    assert found
+    assert date.fromisoformat(found[1]).strftime("%A") == "Tuesday"
+
+
+@pytest.mark.parametrize(("is_scanned", "says"), [(False, "not scanned"), (True, "not seen")])
+def test_inbox__flag_that_no_code_names__says_whether_any_was_looked_at(is_scanned, says, world):
+    stale(world, "old-header")
+    if is_scanned:
+        told = {"name": "shop", "default_branch": "main", "created_at": NOW}
+        shop = CodeRepository.objects.create(project=world.project, **told)
+        counts = dict.fromkeys(("files_read", "references", "added", "vanished", "left_out"), 0)
+        CodeScan.objects.create(repository=shop, branch="main", scanned_at=NOW, received_at=NOW, **counts)
+
+    text = text_of(signed_in(world.rita).get(reverse(INBOX)))
+
+    assert re.search(rf'<dt>In code</dt><dd><span class="fs-subtle">{says}</span>', text)
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_inbox__end_planned_wherever_the_flag_is__offers_its_timeline(everywhere, world):
+    verdict = stale(world, "old-header")
+    places = [row.environment_id for row in verdict.flag.configs.all()]
+    day = (NOW + 7 * DAY).date()
+    definition = fill(template_for("release"), flag_key="old-header", starts_on=day, zone="UTC", final_variant="off")
+    wanted = places if everywhere else places[:1]
+    create_timelines(verdict.flag_id, wanted, definition, actor=actor_of(world.rita), now=NOW, reason="Because")
+
+    text = text_of(signed_in(world.rita).get(reverse(INBOX)))
+
+    assert ("Plan the end" in text) is not everywhere
+    assert bool(re.search(r">Timeline \d+</a>", text)) is everywhere
+
+
+def test_plan_endings__day_that_is_past__is_said_once_beside_its_field(world):
+    verdicts = [stale(world, "old-header"), stale(world, "old-footer")]
+    ids = [str(one.flag_id) for one in verdicts]
+
+    fields = {"flag": ids, "reason": "Keep me", "starts_on": "2020-01-07"}
+    answer = signed_in(world.rita).post(act_on(world, "plan_endings"), fields)
+
+    text = text_of(answer)
+    assert answer.status_code == 400
+    assert re.search(
+        r'name="starts_on" value="2020-01-07" aria-invalid="true" aria-describedby="st-starts-refused"', text
+    )
+    assert re.search(r'id="st-starts-refused">[^<]*7 January 2020 are past already', text)
+    assert "more problems" not in text
+    assert "Keep me" in text
+    assert not DeprecationTimeline.objects.exists()
 
 
 def test_act__viewer__is_refused(world):
