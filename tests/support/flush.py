@@ -26,13 +26,8 @@ def flush_database(*, using: str = "default") -> None:
 
 
 @contextmanager
-def without_triggers(
-    connection: BaseDatabaseWrapper, *, on_insert_into: Collection[str] | None = None
-) -> Iterator[None]:
-    """A transaction in which no trigger and no foreign key speaks up. For tests only.
-
-    SQLite has to drop triggers and make them again; `on_insert_into` names the tables where that is needed.
-    """
+def without_triggers(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A transaction in which no trigger and no foreign key speaks up. SQLite drops triggers and makes them again."""
     if connection.vendor == "postgresql":
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = 'replica'")
@@ -40,7 +35,7 @@ def without_triggers(
             cursor.execute("SET LOCAL session_replication_role = 'origin'")
         return
     with connection.constraint_checks_disabled(), transaction.atomic(using=connection.alias):
-        triggers = _sqlite_triggers(connection, on_insert_into)
+        triggers = _sqlite_triggers(connection)
         with connection.cursor() as cursor:
             for name in triggers:
                 cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
@@ -49,14 +44,10 @@ def without_triggers(
                 cursor.execute(statement)
 
 
-def _sqlite_triggers(connection: BaseDatabaseWrapper, on_insert_into: Collection[str] | None) -> dict[str, str]:
+def _sqlite_triggers(connection: BaseDatabaseWrapper) -> dict[str, str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
-        return {
-            name: sql
-            for name, table, sql in cursor.fetchall()
-            if on_insert_into is None or (table in on_insert_into and " BEFORE INSERT ON " in sql)
-        }
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        return dict(cursor.fetchall())
 
 
 def tables_with_rows(connection: BaseDatabaseWrapper, tables: Collection[str]) -> list[str]:
