@@ -4,7 +4,9 @@ Nothing here waits for a database: the thread that keeps the snapshots fresh kno
 """
 
 import secrets
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -12,25 +14,57 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
 
 from flags import snapshots
 from flags.api.tokens import presented_secret
+from flags.api.wire import PROBLEM_TYPE, problem_document
 from flags.snapshots import SnapshotStore
 
 # What a load balancer waits for the first state of a process that has just begun.
 _LOADING_SECONDS = 0.7
 
+View = Callable[[HttpRequest], HttpResponse]
 
-@require_safe
+
+def only_read(view: View) -> View:
+    """Decorate a view so that programs get a problem for every other method, and no page about forms."""
+
+    @csrf_exempt
+    @never_cache
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return view(request)
+        detail = f"Health is read with GET, not with {str(request.method)[:20]}."
+        title = "This method is not supported here"
+        response = _problem(405, code="method_not_allowed", title=title, detail=detail)
+        response.headers["Allow"] = "GET, HEAD"
+        return response
+
+    return answer
+
+
+@csrf_exempt
 @never_cache
+def nothing(request: HttpRequest, *args: str) -> HttpResponse:
+    """404 for every other address under /healthz."""
+    detail = "There is nothing at this address. Ask /healthz/live, /healthz/ready or /healthz/snapshot."
+    return _problem(404, code="not_found", title="There is no such thing here", detail=detail)
+
+
+def _problem(status: int, *, code: str, title: str, detail: str) -> HttpResponse:
+    document = problem_document(status, code=code, title=title, detail=detail)
+    return JsonResponse(document, status=status, content_type=PROBLEM_TYPE)
+
+
+@only_read
 def live(request: HttpRequest) -> HttpResponse:
     """200 while the process answers at all."""
     return JsonResponse({"status": "live"})
 
 
-@require_safe
-@never_cache
+@only_read
 def ready(request: HttpRequest) -> HttpResponse:
     """200 if flags are loaded or the database answers: without a database, evaluation goes on from memory or file."""
     store = snapshots.store
@@ -41,8 +75,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "not ready", **facts}, status=503)
 
 
-@require_safe
-@never_cache
+@only_read
 def snapshot(request: HttpRequest) -> HttpResponse:
     """What this process answers from, and since when. 200 also when that is stale: it answers all the same.
 

@@ -3,16 +3,50 @@
 import re
 from collections.abc import Callable
 
+import structlog
 from django.conf import settings
-from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponseBase
+from django.core.exceptions import BadRequest, DisallowedHost
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.encoding import escape_uri_path
 from django_structlog.middlewares import RequestMiddleware
 
+from flags.api.wire import PROBLEM_TYPE, problem_document
 from flagsite.charsets import content_type_problem
+
+logger = structlog.get_logger(__name__)
 
 # What Django makes session keys from. Anything else was never handed out, and a NUL in it breaks PostgreSQL.
 _SESSION_KEY = re.compile(r"[a-z0-9]+")
+# Anybody may send any host, so a line holds no more of it.
+_LONGEST_HOST_CHARACTERS = 80
+_NOT_SERVED = "This name is not served here; ask the administrator to add it to ALLOWED_HOSTS."
+_PROBLEM_PREFIXES = ("/api/", "/ofrep/", "/healthz")
+
+
+class ServedHostMiddleware:
+    """Answers 400 to a host that is not served, with one line in the log and no traceback."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request if its host is served."""
+        try:
+            request.get_host()
+        except DisallowedHost:
+            forwarded = request.META.get("HTTP_X_FORWARDED_HOST") if settings.USE_X_FORWARDED_HOST else None
+            host = forwarded or request.META.get("HTTP_HOST") or ""
+            logger.warning("host_not_served", host=ascii(host[:_LONGEST_HOST_CHARACTERS]))
+            return _not_served(request)
+        return self.get_response(request)
+
+
+def _not_served(request: HttpRequest) -> HttpResponse:
+    headers = {"Cache-Control": "no-store"}
+    if not request.path_info.startswith(_PROBLEM_PREFIXES):
+        return HttpResponse(f"{_NOT_SERVED}\n", status=400, content_type="text/plain; charset=utf-8", headers=headers)
+    problem = problem_document(400, code="bad_request", title="The request cannot be read", detail=_NOT_SERVED)
+    return JsonResponse(problem, status=400, content_type=PROBLEM_TYPE, headers=headers)
 
 
 class ReadableRequestMiddleware:

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "flagsite.front.EvaluationMiddleware",
     "flagsite.middleware.ReadableRequestMiddleware",
+    "flagsite.middleware.ServedHostMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

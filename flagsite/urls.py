@@ -1,7 +1,7 @@
 """Every URL of the product."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from flagsite import health, metrics
@@ -14,6 +14,7 @@ urlpatterns = [
     path("healthz/live", health.live, name="healthz-live"),
     path("healthz/ready", health.ready, name="healthz-ready"),
     path("healthz/snapshot", health.snapshot, name="healthz-snapshot"),
+    re_path(r"^healthz(/.*)?$", health.nothing),
     path("metrics", metrics.view, name="metrics"),
 ]
 handler400 = "flagsite.problems.bad_request"

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from flags import snapshots
+from flags.api.wire import PROBLEM_TYPE
 from flags.snapshots import SnapshotStore
 from flags.snapshots.kill_list import parse_kill_list
 from flagsite import health
@@ -186,5 +187,18 @@ def test_snapshot__nothing_to_answer_from__is_503(kept_store: tuple[SnapshotStor
 
 @pytest.mark.parametrize("path", ["/healthz/live", "/healthz/ready"])
 def test_health__other_methods__are_not_allowed(path: str, db: None):
-    assert Client().post(path).status_code == 405
+    # What browsers are asked for, a token against forged forms, nobody who asks for health has.
+    response = Client(enforce_csrf_checks=True).post(path)
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
+    assert (response.headers["Content-Type"], response.json()["code"]) == (PROBLEM_TYPE, "method_not_allowed")
     assert Client().head(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz/", "/healthz/alive", "/healthz/live/"])
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_health__other_addresses__are_a_problem(method: str, path: str, db: None):
+    response = getattr(Client(enforce_csrf_checks=True), method)(path)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (404, PROBLEM_TYPE)
+    assert "/healthz/ready" in response.json()["detail"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from structlog.testing import capture_logs
 
 from flagsite.wsgi import application
 
@@ -59,6 +60,26 @@ def test_application__usual_charset__answers(charset: str) -> None:
 @pytest.mark.parametrize("content_type", ["", ";;;", "text/plain; charset*=utf-8''zlib", "text/plain; charset"])
 def test_application__odd_content_type__never_raises(content_type: str) -> None:
     assert ask("/healthz/live", CONTENT_TYPE=content_type)[0] in {200, 400}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("host", ["flags.example.org", "no host\n\x1b[31m" + "x" * 5_000], ids=["name", "nonsense"])
+def test_application__host_that_is_not_served__is_one_short_line_and_says_what_to_do(
+    path: str, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING"), capture_logs() as lines:
+        status, headers, body = ask(path, HTTP_HOST=host)
+
+    assert status == 400
+    assert b"add it to ALLOWED_HOSTS" in body
+    is_page = path.startswith("/admin/")
+    assert headers["Content-Type"].split(";")[0] == ("text/plain" if is_page else "application/problem+json")
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("host_not_served", "warning")
+    assert line["host"].isprintable()
+    assert len(line["host"]) < 120
+    # Nor does the framework write one, with a traceback.
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
