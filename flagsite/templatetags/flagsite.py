@@ -37,6 +37,8 @@ REQUEST_STATES = {
     "expired": ("Expired", "timer_off", "quiet"),
     "rolled_back": ("Rolled back", "history", "bad"),
 }
+# What a request that asks for a timeline did when it was applied: nothing that is served changed by that.
+TIMELINE_BEGAN = ("Approved, timeline began", "verified", "good")
 STATE_ICONS = {"off": "toggle_off", "on": "toggle_on", "partial": "donut_large", "targeted": "filter_alt"}
 
 
@@ -102,9 +104,11 @@ def environment_chip(environment: Any, quiet: bool = False) -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/environment_band.html")
-def environment_band(environment: Any, act: str = "") -> dict[str, Any]:
-    """A band across a page that is about one environment; `act` says what the page does there."""
-    return {**_environment_facts(environment), "act": act}
+def environment_band(environment: Any, act: str = "", *, may_narrow: bool = False) -> dict[str, Any]:
+    """A band across a page that is about one environment; `act` says what the page does there, `may_narrow` that it
+    takes things back, which needs no approval.
+    """
+    return {**_environment_facts(environment), "act": act, "may_narrow": may_narrow}
 
 
 def _environment_facts(environment: Any) -> dict[str, Any]:
@@ -150,9 +154,11 @@ def person(user: Any, empty: str = "nobody") -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/chip.html")
-def request_state_chip(state: str) -> dict[str, Any]:
-    """The state of a change request."""
+def request_state_chip(state: str, timeline: object = None) -> dict[str, Any]:
+    """The state of a change request; `timeline` is the one that it asks for, if any."""
     text, symbol, tone = REQUEST_STATES.get(str(state), (str(state), "help", "quiet"))
+    if timeline and state == "applied":
+        text, symbol, tone = TIMELINE_BEGAN
     return {"text": text, "symbol": symbol, "tone": tone}
 
 

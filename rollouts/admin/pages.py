@@ -51,14 +51,16 @@ def request_context(
     versions = applied_versions(page.timeline)
     findings = _findings(page, now=now)
     refused = typed or {}
+    panels = panel_contexts(page, user, now=now)
+    has_timeline = panels["ending"] is not None
     return {
-        **panel_contexts(page, user, now=now),
+        **panels,
         "page": page,
         "item": request,
         "environment": request.environment,
         "cards": [_card(page, edit, versions, findings.get((edit.kind, edit.key), [])) for edit in page.edits],
-        "stages": stage_line(request, page.verdict, page.timeline),
-        "moments": timeline(page.timeline),
+        "stages": stage_line(request, page.verdict, page.timeline, has_timeline=has_timeline),
+        "moments": timeline(page.timeline, has_timeline=has_timeline),
         "may": {act: act in page.allowed for act in [act.value for act in Act]},
         "refusals": page.refusals,
         "primary": primary_act(page),

@@ -1,7 +1,7 @@
 """The stage line and the timeline of a request, in words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.utils import timezone
@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 
 from audits.actions import Action
+from audits.context import ActorKind
 from audits.models import AuditEvent
 from audits.sentences import actor_name
 from rollouts.models import ChangeRequest
@@ -45,8 +46,12 @@ class Moment:
     tone: str
 
 
-def stage_line(request: ChangeRequest, verdict: Verdict, events: Sequence[AuditEvent]) -> list[Stage]:
-    """Draft, in review, approved, scheduled where it has a time, live; or the ending it got."""
+def stage_line(
+    request: ChangeRequest, verdict: Verdict, events: Sequence[AuditEvent], *, has_timeline: bool = False
+) -> list[Stage]:
+    """Draft, in review, approved, scheduled where it has a time, live; or the ending it got. What asks for a timeline
+    is not live by that: the timeline begins.
+    """
     state = request.current_state
     stages = [_draft(request), _review(request, verdict, events)]
     if state in _ENDINGS:
@@ -57,7 +62,7 @@ def stage_line(request: ChangeRequest, verdict: Verdict, events: Sequence[AuditE
     stages.append(_approved(request, events))
     if request.apply_at is not None:
         stages.append(_scheduled(request))
-    stages.append(_live(request, events))
+    stages.append(_begun(request, events) if has_timeline else _live(request, events))
     if state is RequestState.ROLLED_BACK:
         event = _last(events, Action.CHANGE_REQUEST_ROLLED_BACK)
         stages.append(Stage("Rolled back", "bad", _who(event), event.occurred_at if event else None))
@@ -105,13 +110,21 @@ def _scheduled(request: ChangeRequest) -> Stage:
     return Stage("Scheduled", look, at=request.apply_at)
 
 
+def _begun(request: ChangeRequest, events: Sequence[AuditEvent]) -> Stage:
+    live = _live(request, events)
+    return replace(live, name="Timeline begins" if request.applied_at is None else "Timeline began")
+
+
 def _live(request: ChangeRequest, events: Sequence[AuditEvent]) -> Stage:
     if request.applied_at is None:
         if request.apply_at is not None:
             return Stage("Live", "next")
         is_near = request.current_state is RequestState.APPROVED and not request.is_blocked
         return Stage("Live", "now" if is_near else "next", note="as soon as it is approved")
-    return Stage("Live", "done", _who(_last(events, Action.CHANGE_REQUEST_APPLIED)), request.applied_at)
+    event = _last(events, Action.CHANGE_REQUEST_APPLIED)
+    if event and (approver := with_whose_approval(event, events)):
+        return Stage("Live", "done", at=request.applied_at, note=f"applied with the approval of {actor_name(approver)}")
+    return Stage("Live", "done", _who(event), request.applied_at)
 
 
 def _last(events: Iterable[AuditEvent], action: Action) -> AuditEvent | None:
@@ -162,12 +175,27 @@ _DISCUSSED = frozenset(
 )
 
 
-def timeline(events: Iterable[AuditEvent]) -> list[Moment]:
+def timeline(events: Sequence[AuditEvent], *, has_timeline: bool = False) -> list[Moment]:
     """The events of a request as people say them, oldest first; what was discussed stands in the discussion."""
-    return [_moment(event) for event in events if event.action not in _DISCUSSED]
+    told = [event for event in events if event.action not in _DISCUSSED]
+    return [_moment(event, with_whose_approval(event, events), has_timeline=has_timeline) for event in told]
 
 
-def _moment(event: AuditEvent) -> Moment:
+def with_whose_approval(applied: AuditEvent, events: Iterable[AuditEvent]) -> str:
+    """Who gave the approval with which the system applied a request in the same moment; empty for anything else."""
+    if applied.action != Action.CHANGE_REQUEST_APPLIED or applied.actor_kind != ActorKind.SYSTEM:
+        return ""
+    passing = [
+        event
+        for event in events
+        if event.action == Action.CHANGE_REQUEST_APPROVED
+        and event.details.get("to_state") == "approved"
+        and event.occurred_at == applied.occurred_at
+    ]
+    return passing[-1].actor_label if passing else ""
+
+
+def _moment(event: AuditEvent, approver: str, *, has_timeline: bool) -> Moment:
     words, symbol, tone = _WORDS.get(event.action, (event.action.replace("_", " "), "circle", "quiet"))
     details = event.details
     was_under_review = details.get("from_state") in {"in_review", "approved"}
@@ -178,9 +206,11 @@ def _moment(event: AuditEvent) -> Moment:
         words += ", so approvals given before do not count any more" if was_under_review else ""
     if event.action == Action.CHANGE_REQUEST_APPROVED and details.get("has_reservation"):
         words, symbol, tone = "approved it with reservation", "check", "wait"
-    if event.action == Action.CHANGE_REQUEST_APPLIED and details.get("revision"):
-        words += f" as revision {details['revision']}"
-    return Moment(actor_name(event.actor_label), words, event.occurred_at, event.reason, symbol, tone)
+    if event.action == Action.CHANGE_REQUEST_APPLIED:
+        words = "set its timeline going" if has_timeline else words
+        words += " with that approval" if approver else ""
+        words += f" as revision {details['revision']}" if details.get("revision") and not has_timeline else ""
+    return Moment(actor_name(approver or event.actor_label), words, event.occurred_at, event.reason, symbol, tone)
 
 
 def _merged_words(merged: object) -> str:

@@ -16,7 +16,7 @@ from flags import permissions
 from flags.admin.forms import ReasonForm
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
 from flags.admin.places import find_place
-from flags.directions import FlagMovement
+from flags.directions import Direction, FlagMovement
 from flags.errors import InvalidInput
 from flags.models import Environment, FlagConfig, Segment
 from flags.showing import DiffRow, diff_rows
@@ -227,6 +227,7 @@ class VersionViews(GovernedAdmin):
             same=sum(card.line.fate is Fate.SAME for card in cards),
             kept=[card for card in cards if card.line.fate is Fate.KEPT],
             widening=plan.movement.held,
+            losing=[flag for flag in plan.movement.flags if flag.direction is Direction.NARROWS],
             indirect=[flag for flag in plan.movement.flags if flag.is_indirect],
             **context,
         )

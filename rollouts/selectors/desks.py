@@ -1,12 +1,13 @@
 """The desk: what waits for a person, what they asked for, what happens next."""
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
 
-from rollouts.models import ChangeRequest
+from rollouts.models import ChangeRequest, DeprecationTimeline
 from rollouts.policies import Verdict, judge
 from rollouts.selectors.bundles import waited_for, waiting_words
 from rollouts.selectors.contents import touched_keys
@@ -19,12 +20,15 @@ LONGEST_LIST = 20
 
 @dataclass(frozen=True, slots=True)
 class RequestCard:
-    """A request in one line: where it stands, and the sentence that says what it needs."""
+    """A request in one line: where it stands, and the sentence that says what it needs. `has_timeline`: it was applied,
+    and what it did is that a timeline began.
+    """
 
     request: ChangeRequest
     verdict: Verdict
     keys: tuple[str, ...]
     sentence: str
+    has_timeline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,27 @@ def cards_of(requests: Iterable[ChangeRequest], *, now: datetime) -> list[Reques
     rows = list(requests)
     cases, waited = cases_of(rows), waited_for(rows)
     words = {request.pk: waiting_words(waited.get(request.pk, ())) for request in rows}
-    return [_card(request, judge(cases[request.pk]), words[request.pk], now) for request in rows]
+    begun = with_begun_timeline(rows)
+    cards = []
+    for request in rows:
+        verdict, keys = judge(cases[request.pk]), tuple(sorted(key for _, key in touched_keys(request)))
+        has_timeline = request.pk in begun
+        sentence = standing(request, verdict, waits=words[request.pk], has_timeline=has_timeline, now=now)
+        cards.append(RequestCard(request, verdict, keys, sentence, has_timeline))
+    return cards
 
 
-def _card(request: ChangeRequest, verdict: Verdict, waits: str, now: datetime) -> RequestCard:
-    keys = tuple(sorted(key for _, key in touched_keys(request)))
-    return RequestCard(request, verdict, keys, standing(request, verdict, waits=waits, now=now))
+def with_begun_timeline(requests: Iterable[ChangeRequest]) -> set[uuid.UUID]:
+    """Those that set a timeline going when they were applied, which is all that they did: one query at most."""
+    applied = [item.pk for item in requests if item.plan_digest and item.current_state is RequestState.APPLIED]
+    if not applied:
+        return set()
+    return set(DeprecationTimeline.objects.filter(request__in=applied).values_list("request_id", flat=True))
 
 
-def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime, waits: str = "") -> str:
+def standing(
+    request: ChangeRequest, verdict: Verdict, *, now: datetime, waits: str = "", has_timeline: bool = False
+) -> str:
     """Where a request stands and what it needs, in one sentence or two. `waits` says what its bundle waits for."""
     match request.current_state:
         case RequestState.DRAFT:
@@ -77,7 +93,7 @@ def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime, waits: 
         case RequestState.APPROVED:
             return _approved(request, waits, now=now)
         case RequestState.APPLIED:
-            return f"Applied on {_moment(request.applied_at)} as revision {request.applied_revision}."
+            return _applied(request, has_timeline=has_timeline)
         case RequestState.REJECTED:
             return "Rejected. The timeline says why."
         case RequestState.WITHDRAWN:
@@ -86,6 +102,12 @@ def standing(request: ChangeRequest, verdict: Verdict, *, now: datetime, waits: 
             return "Expired without having been applied. Ask for a new change."
         case RequestState.ROLLED_BACK:
             return "Applied and later rolled back."
+
+
+def _applied(request: ChangeRequest, *, has_timeline: bool) -> str:
+    if has_timeline:
+        return f"Approved; its timeline began on {_moment(request.applied_at)}."
+    return f"Applied on {_moment(request.applied_at)} as revision {request.applied_revision}."
 
 
 def _approved(request: ChangeRequest, waits: str, *, now: datetime) -> str:

@@ -13,7 +13,7 @@ from rollouts.models import Approval, ChangeRequest, Comment
 from rollouts.policies import Case, Verdict, counted_approvers, judge
 from rollouts.selectors.bundles import Bundle, bundle_of, waited_for, waiting_words
 from rollouts.selectors.contents import EditView, edits_of
-from rollouts.selectors.desks import standing
+from rollouts.selectors.desks import standing, with_begun_timeline
 from rollouts.selectors.discussions import Thread, threads_of
 from rollouts.selectors.lists import conflicts_of, visible_requests
 from rollouts.selectors.rights import ActView, acts_for
@@ -87,7 +87,9 @@ def request_page(request_id: UUID, user: AbstractUser, *, now: datetime) -> Requ
     return RequestPage(
         request=request,
         digest=request.digest,
-        sentence=standing(request, verdict, waits=waits, now=now),
+        sentence=standing(
+            request, verdict, waits=waits, has_timeline=request.pk in with_begun_timeline([request]), now=now
+        ),
         edits=edits_of(request),
         verdict=verdict,
         approvals=_approvals(request, case),

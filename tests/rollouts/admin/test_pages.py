@@ -11,6 +11,8 @@ from django.urls import reverse
 from audits.models import AuditEvent
 from flags.changes import ChangeSet, ConfigEdit
 from flags.permissions import Role
+from rollouts.selectors.verdicts import name_of
+from rollouts.services.change_requests import apply_if_due
 from rollouts.transitions import RequestState
 from tests.factories import SOON, World, make_world, percent_document
 from tests.rollouts.admin.support import page_url
@@ -274,3 +276,24 @@ def test_page__expired_but_not_swept__offers_nothing(bench: Bench) -> None:
         text = text_of(signed_in(bench.world.abel).get(page_url(request)))
 
     assert 'data-opens="approve"' not in text
+
+
+def test_page__applied_with_the_last_approval__names_who_gave_it(bench: Bench) -> None:
+    request = bench.submitted()
+    bench.approve(request)
+
+    text = text_of(signed_in(bench.world.rita).get(page_url(request)))
+
+    assert f"applied with the approval of {name_of(bench.world.abel)}" in text
+    assert "made it live with that approval as revision" in text
+    assert "The schedule" not in text
+
+
+def test_page__applied_later_by_the_schedule__says_so(bench: Bench) -> None:
+    request = bench.approved(apply_at=SOON)
+    assert apply_if_due(request.pk, now=SOON)
+
+    text = text_of(signed_in(bench.world.rita).get(page_url(request)))
+
+    assert "The schedule" in text
+    assert "with that approval" not in text

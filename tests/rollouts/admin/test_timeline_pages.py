@@ -597,6 +597,30 @@ def test_request_page__timeline__says_what_approval_begins(bench):
     assert "Approval starts a timeline" in text
 
 
+def test_request_page__timeline_began__is_told_without_calling_anything_live(bench):
+    timeline = bench.approved_and_started()
+    client, request = signed_in(bench.world.rolf), timeline.request
+    before = text_of(client.get(reverse("admin:rollouts_changerequest_change", args=[request.pk])))
+    told = {"actor": actor_of(bench.world.rolf), "now": NOW, "sequence": timeline.sequence, "reason": "Too early"}
+    acting.end_timeline(timeline.pk, **told)
+
+    page = text_of(client.get(reverse("admin:rollouts_changerequest_change", args=[request.pk])))
+    listed = text_of(client.get(reverse("admin:rollouts_changerequest_changelist"), {"tab": "finished"}))
+
+    assert re.search(r"Timeline \d+</a> is on its way out now", before)
+    assert re.search(r"Timeline \d+</a> is given up now", page)
+    for text in (before, page):
+        assert "Approved; the timeline began on" in text
+        assert "Timeline began" in text
+        assert "set its timeline going with that approval" in text
+    for text in (before, page, listed, text_of(client.get(page_of(timeline)))):
+        assert "Approved, timeline began" in text
+        assert ">Live<" not in re.sub(r"\s", "", text)
+        assert f"revision {request.applied_revision}" not in text
+        assert "Live in Production" not in text
+    assert "Approved; its timeline began on" in listed
+
+
 def test_calendar__milestones__stand_in_the_month(bench):
     bench.started()
 

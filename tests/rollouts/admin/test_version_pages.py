@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from flags.models import Environment, Flag, FlagConfig, Segment
 from flags.services.configs import edit_config, edit_segment
 from rollouts.models import ChangeRequest
+from rollouts.selectors.verdicts import name_of
+from rollouts.selectors.version_makers import Makers
 from rollouts.transitions import RequestState
 from tests.factories import NOW, World, actor_of, percent_document
 from tests.rollouts.support import Bench, state_of
@@ -40,6 +44,11 @@ def press(client: Any, url: str, **fields: Any) -> Any:
     return client.post(url, {"seen": seen_in(client.get(url)), "reason": WHY, **fields}, follow=True)
 
 
+def words_of(page: str) -> str:
+    """What stands on a page, in one line and in small letters."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page).split()).lower()
+
+
 @pytest.fixture
 def widened(bench: Bench) -> Bench:
     """Production served version 1, then 25 %, then 50 %."""
@@ -54,7 +63,12 @@ def test_roll_back__narrowing__page_says_at_once_and_the_button_does_it(widened:
     page = text_of(client.get(url))
     done = text_of(press(client, url))
 
-    assert "Nobody gets anything that they do not get now, so this takes effect at once" in page
+    assert (
+        "or gets what the flag serves switched off, which counts as nothing new. So this takes effect at once" in page
+    )
+    assert "what only takes something back needs none" in page
+    assert "nothing here changes without approval" not in page
+    assert "who gets something else: checkout-redesign : the share of “on” goes from 50 % to 25 %" in words_of(page)
     assert "version 3 now, goes back to what version 2 held" in page
     assert re.search(r"Checked: Production serves it, \d+\.\d s after your click\.", done)
     assert config(widened).digest == config(widened).history.get(version=2).digest
@@ -199,6 +213,48 @@ def test_segment_history__people_without_a_role__do_not_find_it(bench: Bench, wh
 
     assert signed_in(getattr(bench.world, who)).get(url).status_code == status
     assert signed_in(bench.world.vera).post(url).status_code == 405
+
+
+def test_history__change_request__names_who_asked_and_who_approved(bench: Bench) -> None:
+    bench.require(2)
+    request = bench.submitted()
+    bench.approve(request)
+    bench.approve(request, by=bench.world.anna)
+    rita, abel, anna = (name_of(person) for person in (bench.world.rita, bench.world.abel, bench.world.anna))
+
+    url = reverse("admin:flags_config_history", args=[bench.flag.pk, bench.production.pk])
+    words = words_of(text_of(signed_in(bench.world.vera).get(url)))
+
+    assert f"{rita} approved by {abel} and {anna}; applied by the schedule".lower() in words
+
+
+def test_history__more_requests__same_number_of_queries(bench: Bench) -> None:
+    url = reverse("admin:flags_config_history", args=[bench.flag.pk, bench.production.pk])
+    client = signed_in(bench.world.vera)
+    bench.approve(bench.submitted(change_set=bench.content(20)))
+    client.get(url)
+    with CaptureQueriesContext(connection) as few:
+        client.get(url)
+
+    for share in (30, 40):
+        bench.approve(bench.submitted(change_set=bench.content(share)))
+    with CaptureQueriesContext(connection) as many:
+        client.get(url)
+
+    assert len(many) == len(few)
+
+
+@pytest.mark.parametrize(
+    ("approved", "applied_by", "words"),
+    [
+        (("Ben",), "the schedule", "approved by Ben; applied by the schedule"),
+        (("Ben", "Nora", "Ada"), "Rolf", "approved by Ben, Nora and Ada; applied by Rolf"),
+        ((), "Mira", ""),
+        ((), "the schedule", "applied by the schedule"),
+    ],
+)
+def test_history__makers__in_words(approved: tuple[str, ...], applied_by: str, words: str) -> None:
+    assert Makers("Mira", approved).told(applied_by) == words
 
 
 def test_history__other_environment__is_compared_side_by_side(widened: Bench) -> None:
