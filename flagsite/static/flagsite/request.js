@@ -23,10 +23,50 @@ function hasText(dialog) {
   return [...dialog.querySelectorAll("textarea")].some((area) => area.value.trim() !== "");
 }
 
+// What was typed into one form survives the sending of another one: it waits in this tab until the page is here again.
+function fieldsOf(form) {
+  return [...form.elements].filter((field) => field.name && !["hidden", "file", "submit", "button"].includes(field.type));
+}
+
+function isChoice(field) {
+  return ["checkbox", "radio"].includes(field.type);
+}
+
+function isChanged(field) {
+  return isChoice(field) ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+}
+
+function nameOf(field) {
+  return isChoice(field) ? `${field.name}=${field.value}` : field.name;
+}
+
+function keep(form, place) {
+  const typed = fieldsOf(form).filter(isChanged).map((field) => [nameOf(field), field.checked, field.value]);
+  sessionStorage.setItem(place, JSON.stringify(typed));
+}
+
+function restore(form, place) {
+  const kept = sessionStorage.getItem(place);
+  sessionStorage.removeItem(place);
+  for (const [name, isChecked, value] of JSON.parse(kept ?? "[]")) {
+    const field = fieldsOf(form).find((one) => nameOf(one) === name);
+    if (!field) continue;
+    if (isChoice(field)) field.checked = isChecked;
+    else field.value = value;
+  }
+  return kept !== null;
+}
+
 for (const form of document.querySelectorAll("form[data-guard]")) {
-  let isDirty = false;
+  const place = `fs-typed ${form.getAttribute("action")} ${form.querySelector("textarea")?.id}`;
+  let isDirty = restore(form, place);
   let isSent = false;
   form.addEventListener("input", () => { isDirty = true; });
+  document.addEventListener("submit", (event) => {
+    if (event.target === form || event.defaultPrevented || !isDirty) return;
+    keep(form, place);
+    isDirty = false;
+  });
   form.addEventListener("submit", (event) => {
     if (isSent) {
       event.preventDefault();
