@@ -19,7 +19,7 @@ from rollouts.selectors.timelines.ground import definition_of
 from rollouts.services.timelines.engine import advance_due
 from tests.factories import World, actor_of, make_served_world
 from tests.journeys.visits import Visit
-from tests.rollouts.timelines.support import reloaded
+from tests.rollouts.timelines.support import TimelineBench, reloaded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -181,3 +181,28 @@ def test_ending__planned_approved_and_given_more_time__services_hear_of_it_and_g
     assert [answer["value"] for answer in (left_alone, withdrawn, over, given_back)] == [True, False, True, True]
     assert withdrawn["metadata"]["withdrawn"] is True
     assert reloaded(timeline).state == "undone"
+
+
+STICKS_OUT = """box => {
+    const right = box.getBoundingClientRect().right
+    return Math.max(...[...box.querySelectorAll("*")].map(one => one.getBoundingClientRect().right)) - right
+}"""
+
+
+def test_ending__beside_the_navigation__every_field_and_milestone_is_in_sight(
+    world: World, visit: Visitor, clock: Clock
+) -> None:
+    rita = visit(world.rita)
+    rita.open("flags_flag_change", world.first_flag.pk)
+    rita.press("Plan the end")
+    rita.read("What ends, and where")
+    for width in (1280, 1340, 1440, 390):
+        rita.page.set_viewport_size({"width": width, "height": 900})
+        assert rita.page.locator("#milestones").evaluate(STICKS_OUT) <= 0, f"at {width} pixels"
+
+    request = TimelineBench(world, world.first_flag).proposed(now=clock(), starts=clock()).request
+    assert request is not None
+    abel = visit(world.abel)
+    abel.page.set_viewport_size({"width": 1280, "height": 900})
+    abel.open(REQUEST, request.pk)
+    assert abel.page.locator("ol.en-strip").evaluate(STICKS_OUT) <= 0

@@ -13,6 +13,7 @@ from rollouts.deprecations.transitions import TimelineState
 from rollouts.deprecations.words import final_answer, local, milestone_name, milestone_sentence
 from rollouts.models import DeprecationTimeline
 from rollouts.selectors import RequestPage
+from rollouts.selectors.timelines.beside import timeline_beside
 from rollouts.selectors.timelines.ground import definition_of
 
 
@@ -26,11 +27,14 @@ class MilestoneWords:
 
 @dataclass(frozen=True, slots=True)
 class EndingPanel:
-    """The timeline with its milestones. `start` is what approval does first, empty once that is over."""
+    """The timeline with its milestones. `start` is what approval does first, empty once that is over; `beside` says
+    that another one ends the flag already.
+    """
 
     timeline: DeprecationTimeline
     state: Chip
     start: str
+    beside: str
     ticks: Sequence[Tick]
     milestones: Sequence[MilestoneWords]
     answer: str
@@ -39,7 +43,7 @@ class EndingPanel:
 
 
 def ending_panel(page: RequestPage, user: AbstractUser, now: datetime) -> EndingPanel | None:
-    """One query; None, and none, for a request that asks for neither plan nor timeline."""
+    """Two queries; None, and none, for a request that asks for neither plan nor timeline."""
     if not page.request.plan_digest:
         return None
     rows = DeprecationTimeline.objects.select_related("environment", "flag", "project")
@@ -55,6 +59,7 @@ def ending_panel(page: RequestPage, user: AbstractUser, now: datetime) -> Ending
         timeline,
         state_of(timeline),
         start,
+        timeline_beside(timeline),
         ticks_of(timeline, definition),
         [
             MilestoneWords(milestone_sentence(definition, number), gate_words(one.gates))

@@ -1,7 +1,7 @@
 """The editor of timelines: a form that loses nothing, a preview beside it, and one service call to save."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +11,22 @@ from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseNotA
 from django.urls import reverse
 from django.utils import timezone
 
-from audits.context import correlation
 from audits.errors import GovernanceError
 from flags import permissions
 from flags.admin.governed import GovernedAdmin, actor_of, signed_in
 from flags.errors import PermissionMissing
 from flags.models import Flag
 from rollouts.admin.plans.typed import Typed
-from rollouts.admin.timelines.form import Desk, desk_of, fill_problem, filled, first_fields, form_context
+from rollouts.admin.timelines.form import (
+    Desk,
+    desk_of,
+    field_of,
+    fill_problem,
+    filled,
+    first_fields,
+    form_context,
+    say_what_is_known,
+)
 from rollouts.admin.timelines.posted import definition_from, fields_of, with_row
 from rollouts.admin.timelines.preview import Preview, preview_of
 from rollouts.deprecations.definition import MilestoneKind, TimelineDefinition
@@ -27,7 +35,7 @@ from rollouts.models import DeprecationTimeline
 from rollouts.selectors.timelines.ground import definition_of
 from rollouts.selectors.timelines.reading import visible_timelines
 from rollouts.selectors.timelines.rights import possible_acts
-from rollouts.services.timelines.drafting import create_timelines, edit_timeline, propose_timeline
+from rollouts.services.timelines.drafting import create_timelines, edit_timeline, propose_drafts
 
 ENDINGS = "admin:rollouts_deprecationtimeline_changelist"
 TIMELINE = "admin:rollouts_deprecationtimeline_change"
@@ -81,11 +89,13 @@ class EditorViews(GovernedAdmin):
         _press(typed, do, desk)
         if do not in _SAVES:
             return self._look(request, desk, typed)
-        definition, chosen = definition_from(typed, desk.flag.key, desk.variants), desk.chosen(typed)
-        if not chosen:
-            typed.problems["environments"] = "Choose at least one environment."
-        if definition is None or typed.problems:
+        definition = definition_from(typed, desk.flag.key, desk.variants)
+        say_what_is_known(typed, desk, to_propose=do == "propose")
+        if definition is None:
             return self._editor(request, desk, typed, Preview(), status=400)
+        if typed.problems:
+            preview = preview_of(definition, desk.flag, desk.chosen(typed), now=timezone.now())
+            return self._editor(request, desk, typed, preview, status=400)
         return self._save(request, desk, typed, definition)
 
     def _look(self, request: HttpRequest, desk: Desk, typed: Typed) -> HttpResponseBase:
@@ -101,16 +111,23 @@ class EditorViews(GovernedAdmin):
         return self._editor(request, desk, typed, preview)
 
     def _save(self, request: HttpRequest, desk: Desk, typed: Typed, definition: TimelineDefinition) -> HttpResponseBase:
-        now = timezone.now()
+        now, reason = timezone.now(), typed.fields.get("reason", "")
+
+        def save() -> list[DeprecationTimeline]:
+            return _saved(request, desk, typed, definition, now=now)
+
+        is_proposed = typed.text("do") == "propose"
         try:
-            made = _saved(request, desk, typed, definition, now=now)
+            made = propose_drafts(save, actor=actor_of(request), now=now, reason=reason) if is_proposed else save()
         except PermissionMissing:
             raise
         except GovernanceError as error:
+            for path, message in _problems(error):
+                typed.problems.setdefault(field_of(path), message)
             preview = preview_of(definition, desk.flag, desk.chosen(typed), now=now)
             return self._editor(request, desk, typed, preview, error=error, status=error.status)
-        if typed.text("do") == "propose":
-            _propose(request, made, typed.fields.get("reason", ""), now=now)
+        if is_proposed:
+            _say_proposed(request, made)
         else:
             ahead = "propose it" if any(one.environment.is_protected for one in made) else "start it"
             messages.success(request, f"{_drafts(made)} Nothing has changed yet: {ahead} next.")
@@ -204,25 +221,15 @@ def _saved(
     return create_timelines(desk.flag.pk, places, definition, **told)
 
 
-def _propose(request: HttpRequest, made: Sequence[DeprecationTimeline], reason: str, *, now: datetime) -> None:
-    """Ask for the approval of each draft in a protected environment; the others wait for somebody to start them."""
+def _say_proposed(request: HttpRequest, made: Sequence[DeprecationTimeline]) -> None:
+    """Which request asks for each timeline in a protected environment; the others wait for somebody to start them."""
     for timeline in made:
         place = timeline.environment.name
-        if not timeline.environment.is_protected:
+        if timeline.request is None:
             messages.info(request, f"The draft for {place} is saved: it needs no approval, start it on its page.")
-            continue
-        try:
-            with correlation():
-                found = propose_timeline(
-                    timeline.pk, actor=actor_of(request), now=now, digest=timeline.digest, reason=reason
-                )
-        except PermissionMissing:
-            raise
-        except GovernanceError as error:
-            messages.error(request, f"The draft for {place} is saved, but could not be proposed: {error.message}")
-            continue
-        number = found.request.number if found.request else ""
-        messages.success(request, f"Change request #{number} asks for the timeline in {place}.")
+        else:
+            number = timeline.request.number
+            messages.success(request, f"Change request #{number} asks for the timeline in {place}.")
 
 
 def _drafts(made: Sequence[DeprecationTimeline]) -> str:
@@ -231,5 +238,11 @@ def _drafts(made: Sequence[DeprecationTimeline]) -> str:
 
 
 def _said(error: GovernanceError | None) -> list[str]:
-    problems = (error.facts.get("problems") or []) if error else []
-    return [str(one.get("message")) for one in problems if isinstance(one, dict)]
+    return [message for _, message in _problems(error)]
+
+
+def _problems(error: GovernanceError | None) -> Iterator[tuple[str, str]]:
+    """Path and sentence of everything that an error names."""
+    for one in (error.facts.get("problems") or []) if error else []:
+        if isinstance(one, dict):
+            yield str(one.get("path", "")), str(one.get("message"))

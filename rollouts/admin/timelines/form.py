@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from flags import permissions
 from flags.documents.schema import variant_names
+from flags.errors import InvalidInput
 from flags.lifecycle.shapes import shape_of
 from flags.models import Environment, Flag, FlagConfig
 from rollouts.admin.calendar_forms import zone_choices
@@ -23,14 +24,29 @@ from rollouts.deprecations.schedules import fill
 from rollouts.deprecations.templates import BUILT_IN, template_for
 from rollouts.models import DeprecationTimeline
 from rollouts.schedules.zones import UnusableSchedule, zone_of
+from rollouts.selectors.timelines.beside import is_on_its_way, on_its_way_words, timelines_in
+from rollouts.services.checks import checked_prose
 
 _BEGINS_IN = timedelta(days=7)
 _TUESDAY = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """An environment to choose. `standing` is the timeline that is there already, which takes it where `is_taken`."""
+
+    environment: Environment
+    is_ticked: bool
+    is_taken: bool
+    standing: DeprecationTimeline | None
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
-    """Where a timeline is written: its flag, where it can end, its variants, what may replace it, and the draft."""
+    """Where a timeline is written: its flag, where it can end, its variants, what may replace it, and the draft.
+
+    `standing` are the other timelines of the flag that are not over, by environment.
+    """
 
     flag: Flag
     configs: Sequence[FlagConfig]
@@ -38,6 +54,7 @@ class Desk:
     successors: Sequence[Flag]
     timeline: DeprecationTimeline | None = None
     allowed: Collection[uuid.UUID] = ()
+    standing: Mapping[uuid.UUID, DeprecationTimeline] = field(default_factory=dict)
 
     @property
     def environments(self) -> list[Environment]:
@@ -50,21 +67,37 @@ class Desk:
             return [self.timeline.environment]
         return [one for one in self.environments if typed.is_ticked(f"environment-{one.pk}")]
 
+    def on_its_way(self, environment: Environment) -> DeprecationTimeline | None:
+        """The timeline that ends the flag in an environment already."""
+        found = self.standing.get(environment.pk)
+        return found if found is not None and is_on_its_way(found) else None
+
+    def places(self, typed: Typed) -> list[Place]:
+        """The environments as the form offers them."""
+        return [self._place(one, typed) for one in self.environments]
+
+    def _place(self, environment: Environment, typed: Typed) -> Place:
+        is_taken, standing = self.on_its_way(environment) is not None, self.standing.get(environment.pk)
+        is_ticked = typed.is_ticked(f"environment-{environment.pk}") and not is_taken
+        return Place(environment, is_ticked, is_taken, standing)
+
 
 def desk_of(flag: Flag, user: AbstractUser, timeline: DeprecationTimeline | None = None) -> Desk:
-    """What there is to choose from for a flag: three queries."""
+    """What there is to choose from for a flag: four queries."""
     allowed = permissions.environments_with(user, permissions.PROPOSE)
     rows = FlagConfig.objects.filter(flag=flag, environment__in=allowed).select_related("environment__project")
     configs = list(rows.order_by("-environment__position", "environment__name"))
     names = list(dict.fromkeys(name for config in configs for name in variant_names(config.document)))
     others = Flag.objects.filter(project=flag.project_id, value_type=flag.value_type, archived_at=None)
-    return Desk(flag, configs, names, list(others.exclude(pk=flag.pk).order_by("name")), timeline, allowed)
+    successors = list(others.exclude(pk=flag.pk).order_by("name"))
+    standing = timelines_in(flag.pk, [config.environment_id for config in configs], beside=timeline)
+    return Desk(flag, configs, names, successors, timeline, allowed, standing)
 
 
 def first_fields(desk: Desk) -> dict[str, str]:
-    """What a new timeline begins with: everywhere, by the template of the flag's kind, a week from now."""
+    """What a new timeline begins with: wherever there is none, by the template of the flag's kind, a week from now."""
     template, zone = template_for(desk.flag.kind), timezone.get_current_timezone_name()
-    fields = {f"environment-{one.pk}": "1" for one in desk.environments}
+    fields = {f"environment-{one.pk}": "1" for one in desk.environments if one.pk not in desk.standing}
     begins = usual_start().isoformat()
     return filled({**fields, "template": template.key, "starts_on": begins, "zone": zone, "final": _final(desk)}, desk)
 
@@ -92,11 +125,29 @@ def fill_problem(fields: Mapping[str, str]) -> str:
     return year_problem(datetime.combine(starts_on, time.min))
 
 
+def say_what_is_known(typed: Typed, desk: Desk, *, to_propose: bool) -> None:
+    """Mark what would be refused later: an environment where no timeline can go, and a reason that cannot be kept."""
+    chosen = desk.chosen(typed)
+    taken = [other for one in chosen if (other := desk.on_its_way(one)) is not None]
+    if not chosen:
+        typed.problems["environments"] = "Choose at least one environment."
+    elif taken and (to_propose or desk.timeline is None):
+        typed.problems["environments"] = " ".join(on_its_way_words(other) for other in taken)
+    is_asked = to_propose and any(one.is_protected for one in chosen)
+    if is_asked and not typed.text("reason"):
+        typed.problems["reason"] = "Say why it ends: nobody can approve it without a reason."
+        return
+    try:
+        checked_prose(typed.fields.get("reason", ""), field="reason")
+    except InvalidInput as error:
+        typed.problems["reason"] = error.message
+
+
 def form_context(typed: Typed, desk: Desk, preview: Preview) -> dict[str, Any]:
     """What the template of the editor shows."""
     said = list(preview.problems)
     for path, message in said:
-        typed.problems.setdefault(_field_of(path), message)
+        typed.problems.setdefault(field_of(path), message)
     successor = next((one for one in desk.successors if one.key == typed.text("successor")), None)
     return {
         "fields": typed.fields,
@@ -105,7 +156,7 @@ def form_context(typed: Typed, desk: Desk, preview: Preview) -> dict[str, Any]:
         "kinds": [(kind.value, kind.label) for kind in MilestoneKind],
         "templates": BUILT_IN,
         "zones": zone_choices(typed.text("zone") or "UTC"),
-        "places": [(one, typed.is_ticked(f"environment-{one.pk}")) for one in desk.environments],
+        "places": desk.places(typed),
         "variants": desk.variants,
         "successors": desk.successors,
         "mapping": _mapping(typed, desk, successor) if successor else [],
@@ -126,7 +177,7 @@ def _variants_of(desk: Desk, flag: Flag) -> list[str]:
     return list(dict.fromkeys(name for document in documents for name in variant_names(document)))
 
 
-def _field_of(path: str) -> str:
+def field_of(path: str) -> str:
     """The field of the form that a path of a definition is about."""
     parts = path.split(".")
     if parts[0] == "milestones" and len(parts) > 2:

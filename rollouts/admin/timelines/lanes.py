@@ -1,6 +1,7 @@
-"""What ends and what rolls out as lanes along a strip of months: one lane for a flag in an environment."""
+"""What ends and what rolls out as lanes along a strip of months: one for a flag in an environment, or each timeline."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from rollouts.admin.timelines.gantt import Frame, Part
 from rollouts.admin.timelines.strip import ticks_of
 from rollouts.admin.timelines.words import KIND_SYMBOLS, state_of
 from rollouts.deprecations.definition import MilestoneKind
+from rollouts.deprecations.transitions import ENDED_STATES, LIVE_STATES, TimelineState
 from rollouts.deprecations.words import local
 from rollouts.models import DeprecationTimeline, PlanFlag
 from rollouts.selectors.timelines.endings import Endings, Freeze, LoneSunset
@@ -24,6 +26,10 @@ TIMELINE, PLAN, FLAG = (
     "admin:rollouts_rolloutplan_change",
     "admin:flags_flag_change",
 )
+
+
+_S = TimelineState
+_IN_ORDER = (LIVE_STATES, {_S.PROPOSED}, {_S.DRAFT}, ENDED_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,9 @@ class Event:
 
 @dataclass
 class Lane:
-    """A flag in an environment. `is_first`: the lane that carries the flag's name."""
+    """A flag in an environment. `is_first`: the lane that carries the flag's name. Where several timelines end the flag
+    there each has a lane, and `note` says whose it is.
+    """
 
     flag: Flag
     environment: Environment
@@ -82,6 +90,7 @@ class Lane:
     next_at: datetime | None = None
     is_first: bool = False
     count: int = 1
+    note: str = ""
 
 
 def lanes_of(
@@ -90,21 +99,32 @@ def lanes_of(
     """The lanes, flags whose next milestone comes first on top, and everything ahead in order."""
     places = {one.pk: one for one in environments}
     lanes: dict[tuple[object, object], Lane] = {}
+    further: list[Lane] = []
     events: list[Event] = []
 
     def lane(flag: Flag, environment: Environment) -> Lane:
         return lanes.setdefault((flag.pk, environment.pk), Lane(flag, environment))
 
-    for timeline in found.timelines:
-        _add_timeline(lane(timeline.flag, timeline.environment), timeline, frame, events, now=now)
+    for timeline in sorted(found.timelines, key=_order):
+        one = lane(timeline.flag, timeline.environment)
+        if one.bars or one.pins:
+            one = Lane(timeline.flag, timeline.environment)
+            further.append(one)
+        _add_timeline(one, timeline, frame, events, now=now)
     for row in found.plans:
         _add_plan(lane(row.flag, places[row.environment_id]), row, frame, now=now)
     for sunset in found.sunsets:
         _add_sunset(lane(sunset.flag, sunset.environment), sunset, frame, events, now=now)
-    seen = [one for one in lanes.values() if one.bars or one.pins]
+    seen = [one for one in (*lanes.values(), *further) if one.bars or one.pins]
     for one in seen:
         one.shades = _shades(one, found.freezes, frame)
     return _grouped(seen), sorted(events, key=lambda event: (event.at, event.flag.name))
+
+
+def _order(timeline: DeprecationTimeline) -> tuple[int, int]:
+    """Live timelines come first, then what may become live, then what is over."""
+    rank = next(rank for rank, states in enumerate(_IN_ORDER) if timeline.current_state in states)
+    return rank, timeline.number
 
 
 def _add_timeline(
@@ -112,6 +132,7 @@ def _add_timeline(
 ) -> None:
     definition, state = definition_of(timeline), state_of(timeline)
     address = reverse(TIMELINE, args=[timeline.pk])
+    lane.note = f"Timeline {timeline.number}"
     milestones = definition.milestones
     ends_at = timeline.ended_at or milestones[-1].at
     part = frame.part(min(milestones[0].at, ends_at), ends_at)
@@ -214,6 +235,9 @@ def _grouped(lanes: Sequence[Lane]) -> list[Lane]:
     for group in sorted(groups.values(), key=_rank):
         group.sort(key=lambda lane: (-lane.environment.position, lane.environment.name))
         group[0].is_first, group[0].count = True, len(group)
+        shared = Counter(lane.environment.pk for lane in group)
+        for lane in group:
+            lane.note = lane.note if shared[lane.environment.pk] > 1 else ""
         found += group
     return found
 

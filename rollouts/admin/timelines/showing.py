@@ -26,7 +26,7 @@ from rollouts.deprecations.transitions import ENDED_STATES, LIVE_STATES, Timelin
 from rollouts.deprecations.words import final_answer
 from rollouts.models import DeprecationTimeline, TimelineStep
 from rollouts.schedules.zones import zone_of
-from rollouts.selectors.timelines.beside import plan_beside
+from rollouts.selectors.timelines.beside import plan_beside, timeline_beside
 from rollouts.selectors.timelines.facts import reading_of
 from rollouts.selectors.timelines.ground import definition_of, ground_of, reached_of
 from rollouts.selectors.timelines.reading import left_to_do
@@ -108,7 +108,7 @@ def _successor(timeline: DeprecationTimeline, definition: TimelineDefinition) ->
 
 
 def _alerts(timeline: DeprecationTimeline) -> list[tuple[str, str, str]]:
-    """What stands above everything else: tone, symbol, sentence. Four queries."""
+    """What stands above everything else: tone, symbol, sentence. Five queries."""
     found = []
     if left := left_to_do(timeline):
         found.append(("wait", "sync_problem", left))
@@ -121,6 +121,8 @@ def _alerts(timeline: DeprecationTimeline) -> list[tuple[str, str, str]]:
         found.append(("wait", "sync_problem", words))
     if timeline.current_state not in ENDED_STATES and (beside := plan_beside(timeline)):
         found.append(("wait", "trending_up", beside))
+    if ending := timeline_beside(timeline):
+        found.append(("wait", "content_copy", ending))
     for kill in open_kills({timeline.environment_id}):
         if kill.flag_key == timeline.flag.key:
             words = f"A kill list forces “{kill.variant}” on {kill.host}. There the timeline has no effect."

@@ -1,7 +1,7 @@
 """Shaping a timeline: create, edit, ask for its approval, take that back."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from flags.services.keys import problem
 from flags.services.locks import lock_environment
 from rollouts.deprecations.definition import TimelineDefinition
 from rollouts.deprecations.transitions import TimelineAct, TimelineState, next_timeline_state
-from rollouts.errors import TimelineMovedOn
+from rollouts.errors import FlagIsEnding, TimelineMovedOn
 from rollouts.models import DeprecationTimeline
+from rollouts.selectors.timelines.beside import on_its_way_words, other_on_its_way
 from rollouts.selectors.timelines.ground import definition_of, ground_of
 from rollouts.selectors.timelines.rights import needs_reason, require_right
 from rollouts.services.checks import checked_prose
@@ -109,12 +110,13 @@ def propose_timeline(
 ) -> DeprecationTimeline:
     """Ask for the approval of a draft: a change request whose digest binds the whole timeline, submitted at once.
 
-    With the last approval the timeline starts. Nobody who shaped it may approve. Raises TimelineMovedGround,
-    TimelineOutdated, and what submitting a request raises.
+    With the last approval the timeline starts. Nobody who shaped it may approve. Raises FlagIsEnding where another one
+    is on its way there, TimelineMovedGround, TimelineOutdated, and what submitting a request raises.
     """
 
     def act() -> DeprecationTimeline:
         timeline = _locked_draft(timeline_id, TimelineAct.PROPOSE, actor, digest)
+        _refuse_beside(timeline)
         refuse_moved(timeline, ground_of(timeline))
         refuse_outdated(definition_of(timeline), now=now, reached=0, instead="Edit the dates, then propose it.")
         said = checked_prose(reason, field="reason", required=needs_reason(timeline, TimelineAct.PROPOSE))
@@ -138,6 +140,20 @@ def propose_timeline(
             asked: dict[str, Any] = {"request": request, "contributors": shapers(timeline, actor)}
             step(timeline, TimelineAct.PROPOSE, actor=actor, now=now, reason=why, evidence=told, **asked)
         return timeline
+
+    return attempt(act)
+
+
+def propose_drafts(
+    save: Callable[[], Sequence[DeprecationTimeline]], *, actor: Actor, now: datetime, reason: str
+) -> list[DeprecationTimeline]:
+    """The drafts that `save` writes, those in protected environments proposed: all of it or nothing.
+
+    The others wait for somebody to start them. Raises what `save` and `propose_timeline` raise.
+    """
+
+    def act() -> list[DeprecationTimeline]:
+        return [_proposed(timeline, actor=actor, now=now, reason=reason) for timeline in save()]
 
     return attempt(act)
 
@@ -178,6 +194,20 @@ def _locked_draft(timeline_id: uuid.UUID, act: TimelineAct, actor: Actor, digest
     next_timeline_state(timeline.current_state, act)
     refuse_other_timeline_digest(timeline, digest)
     return timeline
+
+
+def _refuse_beside(timeline: DeprecationTimeline) -> None:
+    """Raise FlagIsEnding where another timeline is on its way. To be called behind the lock of the environment."""
+    other = other_on_its_way(timeline)
+    if other is not None:
+        raise FlagIsEnding(on_its_way_words(other), timeline_id=str(other.pk), flag_key=other.flag.key)
+
+
+def _proposed(timeline: DeprecationTimeline, *, actor: Actor, now: datetime, reason: str) -> DeprecationTimeline:
+    if not timeline.environment.is_protected:
+        return timeline
+    with correlation():
+        return propose_timeline(timeline.pk, actor=actor, now=now, digest=timeline.digest, reason=reason)
 
 
 def _title(timeline: DeprecationTimeline) -> str:

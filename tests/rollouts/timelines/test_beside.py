@@ -6,8 +6,10 @@ import pytest
 import time_machine
 from django.urls import reverse
 
-from rollouts.selectors.timelines.beside import endings_beside, plan_beside
-from rollouts.services.timelines import acting
+from rollouts.errors import FlagIsEnding
+from rollouts.selectors.timelines.beside import endings_beside, plan_beside, timeline_beside
+from rollouts.services.reviewing import reject_change_request
+from rollouts.services.timelines import acting, drafting
 from tests.factories import actor_of
 from tests.rollouts.plans.support import PlanBench
 from tests.rollouts.timelines.support import (
@@ -18,6 +20,7 @@ from tests.rollouts.timelines.support import (
     TimelineBench,
     at_day,
     brought_to,
+    reloaded,
 )
 from tests.support.admin import signed_in, text_of
 
@@ -81,3 +84,37 @@ def test_page__of_a_timeline__says_that_a_plan_is_at_work(bench: TimelineBench) 
 
     acting.end_timeline(draft.pk, actor=actor_of(bench.world.rita), now=at_day(1), sequence=0, reason="Not now")
     assert "is running and works on" not in text_of(signed_in(bench.world.rita).get(address))
+
+
+def test_propose__beside_another_one_in_the_same_environment__is_refused(bench: TimelineBench) -> None:
+    first = bench.proposed()
+    second = bench.draft_in(bench.production)
+    told: dict[str, Any] = {"actor": actor_of(bench.world.rita), "now": at_day(0), "digest": second.digest}
+
+    with pytest.raises(FlagIsEnding, match=r"waits for approval in Production.*Take that timeline back") as waiting:
+        drafting.propose_timeline(second.pk, **told)
+    assert first.request is not None
+    bench.approve(first.request)
+    with pytest.raises(FlagIsEnding, match=r"is running in Production.*pause it or end it instead") as running:
+        drafting.propose_timeline(second.pk, **told)
+
+    for refused in (waiting, running):
+        assert (refused.value.status, refused.value.code) == (409, "flag_is_ending")
+        assert refused.value.facts["timeline_id"] == str(first.pk)
+    assert "pause it or end it instead" in timeline_beside(second)
+    assert timeline_beside(reloaded(first)) == ""
+
+
+def test_propose__beside_one_that_was_turned_down__goes_ahead(bench: TimelineBench) -> None:
+    first = bench.proposed()
+    assert first.request is not None
+    abel = actor_of(bench.world.abel)
+    reject_change_request(first.request.pk, actor=abel, now=at_day(0), reason="Not yet")
+
+    assert bench.proposed().request is not None
+
+
+def test_propose__beside_one_in_another_environment__goes_ahead(bench: TimelineBench) -> None:
+    bench.started()
+
+    assert bench.proposed().request is not None
