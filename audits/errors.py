@@ -50,7 +50,7 @@ class InvalidQuery(GovernanceError):
 
     code = "invalid_input"
     status = 400
-    title = "Some query parameters cannot be used"
+    title = "Some values cannot be used"
 
 
 class TrailNotVisible(GovernanceError):

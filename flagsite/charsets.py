@@ -15,6 +15,7 @@ from typing import Any
 
 from django.utils.http import parse_header_parameters
 
+from flags.api.titles import TITLES
 from flags.api.wire import PROBLEM_TYPE, problem_document
 
 MAX_CONTENT_TYPE_CHARACTERS = 256
@@ -66,7 +67,7 @@ def only_readable_content_types(application: Wsgi) -> Wsgi:
         problem = content_type_problem(environ.get("CONTENT_TYPE") or "")
         if not problem:
             return application(environ, start_response)
-        document = problem_document(400, code="bad_request", title="Bad Request", detail=problem)
+        document = problem_document(400, code="bad_request", title=TITLES["bad_request"], detail=problem)
         body = json.dumps(document).encode()
         headers = {
             "Content-Type": PROBLEM_TYPE,

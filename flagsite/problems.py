@@ -13,10 +13,14 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.views import set_rollback
 
 from audits.errors import GovernanceError
+from flags.api.titles import TITLES
+from flags.api.tokens import TOKEN_REQUIRED, WAYS_TO_SEND
 from flags.api.wire import PROBLEM_TYPE, problem_document
+from flags.errors import InvalidInput
 
 logger = structlog.get_logger(__name__)
 
@@ -30,18 +34,14 @@ def problem_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespons
         return _problem(error.status, error.code, error.title, error.message, facts=_safe_facts(error.facts))
     if isinstance(error, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        return _problem(
-            413,
-            "body_too_large",
-            "The body is too large",
-            f"The body is larger than {limit:,} bytes. Send less at once.",
-        )
+        detail = f"The body is larger than {limit:,} bytes. Send less at once."
+        return _problem(413, "body_too_large", TITLES["body_too_large"], detail)
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is no such thing here. Check the address.")
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     if isinstance(error, exceptions.APIException):
-        return _api_problem(error)
+        return _api_problem(error, context)
     return None
 
 
@@ -73,27 +73,67 @@ _WORDS = {
 }
 
 
+# What the framework says, and the words for it that say what to send.
+_CSRF = "CSRF Failed"
+_CSRF_WORDS = (
+    "A request of a session needs the header X-CSRFToken with the value of the cookie csrftoken, and over HTTPS a "
+    "Referer of this site. Read a page to get the cookie, and send both again."
+)
+_NO_OBJECT = "Invalid data. Expected a dictionary"
+_OBJECT_WORDS = "Send a JSON object, {…}."
+
+
 def _page_or_problem(request: HttpRequest, status: int, page: Callable[[], HttpResponseBase]) -> HttpResponseBase:
     if not request.path_info.startswith(API_PREFIXES):
         return page()
     code, detail = _WORDS[status]
-    return _problem(status, code, HTTPStatus(status).phrase, detail)
+    return _problem(status, code, TITLES[code], detail)
 
 
-def _api_problem(error: exceptions.APIException) -> HttpResponse:
-    title = HTTPStatus(error.status_code).phrase
+def _api_problem(error: exceptions.APIException, context: Mapping[str, Any]) -> HttpResponse:
     headers = _headers(error)
     if isinstance(error, exceptions.ValidationError):
         problems = list(_problems(error.detail))
-        detail = "Some values cannot be used: " + "; ".join(
+        detail = f"{InvalidInput.title}: " + "; ".join(
             f"{item['path'] or 'body'}: {item['message']}" for item in problems
         )
-        return _problem(
-            error.status_code, "invalid_input", title, detail, headers=headers, facts={"problems": problems}
-        )
-    detail = error.detail if isinstance(error.detail, str) else title
-    code = getattr(error.detail, "code", None) or error.default_code
-    return _problem(error.status_code, str(code), title, str(detail), headers=headers)
+        facts = {"problems": problems}
+        return _problem(400, InvalidInput.code, InvalidInput.title, detail, headers=headers, facts=facts)
+    code, detail = _words_of(error, context)
+    # The framework may have codes that nothing here raises.
+    title = TITLES.get(code) or HTTPStatus(error.status_code).phrase
+    return _problem(error.status_code, code, title, detail, headers=headers)
+
+
+def _words_of(error: exceptions.APIException, context: Mapping[str, Any]) -> tuple[str, str]:
+    """Code and detail of an error: our own words where the framework raised it."""
+    view, request = context["view"], context["request"]
+    match error:
+        case exceptions.NotAuthenticated():
+            return "token_required", _what_is_missing(view, request)
+        case exceptions.PermissionDenied() if str(error.detail).startswith(_CSRF):
+            return "csrf_failed", _CSRF_WORDS
+        case exceptions.MethodNotAllowed():
+            methods = " or ".join(method for method in view.allowed_methods if method not in {"HEAD", "OPTIONS"})
+            return "method_not_allowed", f"This address does not take {request.method}. Use {methods}."
+        case exceptions.NotAcceptable():
+            kinds = " or ".join(renderer.media_type for renderer in view.renderer_classes)
+            return "not_acceptable", f"This address answers as {kinds}. Send that as Accept, or leave Accept out."
+        case exceptions.UnsupportedMediaType():
+            kinds = " or ".join(parser.media_type for parser in view.parser_classes)
+            return "unsupported_media_type", f"The body must be {kinds} in UTF-8. Say so in Content-Type."
+    code = str(getattr(error.detail, "code", None) or error.default_code)
+    is_wordless = isinstance(error, exceptions.PermissionDenied) and code == "permission_denied"
+    return code, _WORDS[403][1] if is_wordless else str(error.detail)
+
+
+def _what_is_missing(view: Any, request: Any) -> str:
+    """What to send to an address that knows nobody yet."""
+    if any(issubclass(each, SessionAuthentication) for each in view.authentication_classes):
+        return f"{TOKEN_REQUIRED} People who are signed in need none."
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        return f"No token was sent; this address takes a token, not a session. {WAYS_TO_SEND}"
+    return TOKEN_REQUIRED
 
 
 def _headers(error: exceptions.APIException) -> dict[str, str]:
@@ -114,7 +154,8 @@ def _problems(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
         for index, inner in enumerate(detail):
             yield from _problems(inner, path if isinstance(inner, str) else f"{path}[{index}]")
     else:
-        yield {"path": path, "message": str(detail)}
+        message = str(detail)
+        yield {"path": path, "message": _OBJECT_WORDS if message.startswith(_NO_OBJECT) else message}
 
 
 def _inner_path(path: str, name: str | int) -> str:

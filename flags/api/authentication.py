@@ -11,7 +11,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed, Permis
 from rest_framework.request import Request
 
 from flags import snapshots
-from flags.api.tokens import presented_secret
+from flags.api.tokens import TOKEN_REQUIRED, presented_secret
 from flags.models.tokens import TokenScope
 from flags.snapshots import SnapshotsUnavailable, TokenFacts
 
@@ -72,9 +72,7 @@ class TokenAuthentication(BaseAuthentication):
         except SnapshotsUnavailable:
             raise NotLoadedYet from None
         if token is None:
-            raise AuthenticationFailed(
-                "The token is not valid. It may be unknown, expired or revoked.", "token_required"
-            )
+            raise AuthenticationFailed(TOKEN_REQUIRED, "token_required")
         wanted = accepted_scope(request)
         if token.scope != wanted:
             raise PermissionDenied(f"This token may not do this. Use one with the scope “{wanted}”.", "wrong_scope")

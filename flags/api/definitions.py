@@ -26,6 +26,7 @@ from flags import snapshots
 from flags.api.answers import is_known
 from flags.api.authentication import TokenAuthentication
 from flags.api.edge import Edge, edge
+from flags.api.parameters import refuse_parameters
 from flags.api.refusals import refused, too_many, unavailable
 from flags.api.wire import JSON_TYPE, Refused, WireResponse, to_json
 from flags.evaluation.compile import CompiledSnapshot
@@ -101,6 +102,7 @@ _RESPONSES: dict[Any, OpenApiResponse] = {
     **problems(
         {
             **{status: words for status, words in COMMON.items() if status not in {406, 415}},
+            400: "A parameter was sent, and this address takes none.",
             401: "No valid token.",
             403: "The token has another scope than “flagd”.",
             404: "The token belongs to another environment.",
@@ -122,6 +124,7 @@ class _DefinitionsView(APIView):
 
     def respond(self, request: Request, key: str, *, is_report: bool) -> HttpResponse:
         """The answer of the framework-free function as Django's."""
+        refuse_parameters(request)
         status, headers, body = answer(
             cast(TokenFacts, request.auth),
             key,

@@ -115,10 +115,7 @@ def _read(request: WireRequest) -> Question:
     try:
         return read_question(request.body)
     except UnusableBody as error:
-        response = problem_response(
-            400, code=error.code.value.lower(), title="The question cannot be read", detail=error.message
-        )
-        raise Refused(response) from None
+        raise Refused(problem_response(400, code=error.code.value.lower(), detail=error.message)) from None
 
 
 def read_question(body: bytes) -> Question:
@@ -149,7 +146,7 @@ def _explained(question: Question, *, token: TokenFacts, store: SnapshotStore, n
     explanation = explain_compiled(compiled, question.flag_key, question.context, at)
     if explanation.resolution.error_code is ErrorCode.FLAG_NOT_FOUND:
         detail = explanation.resolution.error_message
-        return problem_response(404, code="flag_not_found", title="There is no such flag", detail=detail)
+        return problem_response(404, code="flag_not_found", detail=detail)
     age = store.staleness(now=now)
     place = {"project": token.project_key, "environment": compiled.environment_key, "revision": compiled.revision}
     answer = {**place, "at": at.isoformat(), "staleSeconds": None if age is None else int(age)}

@@ -20,7 +20,7 @@ from flags.api.cors import PREFLIGHT_HEADERS
 from flags.api.deprecations import deprecation_headers
 from flags.api.edge import Edge
 from flags.api.refusals import length_required, refused, too_many, unavailable
-from flags.api.tokens import presented_secret
+from flags.api.tokens import TOKEN_REQUIRED, presented_secret
 from flags.api.unanswered import unanswered
 from flags.api.wire import JSON_TYPE, Refused, WireRequest, WireResponse, json_response, to_json
 from flags.evaluation.compile import CompiledSnapshot
@@ -283,7 +283,7 @@ def _authenticate(request: WireRequest, *, store: SnapshotStore, now: datetime) 
         raise refused(
             401,
             "token_required",
-            "No valid token was sent. Send one as X-API-Key or Authorization: Bearer; administrators issue them.",
+            TOKEN_REQUIRED,
             WWW_Authenticate='Bearer realm="flagsite"',
         )
     if token.scope not in _EVALUATING:

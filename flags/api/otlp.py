@@ -98,7 +98,7 @@ def take(
         return _answer(signal, export, batches, is_json=is_json)
     except UnusableBatch as error:
         status = 413 if error.code == "too_many_rows" else 400
-        return problem_response(status, code=error.code, title="The export cannot be read", detail=error.message)
+        return problem_response(status, code=error.code, detail=error.message)
     except Refused as refusal:
         return refusal.response
     except SnapshotsUnavailable:

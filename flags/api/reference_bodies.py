@@ -94,8 +94,10 @@ def _lines_of_document(content: bytes) -> Iterator[bytes]:
         raise _too_large(MAX_JSON_BYTES)
     try:
         document = json.loads(content)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UnusableScan(0, "The body is not JSON in UTF-8.") from None
+    except RecursionError:
+        raise UnusableScan(0, "The body is nested too deep. Send {“scan”: {…}, “files”: […]}.") from None
     if not isinstance(document, dict) or document.keys() - {"scan", "files"}:
         raise UnusableScan(0, "The body is not {“scan”: {…}, “files”: […]}.")
     files = document.get("files", [])

@@ -16,6 +16,7 @@ from audits.api.problems import COMMON, problems
 from audits.context import Actor
 from flags.api.authentication import TokenAuthentication
 from flags.api.edge import edge
+from flags.api.parameters import parameters, refuse_parameters
 from flags.api.reference_bodies import ReportBody, after_first
 from flags.api.reference_schema import (
     REPORT_REQUEST,
@@ -37,7 +38,6 @@ from flags.selectors.references import (
     references_of,
     web_address,
 )
-from flags.services.keys import problem
 from flags.services.references import Imported, import_references
 from flags.snapshots import TokenFacts
 
@@ -91,9 +91,7 @@ class ReportReferencesView(_ReferencesView):
             with closing(ReportBody(request._request.META)) as body:
                 done = _import(cast(TokenFacts, request.auth), body)
         except UnusableScan as error:
-            answer = problem_response(
-                400, code="unusable_scan", title="The report cannot be taken in", detail=str(error)
-            )
+            answer = problem_response(400, code="unusable_scan", detail=str(error))
         except Refused as refusal:
             answer = refusal.response
         else:
@@ -118,6 +116,7 @@ class FlagKeysView(_ReferencesView):
             **problems(
                 {
                     **{status: words for status, words in _REFUSALS.items() if status != 415},
+                    400: "A parameter cannot be used; nothing was read.",
                     403: "The token has another scope than “references”.",
                     404: "The token belongs to another project.",
                 }
@@ -126,6 +125,7 @@ class FlagKeysView(_ReferencesView):
     )
     def get(self, request: Request, key: str) -> Response:
         project = _project(cast(TokenFacts, request.auth), key)
+        refuse_parameters(request)
         keys = Flag.objects.filter(project=project).order_by("key").values_list("key", flat=True)
         return Response({"project": project.key, "keys": list(keys)})
 
@@ -157,10 +157,9 @@ class CodeReferencesView(_ReferencesView):
     )
     def get(self, request: Request, key: str) -> Response:
         project = _project(cast(TokenFacts, request.auth), key)
-        unknown = [name for name in request.query_params if name != "flag"]
-        if unknown:
-            raise problem(unknown[0][:60], "This parameter is not known. Known is “flag”.")
-        return Response(_told(project, _flag(request, project)))
+        with parameters(request, "flag") as asked:
+            wanted = asked.text("flag")
+        return Response(_told(project, _flag(wanted, project)))
 
 
 def _admit(token: TokenFacts) -> None:
@@ -178,9 +177,8 @@ def _project(token: TokenFacts, key: str) -> Project:
     return project
 
 
-def _flag(request: Request, project: Project) -> Flag | None:
+def _flag(wanted: str | None, project: Project) -> Flag | None:
     """The flag asked about, None where none is. Raises NotFound."""
-    wanted = request.query_params.get("flag")
     if wanted is None:
         return None
     flag = Flag.objects.filter(project=project, key=wanted).first() if wanted.isprintable() else None

@@ -3,15 +3,6 @@
 from flags.api.limits import WINDOW_SECONDS, Excess
 from flags.api.wire import Refused, WireResponse, problem_response
 
-_TITLES = {
-    400: "The request cannot be read",
-    401: "A valid token is required",
-    403: "This token may not do this",
-    404: "There is no such thing here",
-    405: "This method is not supported here",
-    413: "The body is too large",
-    415: "This kind of body is not supported",
-}
 _ASK_LATER = "Use code defaults, ask again in {seconds} s, and keep answers instead of asking for each."
 _ADVICE = {
     "telemetry batches": "Keep what you counted, add it up, and send it in {seconds} s in fewer, larger batches.",
@@ -21,7 +12,7 @@ _ADVICE = {
 
 def refused(status: int, code: str, detail: str, **headers: str) -> Refused:
     """A refusal to raise. Header names are given with underscores."""
-    return Refused(problem_response(status, code=code, title=_TITLES[status], detail=detail, **headers))
+    return Refused(problem_response(status, code=code, detail=detail, **headers))
 
 
 def length_required() -> WireResponse:
@@ -29,7 +20,6 @@ def length_required() -> WireResponse:
     return problem_response(
         411,
         code="length_required",
-        title="A Content-Length is required",
         detail="The body has no length and this server cannot read it in chunks. Send a Content-Length.",
     )
 
@@ -40,7 +30,6 @@ def too_many(excess: Excess, *, what: str = "evaluations") -> Refused:
     response = problem_response(
         429,
         code="rate_limited",
-        title=f"Too many {what}",
         detail=f"This token has made its {excess.limit:,} {what} of this minute. {advice}",
         Retry_After=str(excess.retry_seconds),
         RateLimit_Policy=f'"{what}";q={excess.limit};w={WINDOW_SECONDS}',
@@ -54,7 +43,6 @@ def unavailable() -> WireResponse:
     return problem_response(
         503,
         code="snapshots_unavailable",
-        title="Flags are not loaded yet",
         detail="This process has not been able to read the flags since it started. Use code defaults and try again.",
         Retry_After="1",
     )

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from audits.api.problems import COMMON, problems
 from flags.api.authentication import TokenAuthentication
+from flags.api.parameters import parameters
 from flags.api.release_schema import ReleasePageSerializer
 from flags.errors import NotFound
 from flags.lifecycle.release_notes import as_markdown
@@ -19,11 +20,9 @@ from flags.models import Environment, Flag
 from flags.models.tokens import TokenScope
 from flags.selectors.flag_history import flag_history
 from flags.selectors.release_notes import ToldRelease, told_releases, visible_releases
-from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 
 PAGE_SIZE, LARGEST_PAGE, LARGEST_CURSOR = 20, 50, 1_000_000
-_KNOWN = ("cursor", "page_size")
 _REFUSALS = {status: words for status, words in COMMON.items() if status not in {406, 415}}
 
 
@@ -66,8 +65,9 @@ class ReleasesView(APIView):
     )
     def get(self, request: Request, key: str, flag: str) -> Response:
         """Answer with one page."""
-        size = _number(request, "page_size", LARGEST_PAGE) or PAGE_SIZE
-        below = _number(request, "cursor", LARGEST_CURSOR)
+        with parameters(request, "cursor", "page_size") as asked:
+            size = asked.whole_number("page_size", largest=LARGEST_PAGE) or PAGE_SIZE
+            below = asked.whole_number("cursor", largest=LARGEST_CURSOR)
         row, environment = _place(cast(TokenFacts, request.auth), key, flag)
         history = flag_history(row, now=timezone.now())
         # A cursor counts from the beginning, so that a page stays the same while new versions come.
@@ -84,19 +84,6 @@ class ReleasesView(APIView):
                 "next": str(history.releases.index(page[-1]) + 1) if len(shown) > size else None,
             }
         )
-
-
-def _number(request: Request, name: str, largest: int) -> int | None:
-    """A parameter from 1 to `largest`, None where it is not there. Raises InvalidInput."""
-    unknown = [given for given in request.query_params if given not in _KNOWN]
-    if unknown:
-        raise problem(unknown[0][:60], "This parameter is not known. Known are cursor and page_size.")
-    if name not in request.query_params:
-        return None
-    text = request.query_params[name]
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest)) and 1 <= int(text) <= largest):
-        raise problem(name, f"Give a whole number from 1 to {largest}.")
-    return int(text)
 
 
 def _place(token: TokenFacts, project_key: str, flag_key: str) -> tuple[Flag, Environment]:

@@ -72,7 +72,7 @@ class BulkFailureSerializer(serializers.Serializer[dict[str, object]]):
 class ExplainedResolutionSerializer(serializers.Serializer[dict[str, object]]):
     """The answer a service gets."""
 
-    value = serializers.JSONField(allow_null=True, help_text="null where the code default decides.")
+    value = serializers.JSONField(help_text="null where the code default decides.")
     variant = serializers.CharField(allow_null=True)
     reason = serializers.ChoiceField(choices=[reason.value for reason in Reason])
     errorCode = serializers.ChoiceField(choices=[code.value for code in ErrorCode], allow_null=True)  # noqa: N815

@@ -113,8 +113,7 @@ def take(environ: Environ, *, token: TokenFacts, store: SnapshotStore, clock: Cl
         return _answer(batch, hand_over(batch, token, now=clock()))
     except UnusableBatch as error:
         status = 413 if error.code == "too_many_rows" else 400
-        title = "The batch cannot be read" if status == 400 else "The batch has too many rows"
-        return problem_response(status, code=error.code, title=title, detail=error.message)
+        return problem_response(status, code=error.code, detail=error.message)
     except Refused as refusal:
         return refusal.response
     except SnapshotsUnavailable:
@@ -156,7 +155,6 @@ def hand_over(batch: Batch, token: TokenFacts, *, now: datetime) -> Accepted:
             problem_response(
                 503,
                 code="telemetry_unavailable",
-                title="Telemetry cannot be taken now",
                 detail="Neither the buffer nor the database answers. Keep the batch and send it again with its id.",
                 Retry_After="5",
             )

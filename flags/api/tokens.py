@@ -1,6 +1,9 @@
 """Where a client may put its token. Pure."""
 
 MAX_SECRET_CHARACTERS = 200
+WAYS_TO_SEND = "Send one as X-API-Key or Authorization: Bearer; administrators issue them."
+# Missing, unknown, expired and revoked ones get the same words.
+TOKEN_REQUIRED = f"No valid token was sent. {WAYS_TO_SEND}"
 
 
 def presented_secret(api_key: str, authorization: str) -> str:

@@ -1,6 +1,6 @@
 """Who still evaluates a flag, for programs that decide whether it may go."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, cast
 
 from django.utils import timezone
@@ -14,12 +14,13 @@ from rest_framework.views import APIView
 
 from audits.api.problems import COMMON, problems
 from flags.api.authentication import TokenAuthentication
+from flags.api.parameters import parameters
 from flags.errors import NotFound
+from flags.evaluation.instants import instant_text
 from flags.models import Flag
 from flags.models.tokens import TokenScope
 from flags.selectors.residual import ResidualUse, has_figures, residual_use
 from flags.selectors.service_owners import owners_of
-from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 
 USUAL_DAYS, MOST_DAYS = 30, 90
@@ -96,15 +97,17 @@ class FlagUseView(APIView):
     def get(self, request: Request, key: str, flag: str) -> Response:
         token, now = cast(TokenFacts, request.auth), timezone.now()
         found = _flag(token, key, flag)
+        with parameters(request, "days") as asked:
+            days = asked.whole_number("days", largest=MOST_DAYS) or USUAL_DAYS
         begins = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        since = begins - timedelta(days=_days(request) - 1)
+        since = begins - timedelta(days=days - 1)
         uses = residual_use([token.environment_id], [found.key], since=since, now=now)
         owners = owners_of(found.project_id, {use.service for use in uses})
         return Response(
             {
                 "flag": found.key,
                 "environment": token.environment_key,
-                "since": _text(since),
+                "since": instant_text(since),
                 "has_figures": has_figures(token.environment_id, since),
                 "uses": [_use(use, use.service in owners) for use in uses],
             }
@@ -120,28 +123,14 @@ def _flag(token: TokenFacts, key: str, flag_key: str) -> Flag:
     return found
 
 
-def _days(request: Request) -> int:
-    unknown = [name for name in request.query_params if name != "days"]
-    if unknown:
-        raise problem(unknown[0][:60], "This parameter is not known. Known is “days”.")
-    text = request.query_params.get("days", str(USUAL_DAYS))
-    if not (text.isascii() and text.isdigit() and len(text) <= 2 and 1 <= int(text) <= MOST_DAYS):
-        raise problem("days", f"Give a whole number from 1 to {MOST_DAYS}.")
-    return int(text)
-
-
 def _use(use: ResidualUse, has_owner: bool) -> dict[str, Any]:
     return {
         "service": use.service,
         "version": use.version,
-        "first_at": _text(use.first_at),
-        "last_at": _text(use.last_at),
+        "first_at": instant_text(use.first_at),
+        "last_at": instant_text(use.last_at),
         "count": use.count,
         "is_unknown": use.is_unknown,
         "has_owner": has_owner,
         "days": [{"day": day.isoformat(), "count": count} for day, count in sorted(use.days.items())],
     }
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat()

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from flags.api.titles import TITLES
+
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 
@@ -59,7 +61,7 @@ def problem_document(
     return {**(facts or {}), "type": type_, "title": title, "status": status, "detail": detail, "code": code}
 
 
-def problem_response(status: int, *, code: str, title: str, detail: str, **headers: str) -> WireResponse:
-    """A problem as an answer. Header names are given with underscores."""
-    body = to_json(problem_document(status, code=code, title=title, detail=detail))
+def problem_response(status: int, *, code: str, detail: str, **headers: str) -> WireResponse:
+    """A problem as an answer, with the title of its code. Header names are given with underscores."""
+    body = to_json(problem_document(status, code=code, title=TITLES[code], detail=detail))
     return json_response(status, body, **{"Content_Type": PROBLEM_TYPE, **headers})

@@ -28,6 +28,7 @@ _HEAD_FIELDS = {
     "files_read",
     "files_skipped",
 }
+_NEEDED_FIELDS = ("id", "project", "repository", "branch", "scanned_at")
 _FOUND_FIELDS = {"flag", "alias", "line", "column", "text"}
 
 
@@ -89,6 +90,9 @@ def read_head(line: bytes) -> ScanHead:
     if set(document) != {"scan"} or not isinstance(fields, dict):
         raise UnusableScan(1, "it is not {“scan”: {…}}, with which a report begins.")
     _check_fields(fields, _HEAD_FIELDS, 1)
+    missing = [f"“{name}”" for name in _NEEDED_FIELDS if name not in fields]
+    if missing:
+        raise UnusableScan(1, f"“scan” lacks {', '.join(missing)}.")
     counts = {"files_read", "files_skipped"}
     texts = {name: fields.get(name, "") for name in _HEAD_FIELDS - counts}
     wrong = [name for name, value in sorted(texts.items()) if not isinstance(value, str) or not value.isprintable()]
@@ -153,8 +157,10 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
         raise UnusableScan(number, f"it is longer than {LONGEST_WIRE_LINE:,} bytes.")
     try:
         document = json.loads(line)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise UnusableScan(number, "it is not JSON in UTF-8.") from None
+    except RecursionError:
+        raise UnusableScan(number, "it is nested too deep.") from None
     if not isinstance(document, dict):
         raise UnusableScan(number, "it is no JSON object.")
     return document

@@ -27,15 +27,6 @@ HEADERS_READ = ("authorization", "x-api-key", "origin", "last-event-id", "access
 _ALLOW = "GET, HEAD, OPTIONS"
 _MAX_QUERY_CHARACTERS = 2_000
 _MAX_FIELDS = 8
-_TITLES = {
-    400: "The request cannot be read",
-    401: "A valid token is required",
-    403: "This token may not do this",
-    404: "There is no such thing here",
-    405: "This method is not supported here",
-    429: "Too many streams with this token",
-    503: "The stream is not available just now",
-}
 
 
 class Registry(Protocol):
@@ -87,7 +78,7 @@ def open_door(request: WireRequest, *, store: Registry, now: datetime) -> Guest 
 
 def refused(status: int, code: str, detail: str, **headers: str) -> Refused:
     """A problem to raise. Header names are given with underscores."""
-    return Refused(problem_response(status, code=code, title=_TITLES[status], detail=detail, **headers))
+    return Refused(problem_response(status, code=code, detail=detail, **headers))
 
 
 def not_loaded() -> Refused:

@@ -22,7 +22,7 @@ from flags.telemetry import labels
 from flags.telemetry.closing import minute_of
 from flags.telemetry.otlp_sizes import Room, check_json
 from flags.telemetry.otlp_values import PointRefused, Values, buckets_of, values_of
-from flags.telemetry.reading import UnusableBatch
+from flags.telemetry.reading import UnusableBatch, is_too_deep
 from flags.telemetry.rows import Batch, EvaluationRow, MetricRow, RejectedRow
 
 EVENT = "feature_flag.evaluation"
@@ -108,7 +108,9 @@ def _parsed(request: _Request, body: bytes, *, is_json: bool) -> _Request:
             request.ParseFromString(body)
     except UnusableBatch:
         raise
-    except (json_format.ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError):
+    except (json_format.ParseError, DecodeError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        if is_too_deep(error):
+            raise UnusableBatch("invalid_otlp", "The body is nested too deep to be OTLP.") from None
         form = "OTLP in JSON" if is_json else "OTLP in protobuf"
         raise UnusableBatch("invalid_otlp", f"The body is not {form}, though Content-Type says so.") from None
     return request

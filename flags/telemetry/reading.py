@@ -59,8 +59,14 @@ def parse_batch(body: bytes) -> Any:
         raise _too_many()
     try:
         return orjson.loads(body)
-    except ValueError:
-        raise UnusableBatch("invalid_json", "The body is not valid JSON in UTF-8. Send a JSON object.") from None
+    except ValueError as error:
+        what = "nested too deep" if is_too_deep(error) else "not valid JSON in UTF-8"
+        raise UnusableBatch("invalid_json", f"The body is {what}. Send a JSON object.") from None
+
+
+def is_too_deep(error: Exception) -> bool:
+    """Whether JSON could not be read or written for its depth, and not for its form."""
+    return isinstance(error, RecursionError) or any(words in str(error) for words in ("depth limit", "Recursion limit"))
 
 
 def read_batch(document: Any, *, known: Known, now: datetime) -> Batch:

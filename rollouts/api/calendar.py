@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from audits.api.problems import COMMON, problems
 from flags.api.authentication import TokenAuthentication
+from flags.api.parameters import refuse_parameters
 from flags.errors import NotFound
 from flags.models import Project
 from flags.models.tokens import TokenScope
@@ -45,6 +46,7 @@ class CalendarView(APIView):
             **problems(
                 {
                     **{status: words for status, words in COMMON.items() if status not in {406, 415}},
+                    400: "A parameter cannot be used; nothing was read.",
                     401: "No valid token.",
                     403: "The token has another scope than “manage”.",
                     404: "The token belongs to another project.",
@@ -57,6 +59,7 @@ class CalendarView(APIView):
         project = Project.objects.filter(key=key, environments=token.environment_id).first()
         if project is None:
             raise NotFound(f"This token reads the calendar of the project “{token.project_key}” only.")
+        refuse_parameters(request)
         response = HttpResponse(export_calendar(project), content_type=f"{CALENDAR_TYPE}; charset=utf-8")
         response["Cache-Control"] = "private, no-cache"
         return response

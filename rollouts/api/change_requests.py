@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audits.api.problems import problems
+from flags.api.parameters import parameters, refuse_parameters
 from flags.errors import NotFound
 from flags.models import Environment
 from flags.snapshots import TokenFacts
@@ -26,8 +27,6 @@ from rollouts.api.reading import (
     page_of,
     page_size,
     person,
-    refuse_no_key,
-    refuse_unknown,
     single,
 )
 from rollouts.models import ChangeRequest
@@ -68,6 +67,7 @@ class ChangeRequestView(ReadingView):
         missing="There is no such change request in the token's environment.",
     )
     def get(self, request: Request, request_id: uuid.UUID) -> Response:
+        refuse_parameters(request)
         found = judgeable(environment_of(request), request_id, now=timezone.now())
         if found is None:
             raise NotFound("There is no such change request in the environment of this token.")
@@ -98,9 +98,8 @@ class DriftView(ReadingView):
         environment = environments.first()
         if environment is None:
             raise NotFound(f"This token reads the drift of the project “{token.project_key}” only.")
-        refuse_unknown(request, ("cursor", "page_size"))
-        refuse_no_key(request, "cursor")
-        after, most = request.query_params.get("cursor", ""), page_size(request)
+        with parameters(request, "cursor", "page_size") as asked:
+            after, most = asked.key("cursor"), page_size(asked)
         cells, following = drift_page(environment, after=after, most=most, now=timezone.now())
         return page_of(request, [_drift(cell) for cell in cells], following)
 

@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 from audits.api.problems import COMMON, problems
 from audits.context import Actor
 from flags.api.authentication import TokenAuthentication
+from flags.api.parameters import refuse_parameters
 from flags.archives import note_of
 from flags.errors import NotFound
 from flags.models.tokens import TokenScope
@@ -99,7 +100,7 @@ class ImpactRunSerializer(serializers.Serializer[ImpactRun]):
     total = serializers.IntegerField()
     population = serializers.DictField(help_text="Who was asked, without any value that was handed in.")
     headline = serializers.SerializerMethodField(help_text="The result in a sentence; empty until there is one.")
-    result = serializers.JSONField(allow_null=True, help_text="All counts; null until the run is done.")
+    result = serializers.JSONField(help_text="All counts; null until the run is done.")
     problem = serializers.CharField(allow_blank=True, help_text="Why a run failed.")
     createdAt = serializers.DateTimeField(source="created_at")  # noqa: N815
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)  # noqa: N815
@@ -165,10 +166,11 @@ class ImpactRunView(_ImpactView):
         tags=["Management"],
         responses={
             200: OpenApiResponse(ImpactRunSerializer, description="The run as it is now."),
-            **problems(_REFUSALS),
+            **problems({**_REFUSALS, 400: "A parameter cannot be used; nothing was read."}),
         },
     )
     def get(self, request: Request, request_id: uuid.UUID, run_id: uuid.UUID) -> Response:
+        refuse_parameters(request)
         token = cast(TokenFacts, request.auth)
         run = _runs(token).filter(pk=run_id, request=request_id).first()
         if run is None:

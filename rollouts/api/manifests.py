@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from audits.api.problems import COMMON, problems
+from flags.api.parameters import refuse_parameters
 from flags.errors import NotFound
 from flags.models import Environment, Project
 from flags.permissions import visible_environments
@@ -74,7 +75,7 @@ class ManifestView(_ManifestView):
         },
     )
     def get(self, request: Request, key: str) -> Response:
-        _refuse_parameters(request)
+        refuse_parameters(request)
         project, places = _within(request, key)
         return Response({"manifest": write_manifest(present_state(project, only=places).manifest)})
 
@@ -169,7 +170,7 @@ class ManifestSchemaView(APIView):
 
 def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Reading, Collection[str], dict[str, Any]]:
     """The manifest in a body, the environments it is about, and the rest. Raises InvalidManifest, NotFound."""
-    _refuse_parameters(request)
+    refuse_parameters(request)
     project, places = _within(request, key)
     command = body(data=request.data)
     command.is_valid(raise_exception=True)
@@ -181,11 +182,6 @@ def _command(request: Request, key: str, body: type[ManifestInput]) -> tuple[Rea
     if unknown:
         raise problem("environments", "One of these environments does not exist, or you have no role there.")
     return reading, places & set(told.get("environments", places)), told
-
-
-def _refuse_parameters(request: Request) -> None:
-    for name in request.query_params:
-        raise problem(name[:60], "This parameter is not known: this address takes none.")
 
 
 def _within(request: Request, key: str) -> tuple[Project, set[str]]:

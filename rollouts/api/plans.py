@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flags.api.parameters import refuse_parameters
 from flags.errors import NotFound
 from rollouts.api.plan_shapes import PlanDetailSerializer, PlanPageSerializer
 from rollouts.api.reading import (
@@ -57,6 +58,7 @@ class PlanView(ReadingView):
     )
     def get(self, request: Request, plan_id: uuid.UUID) -> Response:
         """Answer with the plan."""
+        refuse_parameters(request)
         found = plan_facts(environment_of(request), plan_id, now=timezone.now())
         if found is None:
             raise NotFound("There is no such plan in the environment of this token.")

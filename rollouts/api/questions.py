@@ -3,15 +3,24 @@
 from typing import Any
 
 import orjson
-from rest_framework.exceptions import APIException, UnsupportedMediaType
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from flags.api.door import read_body
 from flags.services.keys import problem
+from flags.telemetry.reading import is_too_deep
 from rollouts.impact import MAX_BYTES
 
 _CHOICES = {"population", "contexts", "sampled"}
 _LISTS = ("application/x-ndjson", "application/jsonl", "text/csv")
+
+
+class OtherMediaType(APIException):
+    """The body is of a kind that this address does not read."""
+
+    status_code = 415
+    default_code = "unsupported_media_type"
+    default_detail = "Send JSON, JSON lines or CSV, as it is and in UTF-8."
 
 
 class BodyTooLarge(APIException):
@@ -33,11 +42,11 @@ class LengthRequired(APIException):
 def read_question(request: Request) -> dict[str, Any]:
     """The arguments of `start_impact`, empty where the body leaves the choice to us.
 
-    Raises InvalidInput, UnsupportedMediaType, BodyTooLarge, LengthRequired. No message repeats what was sent.
+    Raises InvalidInput, OtherMediaType, BodyTooLarge, LengthRequired. No message repeats what was sent.
     """
     media_type = (request.content_type or "").split(";")[0].strip().lower()
     if media_type not in ("", "application/json", *_LISTS) or "HTTP_CONTENT_ENCODING" in request.META:
-        raise UnsupportedMediaType(media_type, "Send JSON, JSON lines or CSV, as it is and in UTF-8.")
+        raise OtherMediaType
     body = read_body(request.META, limit=MAX_BYTES)
     if body is None:
         raise LengthRequired
@@ -59,6 +68,7 @@ def _from_json(body: bytes) -> dict[str, Any]:
             raise problem("sampled", "Send true, or leave it out.")
         if "contexts" in question:
             return {"contexts": orjson.dumps(question["contexts"])}
-    except (ValueError, TypeError):
-        raise problem("", "The body is not valid JSON in UTF-8.") from None
+    except (ValueError, TypeError) as error:
+        what = "nested too deep" if is_too_deep(error) else "not valid JSON in UTF-8"
+        raise problem("", f"The body is {what}.") from None
     return question

@@ -19,8 +19,8 @@ from rest_framework.views import APIView
 from audits.api.problems import COMMON, problems
 from audits.context import Actor
 from flags.api.authentication import TokenAuthentication
+from flags.api.parameters import Parameters, parameters
 from flags.models.tokens import TokenScope
-from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 from rollouts.deprecations.deciding import Decision as TimelineDecision
 from rollouts.plans.deciding import Decision as PlanDecision
@@ -101,21 +101,23 @@ def single(
             summary=summary,
             description=description,
             tags=["Management"],
-            responses={200: OpenApiResponse(serializer, description=answer), **problems({**refusals, 404: missing})},
+            responses={
+                200: OpenApiResponse(serializer, description=answer),
+                **problems({**refusals, **UNUSABLE, 404: missing}),
+            },
         ),
     )
 
 
 def asked_for(request: Request, states: Sequence[str]) -> dict[str, Any]:
     """The arguments of a selector that lists by state, flag and page. Raises InvalidInput for what it does not know."""
-    refuse_unknown(request, ("state", "flag", "cursor", "page_size"))
-    refuse_no_key(request, "flag")
-    return {
-        "state": one_of(request, "state", states),
-        "flag_key": request.query_params.get("flag", ""),
-        "below": whole_number(request, "cursor", largest=2**31 - 1),
-        "size": page_size(request),
-    }
+    with parameters(request, "state", "flag", "cursor", "page_size") as asked:
+        return {
+            "state": asked.one_of("state", states),
+            "flag_key": asked.key("flag"),
+            "below": asked.whole_number("cursor", largest=2**31 - 1),
+            "size": page_size(asked),
+        }
 
 
 def page_of(request: Request, results: Sequence[object], following: int | str | None) -> Response:
@@ -136,29 +138,6 @@ def actor_of(request: Request) -> Actor:
     return Actor.person(cast(AbstractUser, request.user), via="api")
 
 
-def refuse_unknown(request: Request, known: Sequence[str]) -> None:
-    """Raise InvalidInput for a parameter that is not among `known`."""
-    unknown = [name for name in request.query_params if name not in known]
-    if unknown:
-        listed = f"{', '.join(known[:-1])} and {known[-1]}"
-        raise problem(unknown[0][:60], f"This parameter is not known. Known are {listed}.")
-
-
-def one_of(request: Request, name: str, known: Sequence[str]) -> str:
-    """A parameter that is one of `known`, empty where it is not there. Raises InvalidInput."""
-    text = request.query_params.get(name, "")
-    if name in request.query_params and text not in known:
-        raise problem(name, f"Choose one of: {', '.join(known)}.")
-    return text
-
-
-def refuse_no_key(request: Request, name: str) -> None:
-    """Raise InvalidInput where a parameter is there and holds no key of a flag."""
-    key = request.query_params.get(name)
-    if key is not None and not all(char.isascii() and (char.isalnum() or char in "-_.") for char in key or "/"):
-        raise problem(name, "This is no key of a flag.")
-
-
 def next_address(request: Request, cursor: int | str | None) -> str | None:
     """The address of the next page."""
     if cursor is None:
@@ -167,19 +146,9 @@ def next_address(request: Request, cursor: int | str | None) -> str | None:
     return request.build_absolute_uri(f"?{urlencode({**kept, 'cursor': cursor})}")
 
 
-def whole_number(request: Request, name: str, *, largest: int) -> int | None:
-    """A parameter from 1 to `largest`, None where it is not there. Raises InvalidInput."""
-    if name not in request.query_params:
-        return None
-    text = request.query_params[name]
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest)) and 1 <= int(text) <= largest):
-        raise problem(name, f"Give a whole number from 1 to {largest}.")
-    return int(text)
-
-
-def page_size(request: Request) -> int:
-    """How many things a page holds. Raises InvalidInput."""
-    return whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
+def page_size(asked: Parameters) -> int:
+    """How many things a page holds."""
+    return asked.whole_number("page_size", largest=LARGEST_PAGE) or PAGE_SIZE
 
 
 def decided(decision: PlanDecision | TimelineDecision | None) -> dict[str, Any]:

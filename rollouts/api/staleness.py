@@ -9,12 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audits.api.problems import problems
+from flags.api.parameters import parameters, refuse_parameters
 from flags.errors import NotFound
 from flags.lifecycle.lives import Life
 from flags.lifecycle.readiness import ForwardValue
 from flags.models import Environment, Flag, Project
 from flags.permissions import visible_environments, visible_projects
-from flags.services.keys import problem
 from flags.snapshots import TokenFacts
 from rollouts.api.reading import (
     PAGING,
@@ -22,12 +22,8 @@ from rollouts.api.reading import (
     REFUSALS_TO_PEOPLE,
     UNUSABLE,
     ReadingView,
-    one_of,
     page_of,
     page_size,
-    refuse_no_key,
-    refuse_unknown,
-    whole_number,
 )
 from rollouts.api.staleness_shapes import (
     CONFIDENCES,
@@ -76,11 +72,10 @@ class StaleFlagsView(ReadingView):
     )
     def get(self, request: Request, key: str) -> Response:
         project = _project(request, key)
-        refuse_unknown(request, (*_FILTERS, "cursor", "page_size"))
-        refuse_no_key(request, "cursor")
-        asked = {name: one_of(request, name, known) for name, known in _FILTERS.items()}
-        after = request.query_params.get("cursor", "")
-        part = stale_part(project, StaleQuery(**asked), after=after, size=page_size(request))
+        with parameters(request, *_FILTERS, "cursor", "page_size") as asked:
+            wanted = StaleQuery(**{name: asked.one_of(name, known) for name, known in _FILTERS.items()})
+            after, size = asked.key("cursor"), page_size(asked)
+        part = stale_part(project, wanted, after=after, size=size)
         return page_of(request, [_line(each) for each in part.verdicts], part.next_key)
 
 
@@ -101,11 +96,18 @@ class FlagLifecycleView(ReadingView):
         ],
         responses={
             200: OpenApiResponse(LifecycleSerializer, description="The life as of now."),
-            **problems({**REFUSALS_TO_PEOPLE, 404: "There is no such flag, or the caller may not read its project."}),
+            **problems(
+                {
+                    **REFUSALS_TO_PEOPLE,
+                    **UNUSABLE,
+                    404: "There is no such flag, or the caller may not read its project.",
+                }
+            ),
         },
     )
     def get(self, request: Request, key: str, flag: str) -> Response:
         project = _project(request, key)
+        refuse_parameters(request)
         found = Flag.objects.select_related("project").filter(project=project, key=flag).first()
         if found is None:
             raise NotFound("This project has no such flag.")
@@ -134,10 +136,8 @@ class FlagDebtView(ReadingView):
     )
     def get(self, request: Request, key: str) -> Response:
         project = _project(request, key)
-        unknown = [name for name in request.query_params if name != "days"]
-        if unknown:
-            raise problem(unknown[0][:60], "This parameter is not known. Known is “days”.")
-        days = whole_number(request, "days", largest=MOST_DAYS) or USUAL_DAYS
+        with parameters(request, "days") as asked:
+            days = asked.whole_number("days", largest=MOST_DAYS) or USUAL_DAYS
         scores = debt_trend(project, until=timezone.now().date(), days=days)
         names = ("day", "score", "flags", "stale", "parts")
         return Response({"results": [{name: getattr(each, name) for name in names} for each in scores]})

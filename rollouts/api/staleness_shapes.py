@@ -80,7 +80,7 @@ class ForwardValueSerializer(serializers.Serializer[Facts]):
         help_text="False where people still get different things, environments differ, or the caller may not read one."
     )
     variant = serializers.CharField(allow_null=True, help_text="null: keep the code default.")
-    value = serializers.JSONField(allow_null=True)
+    value = serializers.JSONField(help_text="Any JSON; null where the code default decides or it is not known.")
     sentence = serializers.CharField()
 
 

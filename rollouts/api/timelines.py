@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from flags.api.parameters import refuse_parameters
 from flags.errors import NotFound
 from rollouts.api.reading import (
     PEOPLE_TOO,
@@ -69,6 +70,7 @@ class TimelineView(ReadingView):
     )
     def get(self, request: Request, timeline_id: uuid.UUID) -> Response:
         """Answer with the timeline."""
+        refuse_parameters(request)
         return Response(shape_of(timeline_for(request, timeline_id)))
 
 

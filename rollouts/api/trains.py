@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audits.api.problems import problems
+from flags.api.parameters import Parameters, parameters, refuse_parameters
 from flags.errors import NotFound
-from flags.services.keys import problem
 from rollouts.api import acting
 from rollouts.api.acting import Act, Subject, act_addresses
 from rollouts.api.reading import (
@@ -23,11 +23,9 @@ from rollouts.api.reading import (
     ReadingView,
     environment_of,
     history_of,
-    one_of,
     page_of,
     page_size,
     person,
-    refuse_unknown,
     single,
 )
 from rollouts.api.train_shapes import (
@@ -68,9 +66,10 @@ class TrainsView(ReadingView):
         },
     )
     def get(self, request: Request) -> Response:
-        refuse_unknown(request, ("state", "cursor", "page_size"))
-        rows, state = _readable(request), one_of(request, "state", STATES)
-        part = train_part(rows, state=state, after=_cursor(request, rows), size=page_size(request))
+        rows = _readable(request)
+        with parameters(request, "state", "cursor", "page_size") as asked:
+            state, after, size = asked.one_of("state", STATES), _cursor(asked, rows), page_size(asked)
+        part = train_part(rows, state=state, after=after, size=size)
         return page_of(request, [_shape(view) for view in part.views], str(part.next_id) if part.next_id else None)
 
 
@@ -89,6 +88,7 @@ class TrainDetailView(ReadingView):
         refusals=REFUSALS_TO_PEOPLE,
     )
     def get(self, request: Request, train_id: uuid.UUID) -> Response:
+        refuse_parameters(request)
         return Response(_shape(view_of(_train(request, train_id))))
 
 
@@ -106,14 +106,14 @@ def _train(request: Request, train_id: uuid.UUID) -> ReleaseTrain:
     return found
 
 
-def _cursor(request: Request, rows: QuerySet[ReleaseTrain]) -> ReleaseTrain | None:
-    """The last train of the page before. Raises InvalidInput."""
-    if "cursor" not in request.query_params:
-        return None
+def _cursor(asked: Parameters, rows: QuerySet[ReleaseTrain]) -> ReleaseTrain | None:
+    """The last train of the page before."""
+    text = asked.text("cursor")
     try:
-        return rows.get(pk=uuid.UUID(request.query_params["cursor"]))
+        return None if text is None else rows.get(pk=uuid.UUID(text))
     except (ValueError, ReleaseTrain.DoesNotExist):
-        raise problem("cursor", "This is no page that was answered. Begin again without it.") from None
+        asked.refuse("cursor", "This is no page that was answered. Begin again without it.")
+        return None
 
 
 def _shape(view: TrainView) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from audits.api.problems import problems
 from flags.api.authentication import TokenAuthentication
+from flags.api.parameters import parameters
 from flags.errors import NotFound
 from flags.models import Environment
 from flags.permissions import visible_environments
@@ -22,9 +23,7 @@ from rollouts.api.reading import (
     REFUSALS,
     ReadingView,
     next_address,
-    refuse_no_key,
-    refuse_unknown,
-    whole_number,
+    page_size,
 )
 from rollouts.api.unknown_key_shapes import UnknownKeyPageSerializer
 
@@ -62,10 +61,9 @@ class UnknownKeysView(ReadingView):
     )
     def get(self, request: Request, key: str) -> Response:
         environments = _environments(request, key)
-        refuse_unknown(request, ("cursor", "page_size"))
-        refuse_no_key(request, "cursor")
-        size = whole_number(request, "page_size", largest=LARGEST_PAGE) or PAGE_SIZE
-        project, after = environments[0].project, request.query_params.get("cursor", "")
+        with parameters(request, "cursor", "page_size") as asked:
+            after, size = asked.key("cursor"), page_size(asked)
+        project = environments[0].project
         found = asked_for(project, environments, now=timezone.now())
         lines = sorted((line for line in found.lines if line.key > after), key=lambda line: line.key)
         shown = lines[:size]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from flags.evaluation.instants import instant_text
 from flags.lifecycle.lives import Life
 from flags.lifecycle.readiness import Matter
 from flags.lifecycle.staleness import Staleness
@@ -36,7 +37,7 @@ def stages_as_json(life: Life) -> dict[str, Any]:
     return {
         facts.key: {
             "stage": place.now.stage.value,
-            "since": place.now.since.isoformat() if place.now.since else None,
+            "since": instant_text(place.now.since) if place.now.since else None,
             "sentence": place.now.sentence,
         }
         for facts, place in zip(life.facts.places, life.places, strict=True)
@@ -49,7 +50,7 @@ def reasons_as_json(found: Staleness) -> list[dict[str, Any]]:
     return [
         {
             "code": each.reason.value,
-            "since": each.since.isoformat(),
+            "since": instant_text(each.since),
             "sentence": each.sentence,
             "confidence": each.confidence.value,
             "numbers": each.numbers,

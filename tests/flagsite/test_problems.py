@@ -1,12 +1,18 @@
 """Every error of the API is a problem; every other page keeps its own."""
 
+import ast
 import dataclasses
 import json
 import uuid
+from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.test import Client, RequestFactory
@@ -15,9 +21,14 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from audits.errors import GovernanceError
+from flags.api.titles import TITLES
+from flags.api.tokens import TOKEN_REQUIRED
 from flags.documents import Problem
 from flags.errors import InvalidDocument, PermissionMissing, StaleChange
 from flagsite import problems
+from tests.factories import NOW, World, make_served_world
+from tests.rollouts.test_change_request_api import client_of
+from tests.support.admin import signed_in
 
 ID = uuid.UUID(int=7)
 INSTANT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -90,7 +101,7 @@ def test_governance_error__facts__never_replace_the_members_of_a_problem():
     [
         (Http404("secret internals"), 404, "not_found"),
         (PermissionDenied("secret internals"), 403, "permission_denied"),
-        (exceptions.NotAuthenticated(), 403, "not_authenticated"),
+        (exceptions.NotAuthenticated(), 403, "token_required"),
         (exceptions.MethodNotAllowed("GET"), 405, "method_not_allowed"),
         (exceptions.UnsupportedMediaType("text/plain"), 415, "unsupported_media_type"),
         (exceptions.ParseError(), 400, "parse_error"),
@@ -171,3 +182,121 @@ def test_host__not_allowed__is_a_problem_under_the_api(db: None):
 
     assert response.status_code == 400
     assert body_of(response)["code"] == "bad_request"
+
+
+SINGLE = "/ofrep/v1/evaluate/flags/x"
+PLAN, ACT = f"/api/v1/plans/{ID}", f"/api/v1/trains/{ID}/start"
+YAML, JSON = "application/yaml", "application/json"
+
+
+@pytest.fixture
+def world(db: None) -> Iterator[World]:
+    with time_machine.travel(NOW, tick=False):
+        yield make_served_world()
+
+
+def test_titles__of_every_code__are_one_title(world: World):
+    manager, evaluator, nobody = client_of(world), client_of(world, scope="evaluate"), Client()
+    forged = Client(enforce_csrf_checks=True)
+    forged.force_login(world.ada, backend="django.contrib.auth.backends.ModelBackend")
+    answers = [
+        *(nobody.get(PLAN), nobody.post(SINGLE, {}, JSON), nobody.post("/api/v1/telemetry", {}, JSON)),
+        *(evaluator.get(PLAN), manager.post(SINGLE, {}, JSON)),
+        *(nobody.get("/api/nothing"), manager.get(PLAN), evaluator.post("/ofrep/v1/nothing", {}, JSON)),
+        *(manager.put(PLAN), evaluator.put(SINGLE)),
+        *(manager.post(ACT, "a: b", YAML), evaluator.post(SINGLE, "a: b", YAML)),
+        *(manager.post(ACT, [1], JSON), manager.get("/api/v1/plans?x=1")),
+        *(manager.post(ACT, "{", JSON), manager.post("/api/v1/evaluate/explain", "{", JSON)),
+        *(nobody.get("/api/schema/", headers={"accept": "image/png"}), forged.post(ACT, {}, JSON)),
+    ]
+
+    titles = defaultdict(set)
+    for answer in answers:
+        body = body_of(answer)
+        titles[body["code"]].add(body["title"])
+    assert titles.keys() == {
+        *("token_required", "wrong_scope", "not_found", "method_not_allowed", "unsupported_media_type"),
+        *("invalid_input", "parse_error", "not_acceptable", "csrf_failed"),
+    }
+    assert {code: found for code, found in titles.items() if len(found) != 1} == {}
+
+
+def test_titles__of_rules_and_of_everything_else__do_not_differ():
+    titles = defaultdict(set, {code: {title} for code, title in TITLES.items()})
+    kinds = [GovernanceError]
+    while kinds:
+        kind = kinds.pop()
+        titles[kind.code].add(kind.title)
+        kinds += kind.__subclasses__()
+
+    assert {code: found for code, found in titles.items() if len(found) != 1} == {}
+
+
+def test_titles__of_codes_that_are_written_in_the_source__are_there():
+    makers, written = {"refused", "UnusableBatch", "problem_response"}, set()
+    for text in map(Path.read_text, (Path(settings.BASE_DIR) / "flags").rglob("*.py")):
+        if not any(f"{maker}(" in text for maker in makers):
+            continue
+        for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+            if getattr(call.func, "id", "") in makers:
+                given = [*call.args[:2], *(keyword.value for keyword in call.keywords if keyword.arg == "code")]
+                written |= {one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    # Of the texts among them, codes are those without a space.
+    written = {text for text in written if " " not in text}
+
+    assert {"token_required", "forbidden_field", "unusable_scan"} <= written
+    assert written <= TITLES.keys()
+
+
+def test_token__missing_or_unknown__gets_the_same_words_at_every_door(world: World):
+    answers = [client.get(PLAN) for client in (Client(), Client(headers={"X-API-Key": "fsm_unknown"}))]
+    answers.append(Client().post(SINGLE, {}, JSON))
+
+    assert [(one.status_code, one.json()["code"], one.json()["detail"]) for one in answers] == [
+        (401, "token_required", TOKEN_REQUIRED)
+    ] * 3
+    assert "X-API-Key" in TOKEN_REQUIRED
+    assert "Authorization: Bearer" in TOKEN_REQUIRED
+
+
+def test_token__missing_while_signed_in__is_told_that_a_session_is_none(world: World):
+    body = body_of(signed_in(world.ada).get(PLAN))
+
+    assert (body["status"], body["code"]) == (401, "token_required")
+    assert "this address takes a token, not a session. Send one as X-API-Key" in body["detail"]
+
+
+def test_token__missing_where_people_may_ask_too__says_so():
+    assert "signed in" in body_of(Client().get(f"/api/v1/trains/{ID}"))["detail"]
+
+
+def test_csrf__failed__names_the_header(world: World):
+    forged = Client(enforce_csrf_checks=True)
+    forged.force_login(world.ada, backend="django.contrib.auth.backends.ModelBackend")
+
+    body = body_of(forged.post(ACT, {}, JSON))
+
+    assert (body["status"], body["code"]) == (403, "csrf_failed")
+    assert "X-CSRFToken" in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "sent", "words"),
+    [
+        ("post", ACT, {"data": "[1]", "content_type": JSON}, "body: Send a JSON object"),
+        ("post", ACT, {"data": '{"a":\n1,}', "content_type": JSON}, "not valid JSON (line 2, column 3)"),
+        ("post", ACT, {"data": b'{"a": "\xff"}', "content_type": JSON}, "not text in UTF-8"),
+        ("post", ACT, {"data": '{"a": NaN}', "content_type": JSON}, "number that JSON does not have"),
+        ("post", ACT, {"data": "[" * 100_000, "content_type": JSON}, "nested too deep"),
+        ("post", ACT, {"data": "a: b", "content_type": YAML}, "The body must be application/json in UTF-8"),
+        ("get", "/api/v1/audit-events", {"headers": {"accept": "image/png"}}, "answers as application/json"),
+        ("put", ACT, {}, "does not take PUT. Use POST."),
+        ("delete", PLAN, {}, "does not take DELETE. Use GET."),
+    ],
+)
+def test_refusal__that_the_framework_finds__says_in_our_words_what_to_send(
+    world: World, method: str, address: str, sent: dict[str, Any], words: str
+):
+    client = signed_in(world.ada) if "audit" in address else client_of(world)
+
+    assert words in body_of(getattr(client, method)(address, **sent))["detail"]

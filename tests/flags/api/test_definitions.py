@@ -99,6 +99,13 @@ def test_environment__not_the_tokens__is_not_found(secret: str):
     assert get("/api/v1/environments/%00/flagd.json", secret).status_code in {400, 404}
 
 
+@pytest.mark.parametrize("path", [DEFINITION, REPORT])
+def test_parameter__at_all__is_refused(secret: str, path: str):
+    response = get(f"{path}?selector=x", secret)
+
+    assert (response.status_code, response.json()["problems"][0]["path"]) == (400, "selector")
+
+
 def test_method__that_is_not_reading__is_refused(secret: str):
     for method in ("post", "put", "patch", "delete", "options"):
         response = getattr(Client(), method)(DEFINITION, headers={"X-API-Key": secret})

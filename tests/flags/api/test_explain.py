@@ -224,7 +224,7 @@ def test_explain__limit__is_its_own_and_low(limit: int, source: FakeSource, sett
 
     assert (admitted, last.status_code) == (599, 200)
     assert held.status_code == 429
-    assert held.json()["title"] == "Too many explanations"
+    assert "explanations of this minute" in held.json()["detail"]
     assert held.headers["RateLimit-Policy"] == '"explanations";q=600;w=60'
 
 

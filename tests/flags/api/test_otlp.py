@@ -137,6 +137,7 @@ def test_export__json__is_answered_in_json(plane: Plane):
     ("body", "content_type", "status", "code"),
     [
         (b"{", "application/json", 400, "invalid_otlp"),
+        (b'{"a":' + b"[" * 3_000 + b"]" * 3_000 + b"}", "application/json", 400, "invalid_otlp"),
         (b"\xff\xff", "application/x-protobuf", 400, "invalid_otlp"),
         (b"a=b", "application/x-www-form-urlencoded", 415, "unsupported_media_type"),
         (b" " * 1_000_001, "application/json", 413, "body_too_large"),
@@ -150,6 +151,7 @@ def test_export__that_cannot_be_read__is_a_problem(
     answer = send(address, body, secret=plane.secret, content_type=content_type)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert ("nested too deep" in answer.json()["detail"]) == body.startswith(b'{"a":[')
 
 
 def test_export__larger_unpacked_than_it_might_be_unpacked_at_once__is_a_problem(plane: Plane):

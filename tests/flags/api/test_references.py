@@ -133,6 +133,7 @@ def test_keys__of_the_project__and_of_no_other(world):
 
     assert answer.json()["keys"] == sorted(world.flags)
     assert read(f"/api/v1/projects/{other.project.key}/flag-keys", secret).status_code == 404
+    assert read(f"/api/v1/projects/{world.project.key}/flag-keys?page=2", secret).status_code == 400
 
 
 def test_report__for_another_project__is_refused(world):
@@ -177,6 +178,21 @@ def test_report__older_than_the_newest__is_refused(world):
 
 
 @pytest.mark.parametrize(
+    ("body", "content_type", "words"),
+    [
+        (b'{"scan": {"id": "x", "branch": "main"}}', "application/json", "lacks “project”, “repository”, “scanned_at”"),
+        (b'{"scan": ' + b"[" * 100_000, "application/json", "nested too deep"),
+        (b'{"scan": ' + b"[" * 100_000, "application/x-ndjson", "nested too deep"),
+    ],
+)
+def test_report__that_lacks_fields_or_is_too_deep__is_told_so(body, content_type, words, world):
+    response = send(body, token(world), content_type=content_type)
+
+    assert (response.status_code, response.json()["code"]) == (400, "unusable_scan")
+    assert words in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
     ("content_type", "encoding", "status"),
     [("text/plain", "", 415), ("application/x-ndjson", "br", 415), ("application/x-ndjson", "gzip", 400)],
 )
@@ -218,7 +234,7 @@ def test_scans__beyond_the_limit_of_a_minute__are_refused(world, monkeypatch):
     assert "Retry-After" in response
 
 
-@pytest.mark.parametrize("query", ["flag=gone", "flag=a%00b", "flag=", "page=2"])
+@pytest.mark.parametrize("query", ["flag=gone", "flag=a%00b", "flag=", "page=2", "flag=gone&flag=checkout-redesign"])
 def test_reading__something_that_is_not_there__is_refused(query, world):
     response = read(f"/api/v1/projects/{world.project.key}/code-references?{query}", token(world, "manage"))
 

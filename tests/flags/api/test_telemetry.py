@@ -175,6 +175,7 @@ def test_report__unusable_body__is_a_problem(name: str, source: FakeSource):
     response = send(body, **extra)
 
     assert (response.status_code, response.json()["code"]) == (status, code)
+    assert ("nested too deep" in response.json()["detail"]) == (name == "deep")
     assert response["Content-Type"] == "application/problem+json"
 
 

@@ -74,6 +74,8 @@ def test_use__days_that_cannot_be_used__are_refused(world, days):
 
 def test_use__unknown_parameter_scope_project_or_flag__is_refused(world):
     assert get(world, limit="1").status_code == 400
+    assert get(world, days=["x", "1"]).status_code == 400
+    assert {each["path"] for each in get(world, limit="1", days="0").json()["problems"]} == {"limit", "days"}
     assert get(world, scope="audit").status_code == 403
     assert get(world, f"/api/v1/projects/elsewhere/flags/{world.first_flag.key}/use").status_code == 404
     assert get(world, f"/api/v1/projects/{world.project.key}/flags/none/use").status_code == 404

@@ -127,3 +127,4 @@ def test_impact__tokens_of_elsewhere_and_other_scopes__learn_nothing(bench: Benc
     assert elsewhere.get(place).status_code == _post(elsewhere, request_, {}).status_code == 404
     assert audit.get(place).status_code == _post(audit, request_, {}).status_code == 403
     assert Client().get(place).status_code == 401
+    assert _client(bench).get(f"{place}?x=1").json()["problems"][0]["path"] == "x"

@@ -91,6 +91,7 @@ def test_detail__another_environments_plan__is_not_there(bench: PlanBench) -> No
     plan = bench.plan(environment=bench.staging)
     response = client_of(bench.world).get(f"{LIST}/{plan.pk}")
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert client_of(bench.world).get(f"{LIST}/{plan.pk}?x=1").json()["problems"][0]["path"] == "x"
 
 
 @pytest.mark.parametrize("scope", [scope for scope in TokenScope.values if scope != TokenScope.MANAGE])

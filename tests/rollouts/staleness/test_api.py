@@ -64,6 +64,7 @@ def test_stale__line__says_why(world: World) -> None:
     assert line["flag"] == "checkout-redesign"
     assert line["stage"] == "settled"
     assert line["reasons"][0]["code"] == "fully_rolled_out"
+    assert (line["staleSince"][-1], line["reasons"][0]["since"][-1]) == ("Z", "Z")
     assert "everybody gets “on”" in line["reasons"][0]["sentence"]
     assert {each["code"] for each in line["cautions"]} == {"no_figures", "not_scanned"}
 
@@ -80,6 +81,9 @@ def test_lifecycle__flag__is_judged_afresh(world: World) -> None:
         "sentence": "Everybody gets “on”: write its value.",
     }
     assert found["guards"] == []
+    instants = [found["staleSince"], found["stage"]["since"], *(each["since"] for each in found["reasons"])]
+    instants += [each["since"] for each in found["stages"] if each["since"]]
+    assert {instant[-1] for instant in instants} == {"Z"}
 
 
 def test_lifecycle__value_that_production_serves__is_read_only_where_production_is(world: World) -> None:
@@ -120,6 +124,9 @@ def test_debt__days__are_a_trend(world: World) -> None:
         "stale?sort=key",
         "debt?days=401",
         "debt?from=1",
+        "flags/checkout-redesign/lifecycle?x=1",
+        "drift?x=1",
+        "calendar.ics?x=1",
     ],
 )
 def test_parameters__not_known__are_refused(world: World, rest: str) -> None:
@@ -127,6 +134,14 @@ def test_parameters__not_known__are_refused(world: World, rest: str) -> None:
 
     assert response.status_code == 400
     assert response.json()["problems"]
+
+
+def test_parameters__several_that_cannot_be_used__are_all_told(world: World) -> None:
+    response = read(client_of(world), world, "stale?reason=foo&kind=bar&confidence=x&readiness=y&page_size=&bogus=1")
+
+    told = {each["path"]: each["message"] for each in response.json()["problems"]}
+    assert told.keys() == {"reason", "kind", "confidence", "readiness", "page_size", "bogus"}
+    assert all(f"{path}: {message}" in response.json()["detail"] for path, message in told.items())
 
 
 @pytest.mark.parametrize("rest", ["stale", "debt", "flags/checkout-redesign/lifecycle"])

@@ -256,7 +256,7 @@ def test_act__without_a_session_or_without_the_token_of_the_form__is_refused(ben
     timeline = warned(bench)
     forged = Client(enforce_csrf_checks=True)
     forged.force_login(bench.world.rita, backend="django.contrib.auth.backends.ModelBackend")
-    assert act(forged, timeline, "end").json()["code"] == "permission_denied"
+    assert act(forged, timeline, "end").json()["code"] == "csrf_failed"
     assert act(Client(), timeline, "end").status_code == 401
     assert reloaded(timeline).state == "running"
 

@@ -91,6 +91,7 @@ def test_detail__every_state_can_be_read(bench: TimelineBench, state: TimelineSt
 def test_detail__another_environments_timeline__is_not_there(bench: TimelineBench) -> None:
     elsewhere = bench.draft_in(bench.staging)
     assert client_of(bench.world).get(f"{LIST}/{elsewhere.pk}").status_code == 404
+    assert client_of(bench.world).get(f"{LIST}/{elsewhere.pk}?x=1").status_code == 400
 
 
 def test_other_scopes__are_refused(bench: TimelineBench) -> None:

@@ -109,6 +109,9 @@ def test_detail__says_where_each_plan_stands_and_what_it_waits_for(bench: TrainB
     assert "comes first in the release train" in found["plans"][1]["waitsFor"]
     assert titles(client.get(f"{LIST}?state=running")) == [str(train.pk)]
     assert titles(client.get(f"{LIST}?state=draft")) == []
+    assert client.get(f"{LIST}/{train.pk}?x=1").status_code == 400
+    several = client.get(f"{LIST}?state=x&cursor={other.pk}&page_size=0").json()["problems"]
+    assert {each["path"] for each in several} == {"state", "cursor", "page_size"}
 
 
 @pytest.mark.parametrize("scope", [scope for scope in TokenScope.values if scope != TokenScope.MANAGE])
@@ -196,6 +199,6 @@ def test_act__of_somebody_who_only_looks__or_without_the_token_of_the_form__is_r
     forged = Client(enforce_csrf_checks=True)
     forged.force_login(world.rita, backend="django.contrib.auth.backends.ModelBackend")
     codes = [act(client, train, "start").json()["code"] for client in (signed_in(world.vera), forged)]
-    assert codes == ["permission_missing", "permission_denied"]
+    assert codes == ["permission_missing", "csrf_failed"]
     assert act(Client(), train, "start").status_code == 401
     assert train_again(train).state == "draft"
