@@ -21,7 +21,7 @@ from unfold.admin import ModelAdmin
 
 from audits.context import Actor
 from audits.errors import GovernanceError
-from flags.errors import PermissionMissing
+from flags.errors import InvalidInput, PermissionMissing
 
 STOCK_DOOR = (
     "Nothing is saved through this page. Use the page made for this change, so that it is checked and recorded."
@@ -65,16 +65,24 @@ def message_errors(request: HttpRequest) -> Iterator[None]:
 
 
 def add_problems(form: forms.BaseForm, error: GovernanceError) -> None:
-    """Put a domain error's sentence on top of the form and its problems on the fields they name."""
+    """Put a domain error's problems on the fields they name, and its sentence on top of the form.
+
+    What is wrong with fields alone is said at the fields alone: the sentence names them as services know them.
+    """
+    found = [_place_and_text(problem) for problem in error.facts.get("problems") or []]
     rest: list[str] = []
-    for problem in error.facts.get("problems") or []:
-        place, text = _place_and_text(problem)
-        field = next((name for name in (place, f"{place}s") if name in form.fields), None)
+    for place, text in found:
+        field = next((name for name in (place, f"{place}s") if _is_shown(form, name)), None)
         if field:
             form.add_error(field, text)
         else:
             rest.append(f"{place}: {text}" if place else text)
-    form.add_error(None, [error.message, *[line for line in rest if line != error.message]])
+    if rest or not found or not isinstance(error, InvalidInput):
+        form.add_error(None, [error.message, *[line for line in rest if line not in error.message]])
+
+
+def _is_shown(form: forms.BaseForm, name: str) -> bool:
+    return name in form.fields and not form.fields[name].widget.is_hidden
 
 
 def _place_and_text(problem: Any) -> tuple[str, str]:

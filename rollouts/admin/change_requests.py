@@ -32,6 +32,9 @@ from rollouts.services.change_requests import look_at_request
 
 READING = ["GET", "HEAD"]
 KEPT_FIELDS = ("title", "reason", "ticket_url", "comment", "body", "reply_to", "text", "has_reservation")
+# Fields that the page shows a problem at.
+MARKED_FIELDS = {"title", "reason", "ticket_url", "comment", "text", "apply_at"}
+MARKED = "Nothing was done yet. Put right what is marked; everything you typed is still here."
 
 
 @admin.register(ChangeRequest)
@@ -129,13 +132,16 @@ class ChangeRequestAdmin(
 
 def _typed(act: str, call: Call, error: GovernanceError) -> dict[str, Any]:
     """What the page keeps of a refused act. After a digest mismatch the person looks first, so no dialog opens."""
-    problems = [item for item in error.facts.get("problems") or [] if isinstance(item, dict)]
+    found = [item for item in error.facts.get("problems") or [] if isinstance(item, dict)]
+    problems = {str(item.get("path")): str(item.get("message")) for item in found}
+    is_marked = bool(problems) and problems.keys() <= MARKED_FIELDS
     return {
         "act": act,
-        "message": error.message,
+        "message": MARKED if is_marked else error.message,
+        "is_marked": is_marked,
         "title": error.title,
         "opens": "" if isinstance(error, DigestMismatch) else act,
         "fields": {name: call.text(name) for name in KEPT_FIELDS},
-        "problems": {str(item.get("path")): str(item.get("message")) for item in problems},
+        "problems": problems,
         "schedule": typed_schedule(call.fields) if "when" in call.fields else None,
     }

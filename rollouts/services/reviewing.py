@@ -13,6 +13,7 @@ from audits.context import Actor
 from flags import permissions
 from flags.errors import PermissionMissing
 from flags.services.attempts import attempt
+from flags.services.keys import problem
 from flags.services.tickets import governed_write
 from rollouts.errors import ApprovalRefused, ConcurrentUpdate
 from rollouts.models import Approval, ChangeRequest, DissentKind
@@ -94,7 +95,9 @@ def give_approval(
     """The approval alone, inside a transaction of the caller, who applies what is due once that is committed."""
     request = lock_request(request_id)
     permissions.require(actor, permissions.APPROVE, request.environment)
-    text = checked_prose(comment, field="comment", required=has_reservation)
+    text = checked_prose(comment, field="comment")
+    if has_reservation and not text:
+        raise problem("comment", "Write what the reservation is.")
     origin = request.current_state
     next_state(origin, Act.APPROVE)
     refuse_expired(request, now)

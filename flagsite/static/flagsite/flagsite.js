@@ -57,6 +57,16 @@
     });
   }
 
+  /* What is said beside a field belongs to it for those, too, who do not see where it stands. */
+  function markBad(field, number) {
+    const control = field.querySelector("input:not([type=hidden]), select, textarea");
+    const said = field.querySelector(".fs-error");
+    if (!control || !said || control.hasAttribute("aria-invalid")) { return; }
+    said.id = said.id || "said-" + number;
+    control.setAttribute("aria-invalid", "true");
+    control.setAttribute("aria-describedby", [control.getAttribute("aria-describedby"), said.id].filter(Boolean).join(" "));
+  }
+
   document.addEventListener("click", function (event) {
     const copy = event.target.closest("[data-fs-copy]");
     const add = event.target.closest("[data-fs-add-row]");
@@ -88,6 +98,7 @@
     document.querySelectorAll("[data-fs-shows]").forEach(showFor);
     document.querySelectorAll("[data-fs-auto-button]").forEach(function (button) { button.classList.add("fs-hidden"); });
     document.querySelectorAll("[data-fs-key-of]").forEach(suggestKey);
+    document.querySelectorAll(".fs-field-bad").forEach(markBad);
     const place = document.querySelector("[data-fs-focus]");
     if (place) { place.focus(); }
     const replace = document.querySelector("[data-fs-forget]");

@@ -42,6 +42,27 @@ def test_reservation__without_words__asks_for_them_and_keeps_the_tick(bench: Ben
 
     dialog = text.partition('id="dialog-approve"')[2].partition("</dialog>")[0]
     assert 'name="has_reservation" value="1" checked' in dialog
+    assert 'aria-invalid="true" aria-describedby="approve-comment-error"' in dialog
+    assert 'id="approve-comment-error">Write what the reservation is.</p>' in dialog
+    assert "Put right what is marked" in text
+
+
+WITHOUT_WORDS = [
+    ("request_changes", "text", "request-changes-text"),
+    ("reject", "reason", "reject-reason"),
+    ("comment", "body", "comment"),
+]
+
+
+@pytest.mark.parametrize(("act", "field", "place"), WITHOUT_WORDS)
+def test_act__without_its_words__says_so_at_the_field_and_names_none(
+    bench: Bench, act: str, field: str, place: str
+) -> None:
+    text = _post(bench, bench.submitted(), act, "anna", **{field: "  "})
+
+    assert f'id="{place}-error">It may not be empty.</p>' in text
+    assert f'aria-invalid="true" aria-describedby="{place}-error"' in text
+    assert "Fill in" not in text
 
 
 def test_request_changes__holds_back_and_can_be_taken_back_on_the_page(bench: Bench) -> None:
