@@ -16,7 +16,7 @@ from audits.scope import scope_of
 from audits.selectors import timeline_of_flag
 from audits.sentences import sentence_of
 from flags import permissions
-from flags.admin.forms import FlagDetailsForm, NewFlagForm, RuleDetailsForm, variant_forms
+from flags.admin.forms import BaseVariants, FlagDetailsForm, NewFlagForm, RuleDetailsForm, variant_forms
 from flags.admin.governed import GovernedAdmin, actor_of, form_errors, signed_in
 from flags.admin.life_strip import life_strip
 from flags.admin.panels import panels, requests_by_cell, say_changed
@@ -131,8 +131,7 @@ class FlagAdmin(GovernedAdmin):
         posted = request.POST if request.method == "POST" else None
         form = NewFlagForm(posted, project=project, initial={"owner": user.pk, "key": request.GET.get("key", "")[:100]})
         variants = variant_forms(posted)
-        # Both are asked, so that everything that is wrong is said at once.
-        if posted is not None and all([form.is_valid(), variants.is_valid()]):
+        if posted is not None and _are_valid(form, variants):
             with form_errors(form):
                 values = {**form.values(), "variants": variants.variants()}
                 flag = create_flag(project.pk, actor=actor_of(request), now=timezone.now(), **values)
@@ -186,6 +185,13 @@ class FlagAdmin(GovernedAdmin):
                 f"Creating and describing flags needs the role editor in one environment of {project.name}. "
                 f"Ask an administrator of {project.name} for it."
             )
+
+
+def _are_valid(form: NewFlagForm, variants: BaseVariants) -> bool:
+    """Both are asked, so that everything that is wrong is said at once."""
+    is_valid = form.is_valid()
+    variants.value_schema = form.cleaned_data.get("value_schema")
+    return variants.is_valid() and is_valid
 
 
 def _save_details(request: HttpRequest, flag: Flag, form: FlagDetailsForm) -> str:

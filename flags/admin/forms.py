@@ -1,16 +1,21 @@
 """Forms of the pages about flags: they turn text into values; the rules are the services'."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from django import forms
 from django.contrib.auth import get_user_model
 from django.forms.formsets import BaseFormSet
 
+from flags.admin.governed import add_problems
 from flags.admin.posted import parse_document
+from flags.documents import initial_document, validate_config, validate_value_schema
+from flags.errors import InvalidInput
 from flags.models import Flag, Project, Team
 from flags.models.flags import FlagKind, ValueType
+from flags.services.flags import check_fields
 
 KEY_WIDGET = forms.TextInput(
     attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none", "data-fs-key-of": "id_name"}
@@ -90,6 +95,15 @@ class FlagDetailsForm(PlainForm):
         assert isinstance(owner, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         owner.queryset = people
 
+    def clean(self) -> dict[str, Any]:
+        """Say all at once what is wrong with the texts, as the services would one call later."""
+        texts = {name: read(self.cleaned_data[name]) for name, read in _TEXTS.items() if name in self.cleaned_data}
+        try:
+            check_fields(texts)
+        except InvalidInput as error:
+            add_problems(self, error)
+        return self.cleaned_data
+
     @staticmethod
     def initial_of(flag: Flag) -> dict[str, Any]:
         """The form as the flag is now."""
@@ -111,7 +125,7 @@ class FlagDetailsForm(PlainForm):
             "kind": data["kind"],
             "owner_id": data["owner"].pk if data["owner"] else None,
             "tags": _split(data["tags"]),
-            "links": [line.strip() for line in data["links"].splitlines() if line.strip()],
+            "links": _lines(data["links"]),
         }
 
 
@@ -173,6 +187,14 @@ class NewFlagForm(FlagDetailsForm):
     )
     field_order = ("name", "key", "description", "kind", "value_type")
 
+    def clean(self) -> dict[str, Any]:
+        """The same for the schema."""
+        data = super().clean()
+        if data.get("value_type") == ValueType.OBJECT and data.get("value_schema") is not None:
+            for found in validate_value_schema(data["value_schema"]):
+                self.add_error("value_schema", found.message)
+        return data
+
     def values(self) -> dict[str, Any]:
         """The fields as the services take them."""
         data = self.cleaned_data
@@ -203,9 +225,10 @@ class BaseVariants(BaseFormSet):  # type: ignore[type-arg]
     """The variants of a new flag. `value_type` says how values are read."""
 
     value_type: str = ValueType.BOOLEAN
+    value_schema: Any = None
 
     def clean(self) -> None:
-        """Read every value; say at the row what cannot be read."""
+        """Read every value; say at the row what cannot be read or used."""
         if self.value_type == ValueType.BOOLEAN:
             return
         rows = [form for form in self.forms if hasattr(form, "cleaned_data") and not form.is_blank]
@@ -216,6 +239,27 @@ class BaseVariants(BaseFormSet):  # type: ignore[type-arg]
                 form.cleaned_data["read"] = read_value(form.cleaned_data.get("value", ""), self.value_type)
             except forms.ValidationError as error:
                 form.add_error("value", error)
+        self._say_what_cannot_be_used(rows)
+
+    def _say_what_cannot_be_used(self, rows: list[Any]) -> None:
+        """Names are judged together, values each for itself: one that cannot be stored would hide the others."""
+        if self.value_type not in ValueType.values:
+            return
+        names = [str(row.cleaned_data.get("name", "")).strip() for row in rows]
+        self._mark(rows, [{"name": name, "value": None} for name in names], "name")
+        for row in rows:
+            if "read" in row.cleaned_data:
+                self._mark([row], [{"name": "alone", "value": row.cleaned_data["read"]}], "value")
+
+    def _mark(self, rows: list[Any], variants: list[dict[str, Any]], field: str) -> None:
+        document = initial_document("new", self.value_type, variants)
+        problems = validate_config(
+            document, value_type=self.value_type, value_schema=self.value_schema, segment_keys=frozenset()
+        )
+        for problem in problems:
+            place = re.match(rf"variants\[(\d+)\]\.{field}", problem.path)
+            if place and field not in rows[int(place[1])].errors:
+                rows[int(place[1])].add_error(field, problem.message)
 
     def variants(self) -> list[dict[str, Any]] | None:
         """The variants as documents hold them; None stands for on and off."""
@@ -256,6 +300,13 @@ def read_value(text: str, value_type: str) -> Any:
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+_TEXTS: dict[str, Callable[[str], Any]] = {"key": str, "name": str, "description": str, "tags": _split, "links": _lines}
 
 
 def _storable(value: Any) -> Any:

@@ -114,6 +114,7 @@ class RuleLine:
 class FlagCard:
     """What one flag serves in one environment, in words. `change` is the history row of the current version.
 
+    `once_on`: what everyone gets once it is switched on, where no rule and no target tells people apart.
     `may_switch_off` is about protected environments, where that takes no approval.
     """
 
@@ -122,6 +123,7 @@ class FlagCard:
     rules: Sequence[RuleLine] = ()
     targets: Sequence[tuple[str, int, str]] = ()
     otherwise: str = ""
+    once_on: str = ""
     off_means: str = ""
     change: Any = None
     may_switch_off: bool = False
@@ -289,6 +291,7 @@ def _described(cell: Cell, document: Mapping[str, Any], change: Any) -> FlagCard
             for entry in document.get("targets", ())
         ],
         otherwise="" if everyone_has_a_rule else _otherwise(document, bool(rules or document.get("targets"))),
+        once_on="" if rules or document.get("targets") else _default_words(document),
         off_means=off_means,
         change=change,
     )
@@ -301,8 +304,12 @@ def _rule_line(rule: Mapping[str, Any]) -> RuleLine:
 
 def _otherwise(document: Mapping[str, Any], has_rules: bool) -> str:
     who = "Everyone else" if has_rules else "Everyone"
+    return f"{who}: {_default_words(document)}"
+
+
+def _default_words(document: Mapping[str, Any]) -> str:
     name = document["default_variant"]
-    return f"{who}: the default of the application’s own code" if name is None else f"{who}: “{name}”"
+    return "the default of the application’s own code" if name is None else f"“{name}”"
 
 
 def _name(person: Any) -> str:

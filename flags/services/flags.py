@@ -23,7 +23,7 @@ from flags.models.flags import FlagKind, ValueType
 from flags.services.administering import administered_project, require_everywhere
 from flags.services.attempts import attempted
 from flags.services.configs import apply_change_set
-from flags.services.keys import checked_key, checked_text, problem
+from flags.services.keys import checked_key, checked_text, problem, together
 from flags.services.retirement import lock_flags
 from flags.services.tickets import governed_write
 from flags.services.tombstones import free_key, refuse_alike
@@ -61,17 +61,9 @@ def create_flag(
     if project is None:
         raise NotFound("This project does not exist.", project_id=str(project_id))
     _require_editor(actor, project)
-    flag = Flag(
-        project=project,
-        key=checked_key(key, what="flag"),
-        value_type=value_type,
-        value_schema=value_schema,
-        created_at=now,
-    )
-    if value_type not in ValueType.values:
-        raise problem("value_type", f"Choose one of {', '.join(ValueType.values)}.")
-    fields = {"name": name, "description": description, "kind": kind, "owner_id": owner_id}
-    _set_fields(flag, {**fields, "tags": list(tags), "links": list(links)})
+    flag = Flag(project=project, value_schema=value_schema, created_at=now)
+    fields = {"key": key, "name": name, "description": description, "kind": kind, "value_type": value_type}
+    _set_fields(flag, {**fields, "owner_id": owner_id, "tags": list(tags), "links": list(links)})
     _check_schema(flag)
     document = initial_document(flag.key, value_type, variants)
     with transaction.atomic():
@@ -233,13 +225,28 @@ def _set_up(flag: Flag, document: dict[str, Any], *, actor: Actor, now: datetime
             apply_change_set(change_set, actor=actor, authority=DirectEdit(), now=now, reason="Created, switched off")
 
 
+def check_fields(fields: Mapping[str, Any]) -> None:
+    """Raise InvalidInput with all that is wrong with these fields of a flag."""
+    _set_fields(Flag(), fields)
+
+
 def _set_fields(flag: Flag, fields: Mapping[str, Any]) -> None:
+    found: list[InvalidInput] = []
     for name, value in fields.items():
-        setattr(flag, name, _checked(flag, name, value))
+        try:
+            setattr(flag, name, _checked(flag, name, value))
+        except InvalidInput as error:
+            found.append(error)
+    if found:
+        raise together(found)
 
 
 def _checked(flag: Flag, name: str, value: Any) -> Any:
     match name:
+        case "key":
+            return checked_key(value, what="flag")
+        case "value_type" if value not in ValueType.values:
+            raise problem("value_type", f"Choose one of {', '.join(ValueType.values)}.")
         case "name":
             return checked_text(value, field="name", longest=120, required=True)
         case "description":

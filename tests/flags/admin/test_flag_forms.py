@@ -20,6 +20,9 @@ def form(**fields: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+PARTS = ("name", "value")
+
+
 def test_new_flag__editor__is_created_switched_off_where_nothing_is_protected(world: World) -> None:
     response = signed_in(world.rita).post(reverse("admin:flags_flag_add") + f"?project={world.project.key}", form())
 
@@ -106,6 +109,47 @@ def test_new_flag__hostile_schema__is_an_error_of_the_form(world: World, schema:
     assert response.status_code == 200
     assert sentence in text_of(response)
     assert not Flag.objects.exists()
+
+
+def test_new_flag__many_things_wrong__are_all_said_at_their_fields(world: World) -> None:
+    rows = [("a", "9" * 26), ("a", "2"), ("", "3"), ("b", "many")]
+    typed = {f"variants-{n}-{part}": text for n, row in enumerate(rows) for part, text in zip(PARTS, row, strict=True)}
+    fields = {"key": "My Flag!!", "links": "notalink\njavascript:", "tags": "x" * 41, "value_type": "integer", **typed}
+
+    response = signed_in(world.rita).post(
+        reverse("admin:flags_flag_add"), form(**{"variants-TOTAL_FORMS": "4", **fields})
+    )
+
+    text = text_of(response)
+    said = {name: " ".join(response.context["form"].errors.get(name, [])) for name in ("key", "links", "tags")}
+    assert said["key"].startswith("The key of a flag starts with")
+    assert said["links"].startswith("A link starts with")
+    assert said["tags"] == "It has 41 characters; 40 are the most."
+    assert [sorted(row.errors) for row in response.context["variants"]] == [["value"], ["name"], ["name"], ["value"]]
+    assert "There are two variants named “a”. Rename one." in text
+    assert 'aria-describedby="id_key_helptext id_key_error"' in text
+    assert 'id="id_key_error"' in text
+    assert "Nothing was saved yet. Put right what is marked below" in text
+    for kept in ("My Flag!!", "notalink", "9" * 26, "many"):
+        assert kept in text
+    assert not Flag.objects.exists()
+
+
+def test_new_flag__values_that_do_not_fit_the_schema__are_marked(world: World) -> None:
+    fields = {"value_type": "object", "variants-0-name": "a", "variants-0-value": '{"a": 1}', "key": "My Flag!!"}
+
+    response = signed_in(world.rita).post(
+        reverse("admin:flags_flag_add"), form(**fields, value_schema='{"required": ["b"]}')
+    )
+
+    assert sorted(response.context["variants"].forms[0].errors) == ["value"]
+    assert "key" in response.context["form"].errors
+
+
+def test_new_flag__switched_off__says_plainly_what_everyone_would_get(world: World) -> None:
+    response = signed_in(world.rita).post(reverse("admin:flags_flag_add"), form(), follow=True)
+
+    assert "When switched on, everyone would get “off”." in text_of(response)
 
 
 def test_new_flag__protected_environment_out_of_sight__is_not_named(world: World) -> None:
