@@ -100,6 +100,11 @@ def facts_of(event: AuditEvent) -> SafeString:
     )
 
 
+def digest_of(text: str) -> SafeString:
+    """A digest, which has no blank to break at: on a narrow screen it goes on in the next line."""
+    return format_html('<code style="overflow-wrap: anywhere">{}</code>', text)
+
+
 def page_of(kind: str, thing: str) -> str:
     """The address of a thing's page, empty where there is none."""
     name = _PAGES.get(kind)

@@ -28,7 +28,7 @@ from audits.belonging import KINDS, Matter, number_in
 from audits.models import AuditEvent
 from audits.scope import scope_of
 from audits.selectors import actor_ids_named, attach_matters, attach_names, events_matching, name_of_thing
-from audits.sentences import place_name, sentence_of
+from audits.sentences import actor_name, place_name, sentence_of
 
 SAFE_METHODS = ("GET", "HEAD")
 FILTER_PARAMETERS = frozenset(
@@ -91,6 +91,8 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
         "event_id",
         "actor_reference",
         "target_reference",
+        "own_hash",
+        "hash_before",
     )
     fieldsets = (
         (None, {"fields": ("what", "when", "who", "reason_given", "act", "everything")}),
@@ -104,8 +106,8 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
                     "event_id",
                     "actor_reference",
                     "target_reference",
-                    "hash",
-                    "previous_hash",
+                    "own_hash",
+                    "hash_before",
                 )
             },
         ),
@@ -215,7 +217,7 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Who")
     def who(self, event: AuditEvent) -> str:
         via = f", via {event.via}" if event.via else ""
-        return f"{event.actor_label} ({event.actor_kind}{via})"
+        return f"{actor_name(event.actor_label)} ({event.actor_kind}{via})"
 
     @admin.display(description="Target")
     def target(self, event: AuditEvent) -> SafeString | str:
@@ -252,6 +254,14 @@ class AuditEventAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Id of the target")
     def target_reference(self, event: AuditEvent) -> str:
         return f"{event.target_type} {event.target_id}".strip()
+
+    @admin.display(description="Hash")
+    def own_hash(self, event: AuditEvent) -> SafeString:
+        return cells.digest_of(event.hash)
+
+    @admin.display(description="Previous hash")
+    def hash_before(self, event: AuditEvent) -> SafeString:
+        return cells.digest_of(event.previous_hash)
 
 
 def _ids_beginning(text: str) -> tuple[UUID, UUID] | None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audits.actions import Action
+from audits.context import Actor
 from audits.models import AuditEvent
 from audits.trail import Target
 from tests.audits.trails import NOW, note, note_many, person
@@ -339,6 +340,13 @@ def test_detail__event__shows_every_fact_and_both_hashes(auditor):
     assert page.count("<h1") == 1
 
 
+def test_detail__rule_of_the_system__is_called_as_in_the_sentence(auditor):
+    page = html(auditor, page_of(note(actor=Actor.system("rollouts.apply_due_changes"))))
+
+    assert "The schedule (system, via task)" in page
+    assert "system rollouts.apply_due_changes" in page
+
+
 def test_detail__page__offers_no_way_to_write(auditor):
     page = html(auditor, page_of(note()))
 
@@ -404,3 +412,18 @@ def test_pages__scope__hides_other_projects_and_environments(settings, auditor):
 
 def test_pages__nobody_signed_in__leads_to_the_sign_in():
     assert Client().get(LIST).status_code == 302
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_detail__narrow_screen__needs_no_scrolling_sideways(live_server, page, auditor):
+    event = note(data={"digest": "a" * 64, "approver_ids": [str(uuid4())]})
+    cookie = {"name": "sessionid", "value": auditor.cookies["sessionid"].value, "url": live_server.url}
+    page.context.add_cookies([cookie])
+    page.set_viewport_size({"width": 390, "height": 800})
+
+    page.goto(f"{live_server.url}{page_of(event)}")
+    page.get_by_text("All facts as JSON").click()
+
+    assert page.get_by_text(event.hash).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
