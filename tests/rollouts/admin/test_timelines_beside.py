@@ -114,7 +114,7 @@ def test_editor__draft_beside_a_live_one__is_saved_but_not_proposed(bench):
     [
         ("", "Say why it ends: nobody can approve it without a reason."),
         ("   ", "Say why it ends: nobody can approve it without a reason."),
-        ("x" * 4001, "Shorten reason to"),
+        ("x" * 4001, "It has 4001 characters; 4000 are the most."),
     ],
     ids=["empty", "blank", "too long"],
 )
