@@ -9,7 +9,7 @@ from tests.journeys.visits import Visit
 from tests.rollouts.support import Bench
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Dialog
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 WHY = "Checked with support: nobody complains at 5 %"
@@ -22,7 +22,12 @@ def test_draft__comment_sent_and_people_counted__unsaved_reason_is_still_there(
     request = Bench(world, world.first_flag).draft()
     visit = Visit(browser, live_server.url, world.rita)
     warned: list[str] = []
-    visit.page.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.accept()))
+
+    def accept(dialog: "Dialog") -> None:
+        warned.append(dialog.type)
+        dialog.accept()
+
+    visit.page.on("dialog", accept)
     visit.open("rollouts_changerequest_change", request.pk)
 
     visit.page.fill("#draft-reason", WHY)

@@ -70,7 +70,7 @@ def test_reach__in_words(reach: StageReach, words: str) -> None:
 def test_reach__of_each_stage__is_about_its_share_and_takes_nothing_away(bench: PlanBench) -> None:
     found = dry(bench.plan(environment=bench.staging))
 
-    exposed = [reach.exposed / reach.people for reach in found.reach]
+    exposed = [(reach.exposed or 0) / reach.people for reach in found.reach]
     assert all(abs(part - share) < 0.03 for part, share in zip(exposed, (0.1, 0.5, 1.0), strict=True))
     assert [reach.lost for reach in found.reach] == [0, 0, 0]
     assert sum(reach.gained for reach in found.reach) == found.reach[0].people
