@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
 from flags import snapshots
+from flags.api.titles import TITLES
 from flags.api.tokens import presented_secret
 from flags.api.wire import PROBLEM_TYPE, problem_document
 from flags.snapshots import SnapshotStore
@@ -37,8 +38,7 @@ def only_read(view: View) -> View:
         if request.method in ("GET", "HEAD"):
             return view(request)
         detail = f"Health is read with GET, not with {str(request.method)[:20]}."
-        title = "This method is not supported here"
-        response = _problem(405, code="method_not_allowed", title=title, detail=detail)
+        response = _problem(405, code="method_not_allowed", detail=detail)
         response.headers["Allow"] = "GET, HEAD"
         return response
 
@@ -50,11 +50,11 @@ def only_read(view: View) -> View:
 def nothing(request: HttpRequest, *args: str) -> HttpResponse:
     """404 for every other address under /healthz."""
     detail = "There is nothing at this address. Ask /healthz/live, /healthz/ready or /healthz/snapshot."
-    return _problem(404, code="not_found", title="There is no such thing here", detail=detail)
+    return _problem(404, code="not_found", detail=detail)
 
 
-def _problem(status: int, *, code: str, title: str, detail: str) -> HttpResponse:
-    document = problem_document(status, code=code, title=title, detail=detail)
+def _problem(status: int, *, code: str, detail: str) -> HttpResponse:
+    document = problem_document(status, code=code, title=TITLES[code], detail=detail)
     return JsonResponse(document, status=status, content_type=PROBLEM_TYPE)
 
 

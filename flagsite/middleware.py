@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.utils.encoding import escape_uri_path
 from django_structlog.middlewares import RequestMiddleware
 
+from flags.api.titles import TITLES
 from flags.api.wire import PROBLEM_TYPE, problem_document
 from flagsite.charsets import content_type_problem
 
@@ -45,7 +46,7 @@ def _not_served(request: HttpRequest) -> HttpResponse:
     headers = {"Cache-Control": "no-store"}
     if not request.path_info.startswith(_PROBLEM_PREFIXES):
         return HttpResponse(f"{_NOT_SERVED}\n", status=400, content_type="text/plain; charset=utf-8", headers=headers)
-    problem = problem_document(400, code="bad_request", title="The request cannot be read", detail=_NOT_SERVED)
+    problem = problem_document(400, code="bad_request", title=TITLES["bad_request"], detail=_NOT_SERVED)
     return JsonResponse(problem, status=400, content_type=PROBLEM_TYPE, headers=headers)
 
 

@@ -236,7 +236,8 @@ def _shape(plan: RolloutPlan, act: PlanAct, *, actor: Actor, now: datetime, fiel
         return
     evidence, by = {"former_digest": plan.digest}, shapers(plan, actor)
     with correlation(plan.correlation_id):
-        step(plan, act, actor=actor, now=now, evidence=evidence, contributors=by, **fields)
+        why = fields.get("reason", "")
+        step(plan, act, actor=actor, now=now, reason=why, evidence=evidence, contributors=by, draft=fields)
 
 
 def _refuse_moved(plan: RolloutPlan) -> None:

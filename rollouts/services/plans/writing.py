@@ -65,18 +65,20 @@ def step(
     reason: str = "",
     revision: int | None = None,
     evidence: dict[str, Any] | None = None,
+    draft: dict[str, Any] | None = None,
     **fields: Any,
 ) -> PlanStep:
     """Write what `act` leads to, provided nobody wrote since `plan` was read, with its step and its event.
 
-    `fields` are columns of the plan. A plan holds its flags while it is live. Raises InvalidPlanTransition where the
-    state does not allow the act, FlagInOtherPlan where another plan holds a flag, FlagIsEnding where a timeline ends
-    one, and ConcurrentUpdate for the loser of a race. To be called with the plan locked, in the transaction that writes
-    flags.
+    `fields` are columns of the plan, and so is what `draft` holds: a draft has a reason of its own. A plan holds its
+    flags while it is live. Raises InvalidPlanTransition where the state does not allow the act, FlagInOtherPlan where
+    another plan holds a flag, FlagIsEnding where a timeline ends one, and ConcurrentUpdate for the loser of a race. To
+    be called with the plan locked, in the transaction that writes flags.
     """
     target, origin, from_stage = next_plan_state(plan.current_state, act), plan.state, plan.stage
     as_read = RolloutPlan.objects.filter(pk=plan.pk, state=plan.state, lock_version=plan.lock_version)
     sequence = plan.sequence + 1
+    fields |= draft or {}
     with governed_write(plan.environment_id):
         written = as_read.update(state=target.value, sequence=sequence, lock_version=F("lock_version") + 1, **fields)
         if written != 1:

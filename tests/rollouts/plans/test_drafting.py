@@ -137,6 +137,17 @@ def test_an_edit_is_prepared_on_how_flags_are_now_and_names_who_shaped_it(bench:
     assert stale.code == "plan_moved_on"
 
 
+def test_an_edited_reason_is_kept_and_told_in_the_trail(bench: PlanBench) -> None:
+    plan = bench.plan()
+    told: dict[str, Any] = {"actor": actor_of(bench.world.rita), "now": NOW, "digest": plan.digest}
+
+    edited = drafting.edit_plan(plan.pk, reason="Sales asked for it", **told)
+
+    edited.refresh_from_db()
+    assert edited.reason == "Sales asked for it"
+    assert edited.steps.latest("sequence").reason == "Sales asked for it"
+
+
 def test_an_edit_that_changes_nothing_leaves_no_trace(bench: PlanBench) -> None:
     plan = bench.plan()
     told: dict[str, Any] = {"actor": actor_of(bench.world.rita), "now": NOW, "digest": plan.digest}
