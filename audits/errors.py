@@ -45,8 +45,8 @@ class ChainMoved(GovernanceError):
     title = "Something else was recorded at the same moment"
 
 
-class InvalidQuery(GovernanceError):
-    """Query parameters of the trail that cannot be used; `facts["problems"]` lists path and message of each."""
+class InvalidInput(GovernanceError):
+    """Something given holds a value that cannot be used; `facts["problems"]` lists path and message of each."""
 
     code = "invalid_input"
     status = 400

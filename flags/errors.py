@@ -1,6 +1,7 @@
 """What can go wrong when flags change."""
 
 from audits.errors import GovernanceError
+from audits.errors import InvalidInput as InvalidInput
 
 
 class NotFound(GovernanceError):
@@ -25,14 +26,6 @@ class OwnGrant(GovernanceError):
     code = "own_grant"
     status = 403
     title = "Nobody gives himself a role"
-
-
-class InvalidInput(GovernanceError):
-    """A field holds a value that cannot be used; `facts["problems"]` lists path and message of each."""
-
-    code = "invalid_input"
-    status = 400
-    title = "Some values cannot be used"
 
 
 class InvalidDocument(InvalidInput):

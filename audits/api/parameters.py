@@ -12,7 +12,7 @@ from django.http import QueryDict
 
 from audits.actions import Action
 from audits.context import ActorKind
-from audits.errors import InvalidQuery
+from audits.errors import InvalidInput
 from audits.selectors import EventFilter, Position
 
 FORMATS = ("json", "csv", "jsonl")
@@ -30,7 +30,7 @@ class Query:
 
 
 def parse_query(parameters: QueryDict) -> Query:
-    """Read the parameters of a request; raise InvalidQuery naming every one that cannot be used."""
+    """Read the parameters of a request; raise InvalidInput naming every one that cannot be used."""
     problems: list[dict[str, str]] = []
     values: dict[str, Any] = {}
     for name in parameters:
@@ -43,7 +43,7 @@ def parse_query(parameters: QueryDict) -> Query:
         problems.append({"path": "to", "message": "must be later than `from`; the end itself is not included."})
     if problems:
         first = problems[0]
-        raise InvalidQuery(
+        raise InvalidInput(
             f"The parameter {first['path']} {first['message']} Nothing was read; correct it and ask again.",
             problems=problems,
         )

@@ -262,17 +262,18 @@ def _plans(world: World, now: Any) -> list[RolloutPlan]:
 
 
 def _timelines(world: World, now: Any) -> list[DeprecationTimeline]:
-    """A draft and a proposed timeline for production, and one that runs in staging."""
-    rita, flag = actor_of(world.rita), world.flag("ended")
-    world.serve(flag, world.production)
-    told: dict[str, Any] = {"actor": rita, "now": now, "reason": "Everybody has the new one"}
-    definition = ending_of(starts=now)
-    made = [
-        one
-        for place in (world.production, world.production, world.staging)
-        for one in create_timelines(flag.pk, [place.pk], definition, **told)
-    ]
-    draft, proposed, running = made
+    """A draft and a proposed timeline for production, each of its own flag, and one that runs in staging."""
+    rita = actor_of(world.rita)
+    told: dict[str, Any] = {"now": now, "reason": "Everybody has the new one"}
+    places = {"drafted": world.production, "ended": world.production, "ending": world.staging}
+
+    def drafted(key: str, place: Environment) -> DeprecationTimeline:
+        flag = world.flag(key)
+        world.serve(flag, world.production)
+        [made] = create_timelines(flag.pk, [place.pk], ending_of(starts=now), actor=rita, **told)
+        return made
+
+    draft, proposed, running = (drafted(key, place) for key, place in places.items())
     proposed = propose_timeline(proposed.pk, actor=rita, now=now, digest=proposed.digest)
     return [draft, proposed, start_timeline(running.pk, actor=rita, now=now, digest=running.digest)]
 
