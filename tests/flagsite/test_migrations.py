@@ -10,6 +10,7 @@ from django.db.migrations.state import ProjectState
 
 from flags.operations import CreateModels
 from tests.factories import make_world
+from tests.support.remembered import forget_all
 
 OURS = ("flags_", "rollouts_")
 TRIGGERS = {
@@ -24,6 +25,7 @@ def restored() -> Iterator[None]:
     """The newest tables again, whatever happens."""
     yield
     call_command("migrate", verbosity=0)
+    forget_all()
 
 
 def _tables() -> dict[str, set[str]]:
