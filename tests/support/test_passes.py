@@ -68,7 +68,7 @@ def test_passes__marks_and_fixtures__decide_who_takes_it(
     ("marks", "fixtures", "path"),
     [
         ({"django_db"}, set(), "tests/flags/admin/test_a.py"),
-        ({"django_db"}, set(), "/home/tests/flags/services/admin/test_a.py"),
+        ({"django_db"}, set(), "/srv/tests/flags/services/admin/test_a.py"),
         ({"django_db"}, set(), "tests/audits/api/test_a.py"),
         (set(), {"db"}, "tests/test_a.py"),
     ],
@@ -86,7 +86,7 @@ def test_passes__about_no_engine__run_once_about_half_on_each(
 @pytest.mark.parametrize(
     ("marks", "path", "committing"),
     [
-        ({"django_db"}, "/home/tests/flags/services/test_a.py", False),
+        ({"django_db"}, "/srv/tests/flags/services/test_a.py", False),
         ({"django_db"}, "tests/audits/test_a.py", False),
         ({"django_db", "engines"}, "tests/flags/admin/test_a.py", False),
         ({"django_db"}, "tests/flags/admin/test_a.py", True),
